@@ -1,0 +1,15 @@
+"""kinlim: does this particle system really converge to that equation, how fast, and what is left over?
+
+    import kinlim
+    study = kinlim.load("examples/pinned-paper.toml", ["particles.replicas=1000"])
+    particles = kinlim.simulate(study)        # xarray.Dataset
+    pde = kinlim.solve(study)                 # xarray.Dataset
+    comparison = kinlim.compare(study, particles, pde)
+"""
+
+__version__ = "0.1.0"
+
+from kinlim.api import load
+from kinlim.errors import InputError, RunError
+
+__all__ = ["InputError", "RunError", "compare", "load", "run", "simulate", "solve"]

@@ -1,0 +1,13 @@
+"""The two ways a command can fail, each with its exit code."""
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used: one paragraph naming file, key and value (exit code 2)."""
+
+    exit_code = 2
+
+
+class RunError(Exception):
+    """A computation could not be finished: one paragraph with the reason and the likely remedy (exit code 1)."""
+
+    exit_code = 1

@@ -1,0 +1,37 @@
+"""MPI manners: the root acts, everybody learns how it went."""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from mpi4py import MPI
+
+from kinlim.errors import InputError, RunError
+
+T = TypeVar("T")
+
+
+def on_root(comm: MPI.Comm, action: Callable[[], T]) -> T:
+    """Call `action` on rank 0 and give its result to all ranks; an InputError or RunError is raised on all of them.
+
+    Collective. Any other exception stays on rank 0, where the command line ends all ranks.
+    """
+    outcome: tuple[T | None, Exception | None] = (None, None)
+    if comm.rank == 0:
+        try:
+            outcome = (action(), None)
+        except (InputError, RunError) as error:
+            outcome = (None, error)
+    result, error = comm.bcast(outcome)
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # None only where action returns None
+
+
+def default_threads(comm: MPI.Comm) -> int:
+    """Cores this process may use, shared among the ranks of its machine; at least 1. Collective."""
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    ranks = node.size
+    node.Free()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // ranks)

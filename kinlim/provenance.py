@@ -1,0 +1,61 @@
+"""Where a result comes from: versions, git state, layout and time, as flat attributes of a dataset."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import kinlim
+
+LIBRARIES = ("numpy", "scipy", "numba", "xarray", "mpi4py", "fenics-dolfinx", "petsc4py")
+
+
+def versions() -> dict[str, str]:
+    """Version of kinlim, Python and every library whose numbers end up in a result."""
+    found = {"kinlim": kinlim.__version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def git_state() -> str:
+    """`git describe` of the source in use, with -dirty where it was changed; KINLIM_GIT where an image says so."""
+    if baked := os.environ.get("KINLIM_GIT"):
+        return baked
+    source = Path(__file__).resolve().parent.parent
+    if not (source / ".git").exists():
+        return "unknown (not a git checkout)"
+    command = ["git", "-c", f"safe.directory={source}", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown (git failed)"
+
+
+def provenance(ranks: int, threads: int, seconds: float, **more: str | float | int) -> dict[str, str | float | int]:
+    """Attributes for a dataset, CF-style where CF has a name for them.
+
+    Args:
+        ranks: MPI ranks.
+        threads: threads per rank.
+        seconds: wall time of the stage.
+        more: what only this stage knows (seed, steps, ...).
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {
+        "Conventions": "CF-1.11",
+        "source": f"kinlim {kinlim.__version__}",
+        "history": f"{now} kinlim {kinlim.__version__}",
+        "git": git_state(),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "processor": platform.machine(),
+        "ranks": ranks,
+        "threads": threads,
+        "wall_seconds": seconds,
+        **more,
+    }

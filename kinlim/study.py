@@ -1,0 +1,119 @@
+"""Reading a study: TOML file and ``--set`` overrides in, one frozen object out, or one clear paragraph."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from kinlim.errors import InputError
+from kinlim.pinned import PinnedStudy
+
+Study = PinnedStudy
+"""Any study; the models to come join by union."""
+
+STUDIES: dict[str, type[Study]] = {"pinned": PinnedStudy}
+"""`[study] model` to the class that describes such a study."""
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Read and check a study.
+
+    Args:
+        path: a TOML file.
+        overrides: ``table.key=value`` with the value in TOML; they win over the file.
+
+    Raises:
+        InputError: naming the file (or ``--set``), the key and the value.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: is not TOML ({error})") from None
+    return check(override(data, overrides), str(path), overrides)
+
+
+def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[str] = ()) -> Study:
+    """Turn the tables of a study into its object; `source` is named in errors."""
+    heading = data.get("study")
+    if not isinstance(heading, Mapping):
+        raise InputError(f"{source}: the table [study] is missing; it holds model and name")
+    model = heading.get("model")
+    if not isinstance(model, str) or model not in STUDIES:
+        given = "is missing" if model is None else f"= {model!r} is not known"
+        raise InputError(f"{source}: [study] model {given}; the models are {', '.join(STUDIES)}")
+    kind = STUDIES[model]
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first, *rest = error.errors(include_url=False)
+        origin = "--set" if any(_key(text) == _path(first) for text in overrides) else source
+        more = f" (and {len(rest)} more: {', '.join(_path(e) for e in rest[:4])})" if rest else ""
+        raise InputError(f"{origin}: {_describe(first, kind)}{more}") from None
+
+
+def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Apply ``table.key=value`` texts to the tables of a study, in order."""
+    data = {name: dict(table) if isinstance(table, dict) else table for name, table in data.items()}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        path = _key(text).split(".")
+        if not equals or len(path) < 2 or not all(path):
+            raise InputError(f"--set {text}: must be table.key=value, for example --set particles.replicas=1000")
+        try:
+            parsed = tomllib.loads(f"value = {value}")
+        except tomllib.TOMLDecodeError:
+            parsed = {}
+        if list(parsed) != ["value"]:
+            raise InputError(
+                f"--set {text}: the value {value.strip()!r} of {key.strip()} is not TOML; text needs quotes of its own, "
+                f"for example --set '{key.strip()}=\"...\"'"
+            )
+        table: Any = data
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise InputError(f"--set {text}: {part} is not a table")
+        table[path[-1]] = parsed["value"]
+    return data
+
+
+def dump(study: Study) -> str:
+    """The resolved study as TOML, every default written out; reading it back gives an equal study."""
+    return tomli_w.dumps(study.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _key(text: str) -> str:
+    return text.partition("=")[0].strip()
+
+
+def _path(error: ErrorDetails) -> str:
+    return ".".join(str(part) for part in error["loc"])
+
+
+def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
+    """One sentence for one of pydantic's errors: where, which value, what is allowed."""
+    table, *rest = [str(part) for part in error["loc"]] or [""]
+    where = f"[{table}] {'.'.join(rest)}".strip() if table else ""
+    message = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    field = kind.model_fields.get(table)
+    inner = field.annotation if field else None
+    allowed = [f.alias or name for name, f in (inner if rest and inner else kind).model_fields.items()]
+    match error["type"]:
+        case "extra_forbidden":
+            name = rest[-1] if rest else table
+            close = difflib.get_close_matches(name, allowed, 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            holder = f"[{table}] takes" if rest else "the tables of a study are"
+            return f"{where} = {error['input']!r}: unknown key{hint}; {holder} {', '.join(allowed)}"
+        case "missing":
+            return f"{where} is missing" + (f"; [{table}] takes {', '.join(allowed)}" if rest else "")
+        case "value_error" if not rest:  # found with several keys together: the message names key and value itself
+            return f"{where} {message}".strip()
+    return f"{where} = {error['input']!r}: {message}"

@@ -1,0 +1,47 @@
+"""The base of every table in a study file: frozen, strict about keys, formulas and finite numbers."""
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from kinlim.errors import InputError
+from kinlim.formula import Formula
+
+
+class Table(BaseModel):
+    """One table of a study: unknown keys, wrong types and non-finite numbers are refused; values never change."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+
+def _parse(value: Any) -> Formula:
+    if isinstance(value, Formula):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = repr(value)
+    if not isinstance(value, str):
+        raise ValueError("must be a formula in quotes")
+    try:
+        return Formula.parse(value)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+FormulaOfX = Annotated[
+    Formula, BeforeValidator(_parse), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
+]
+"""A function of x, written as a formula."""
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def at(formula: Formula, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of a `FormulaOfX`; a non-finite one is reported as pydantic expects it (ValueError)."""
+    try:
+        return formula(x=x)
+    except InputError as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,1 @@
+"""Particle systems: kernels, random streams, ensembles and streamed statistics."""
