@@ -1,0 +1,1 @@
+"""Limit equations: weak forms in UFL, time integration by PETSc TS, evaluation and balances."""

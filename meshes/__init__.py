@@ -1,0 +1,1 @@
+"""Meshes: the interval, uniform or graded towards its ends."""

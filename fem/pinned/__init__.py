@@ -1,0 +1,5 @@
+"""The limit equations of the pinned balls: one file per system, one per boundary condition, `solve` to run them."""
+
+from kinlim.fem.pinned.solve import solve
+
+__all__ = ["solve"]

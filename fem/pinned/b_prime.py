@@ -1,0 +1,55 @@
+"""System (B'), (4.5): mean velocity mu and w = sigma^2/2.
+
+    mu_t = (mu_x - lambda sigma)_x,    w_t = w_xx - lambda mu_x sigma + mu_x^2,    sigma = sqrt(2|w|).
+
+The paper writes (B') with lambda_B sqrt|w|, so lambda_B = sqrt(2) lambda for the lambda of (A), (C) and (2.8).
+"""
+
+from typing import Any
+
+import numpy as np
+import ufl
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
+    """Conservative weak form, for all (phi, psi):
+
+        int mu_t phi + (mu_x - lambda sigma) phi_x = 0,    int w_t psi + w_x psi_x + (lambda mu_x sigma - mu_x^2) psi = 0.
+
+    phi = 1 conserves momentum; phi = mu with psi = 1 conserves energy int mu^2/2 + w, since both equations share one
+    sigma and one quadrature `dx`. Ends that are left free let neither through.
+    """  # noqa: D400, D415
+    mu, w = ufl.split(u)
+    mu_t, w_t = ufl.split(u_t)
+    phi, psi = ufl.split(test)
+    sigma = spread(w, delta)
+    flux = mu.dx(0) - lam * sigma  # of momentum
+    return (mu_t * phi + flux * phi.dx(0)) * dx + (w_t * psi + w.dx(0) * psi.dx(0) - flux * mu.dx(0) * psi) * dx
+
+
+def spread(w: Any, delta: Any) -> Any:
+    """Give sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), which is sqrt(2|w|) with the sign of w once |w| >> delta.
+
+    Odd in w: where w dips below zero the term lambda mu_x sigma pushes it back (MATHS 1.3).
+    """
+    return ufl.sqrt(2) * w / (w**2 + delta**2) ** 0.25
+
+
+def energy(u: Any) -> Any:
+    """Energy density mu^2/2 + w."""
+    mu, w = ufl.split(u)
+    return mu**2 / 2 + w
+
+
+def from_moments(mu: Array, sigma: Array) -> Array:
+    """Unknowns (mu, sigma^2/2), shape (2, points), from mean and spread."""
+    return np.stack([mu, sigma**2 / 2])
+
+
+def to_moments(u: Array) -> tuple[Array, Array, Array]:
+    """Mean, spread and energy density mu^2/2 + w, each of shape (...,), from unknowns of shape (..., 2)."""
+    mu, w = u[..., 0], u[..., 1]
+    return mu, np.sqrt(2 * np.maximum(w, 0)), mu**2 / 2 + w

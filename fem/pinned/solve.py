@@ -1,0 +1,166 @@
+"""The PDE side of a pinned-ball study: mu, sigma and their balances at the observation times, as a labelled dataset."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import ufl
+import xarray as xr
+from numpy.typing import NDArray
+
+import basix.ufl
+from dolfinx import fem
+from dolfinx.fem import DirichletBC, FunctionSpace
+from mpi4py import MPI
+
+from kinlim.fem.formula import to_ufl
+from kinlim.fem.pinned import b_prime, noflux
+from kinlim.fem.probe import Nodes, Probe
+from kinlim.fem.timestepper import TimeStepper
+from kinlim.meshes.interval import interval
+from kinlim.pinned import PinnedBalls, PinnedStudy
+from kinlim.progress import Meter
+from kinlim.provenance import provenance
+from kinlim.study import dump
+
+Array = NDArray[np.float64]
+
+
+class System(Protocol):
+    """What a system of equations is made of; (B') in `b_prime` is the example to follow."""
+
+    def residual(self, u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form: ...  # noqa: D102
+    def energy(self, u: Any) -> Any: ...  # noqa: D102
+    def from_moments(self, mu: Array, sigma: Array) -> Array: ...  # noqa: D102
+    def to_moments(self, u: Array) -> tuple[Array, Array, Array]: ...  # noqa: D102
+
+
+SYSTEMS: dict[str, System] = {"B'": b_prime}
+BOUNDARIES: dict[str, Callable[[FunctionSpace], list[DirichletBC]]] = {"noflux": noflux.constraints}
+
+REGULARISATION = 1e-6
+"""delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w (MATHS 1.3)."""
+
+QUADRATURE = 3
+"""Degree of the quadrature over that of the elements; sigma is no polynomial, so none is exact."""
+
+
+def sizes(model: PinnedBalls) -> Array:
+    """Sizes (mu, w) that error control and regularisation are measured against.
+
+    For w the larger of max sigma0^2/2 and max (mu0_x/lambda)^2/2: where mu_x > 0 the source mu_x^2 - lambda mu_x sigma
+    drives sigma to mu_x/lambda, however small it was (MATHS 1.3).
+    """
+    mu, sigma = model.mu0(x=model.sites), model.sigma0(x=model.sites)
+    slope = np.abs(np.gradient(mu, model.sites)).max() / model.lam
+    mean = np.abs(mu).max() or sigma.max() or 1.0
+    return np.array([mean, max(sigma.max(), slope) ** 2 / 2 or mean**2 / 2])
+
+
+def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
+    """Solve the limit equations of a study.
+
+    Args:
+        study: the study.
+        comm: the ranks that share the mesh. Collective.
+
+    Returns:
+        The same dataset on every rank, with (time, x): mu, sigma, E at the sites; (time, node): node_mu, node_sigma,
+        node_E at the mesh's own nodes; (time): momentum, energy, energy_flux, min_w.
+
+    Raises:
+        RunError: the time integration failed; see `TimeStepper.advance`.
+    """
+    began = time.perf_counter()
+    model, settings = study.model, study.pde
+    system = SYSTEMS[settings.system]
+    mesh = interval(comm, model.interval, settings.cells, settings.grading)
+    space = fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", settings.degree, shape=(2,)))
+    u, u_t = fem.Function(space, name="u"), fem.Function(space, name="u_t")
+    u.interpolate(lambda x: system.from_moments(model.mu0(x=x[0]), model.sigma0(x=x[0])))
+
+    dx = ufl.dx(metadata={"quadrature_degree": QUADRATURE * settings.degree})
+    size = sizes(model)
+    lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, REGULARISATION * size[1])
+    residual = system.residual(u, u_t, ufl.TestFunction(space), lam, delta, dx)
+
+    x = ufl.SpatialCoordinate(mesh)[0]
+    integrals = [fem.form(density * dx) for density in (u[0], system.energy(u))]
+    mismatch = [fem.form(part * dx) for part in ((u[0] - to_ufl(model.mu0, x=x)) ** 2, to_ufl(model.mu0, x=x) ** 2)]
+
+    def integrate(form: fem.Form) -> float:
+        return float(comm.allreduce(fem.assemble_scalar(form)))
+
+    probe, nodes = Probe(mesh, np.pad(model.sites[:, None], ((0, 0), (0, 2)))), Nodes(u)
+    error, norm = (integrate(form) for form in mismatch)
+    balance = [[integrate(form) for form in integrals]]
+    at_sites, at_nodes = [], []
+
+    compiled = time.perf_counter()
+    with (
+        TimeStepper(
+            residual, u, u_t,
+            bcs=BOUNDARIES[settings.boundary](space),
+            rtol=settings.rtol, atol=settings.rtol * size,
+            first_step=1e-4 * model.times[-1],
+            prefix="pde_",
+        ) as stepper,
+        Meter("equations", comm.rank == 0) as meter,
+    ):  # fmt: skip
+        for moment in model.times:
+            stepper.advance(moment, lambda t: meter(t / model.times[-1]))
+            at_sites.append(probe(u))
+            at_nodes.append(nodes(u))
+            balance.append([integrate(form) for form in integrals])
+        counts = stepper.statistics()
+    ended = time.perf_counter()
+
+    return _dataset(study, system, np.array(at_sites), np.array(at_nodes), nodes.x, np.array(balance)).assign_attrs(
+        provenance(
+            comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - compiled,
+            regularisation=float(delta.value), initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
+            **counts,
+        )
+    )  # fmt: skip
+
+
+def _dataset(study: PinnedStudy, system: System, at_sites: Array, at_nodes: Array, node_x: Array, balance: Array) -> xr.Dataset:
+    """Label the solution; `balance` has momentum and energy in its columns, from time 0."""
+    model, settings = study.model, study.pde
+    mu, sigma, energy = system.to_moments(at_sites)
+    node_mu, node_sigma, node_energy = system.to_moments(at_nodes)
+    start, later = balance[0], balance[1:]
+    bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
+    at_x, at_node, scalar = ("time", "x"), ("time", "node"), ("time",)
+    return xr.Dataset(
+        {
+            "mu": (at_x, mu, {"long_name": "mean velocity"}),
+            "sigma": (at_x, sigma, {"long_name": "standard deviation of the velocity"}),
+            "E": (at_x, energy, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
+            "node_mu": (at_node, node_mu, {"long_name": "mean velocity at the mesh's nodes"}),
+            "node_sigma": (at_node, node_sigma, {"long_name": "standard deviation of the velocity at the mesh's nodes"}),
+            "node_E": (at_node, node_energy, {"long_name": "energy density at the mesh's nodes"}),
+            "momentum": (scalar, later[:, 0], {"long_name": "integral of mu"}),
+            "energy": (scalar, later[:, 1], {"long_name": "integral of (mu^2 + sigma^2)/2"}),
+            "energy_flux": (scalar, np.zeros(len(later)), {"long_name": "energy gone through the ends since time 0"}),
+            "momentum_drift": (
+                scalar, np.abs(later[:, 0] - start[0]) / (bound or 1.0),
+                {"long_name": "|change| of momentum over its bound sqrt(2 (b-a) energy)"},
+            ),
+            "energy_drift": (
+                scalar, np.abs(later[:, 1] - start[1]) / (start[1] or 1.0), {"long_name": "relative |change| of energy"}
+            ),
+            "min_w": (scalar, (node_energy - node_mu**2 / 2).min(axis=1), {"long_name": "least w = sigma^2/2 at a node"}),
+        },
+        coords={
+            "time": ("time", model.times, {"long_name": "time of the equations"}),
+            "x": ("x", model.sites, {"long_name": "position of the balls"}),
+            "node_x": ("node", node_x, {"long_name": "position of the mesh's nodes"}),
+        },
+        attrs={
+            "title": f"{study.study.name}: equations", "model": "pinned", "system": settings.system,
+            "boundary": settings.boundary, "lambda": model.lam, "cells": settings.cells, "grading": settings.grading,
+            "degree": settings.degree, "rtol": settings.rtol,
+        },
+    )  # fmt: skip

@@ -1,0 +1,60 @@
+"""Values of a finite element function at given points, and at its own nodes, gathered from all ranks."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dolfinx import geometry
+from dolfinx.fem import Function
+from dolfinx.mesh import Mesh
+from mpi4py import MPI
+
+
+class Probe:
+    """Evaluates functions at fixed points; where the points lie is found once.
+
+    Raises:
+        ValueError: a point lies outside the mesh (on all ranks).
+    """
+
+    def __init__(self, mesh: Mesh, points: NDArray[np.float64]) -> None:
+        """Find a cell for every point, shape (count, 3). Collective."""
+        self.comm, self.points = mesh.comm, points
+        tree = geometry.bb_tree(mesh, mesh.topology.dim)
+        hits = geometry.compute_colliding_cells(mesh, geometry.compute_collisions_points(tree, points), points)
+        starts = hits.offsets[:-1]
+        found = np.diff(hits.offsets) > 0
+        # A point on a cell boundary is found by several ranks: the lowest one answers for it.
+        claims = np.where(found, self.comm.rank, self.comm.size).astype(np.int32)
+        owner = np.empty_like(claims)
+        self.comm.Allreduce(claims, owner, MPI.MIN)
+        if (owner == self.comm.size).any():
+            raise ValueError(f"the point {points[np.argmax(owner)]} lies outside the mesh")
+        self.mine = np.flatnonzero(owner == self.comm.rank)
+        self.cells = hits.array[starts[self.mine]]
+
+    def __call__(self, u: Function) -> NDArray[np.float64]:
+        """Values at the points, shape (count, components of u), on every rank. Collective; ghosts must be up to date."""
+        here = np.zeros((len(self.points), u.function_space.dofmap.bs))
+        if len(self.mine):
+            here[self.mine] = u.eval(self.points[self.mine], self.cells).reshape(len(self.mine), -1)
+        everywhere = np.empty_like(here)
+        self.comm.Allreduce(here, everywhere, MPI.SUM)
+        return everywhere
+
+
+class Nodes:
+    """The nodes of a blocked Lagrange space on an interval, from all ranks, sorted by position."""
+
+    def __init__(self, u: Function) -> None:
+        """Gather the positions. Collective."""
+        space = u.function_space
+        self.comm, self.block = space.mesh.comm, space.dofmap.bs
+        self.owned = space.dofmap.index_map.size_local
+        x = np.concatenate(self.comm.allgather(space.tabulate_dof_coordinates()[: self.owned, 0]))
+        self.order = np.argsort(x)
+        self.x = x[self.order]
+
+    def __call__(self, u: Function) -> NDArray[np.float64]:
+        """Values at the nodes, shape (nodes, components), on every rank. Collective."""
+        here = u.x.array[: self.owned * self.block].reshape(-1, self.block)
+        return np.concatenate(self.comm.allgather(here))[self.order]

@@ -1,0 +1,204 @@
+"""Time integration of F(t, u, u_t; v) = 0 by PETSc TS: implicit, adaptive, exact Jacobian, exact landing.
+
+PETSc's implicit form asks for F and for dF = shift dF/du_t + dF/du; both are compiled once from the UFL residual.
+"""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import ufl
+from numpy.typing import NDArray
+
+from dolfinx import fem, la
+from dolfinx.fem import petsc as fem_petsc
+from petsc4py import PETSc
+
+from kinlim.errors import RunError
+
+DEFAULTS = {
+    "ts_type": "rosw",
+    "ts_rosw_type": "4l",
+    "ts_adapt_type": "basic",
+    "ts_max_snes_failures": -1,  # a failed solve cuts the step instead of ending the run
+    "ts_max_reject": 50,
+    "ksp_type": "preonly",
+    "pc_type": "lu",
+    "pc_factor_mat_solver_type": "mumps",
+}
+"""PETSc options unless the user or the problem sets others under the same prefix."""
+
+
+class TimeStepper:
+    """Owns the PETSc objects of one time integration; use as a context, so that they are destroyed collectively.
+
+    Attributes:
+        ts: the PETSc TS.
+        u: the solution, at the time reached.
+    """
+
+    def __init__(
+        self,
+        residual: ufl.Form,
+        u: fem.Function,
+        u_t: fem.Function,
+        *,
+        bcs: Sequence[fem.DirichletBC] = (),
+        time: fem.Constant | None = None,
+        rtol: float,
+        atol: NDArray[np.float64],
+        first_step: float,
+        prefix: str,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Compile the forms and set up PETSc. Collective.
+
+        Args:
+            residual: F, linear in its test function.
+            u: the unknown; holds the initial data, which satisfies `bcs`.
+            u_t: stands for the time derivative in F.
+            bcs: Dirichlet conditions, constant in time.
+            time: stands for t in F, if F depends on it.
+            rtol: error allowed per step relative to |u|.
+            atol: error allowed per step besides, one value a component of u.
+            first_step: size of the first step tried.
+            prefix: of the PETSc options, such as "pde_".
+            options: PETSc options that go before `DEFAULTS`; the user's own go before both.
+        """
+        self.u, self.u_t, self.bcs, self.time = u, u_t, list(bcs), time
+        space = u.function_space
+        comm = space.mesh.comm
+        self.shift = fem.Constant(space.mesh, 0.0)
+        jacobian = self.shift * ufl.derivative(residual, u_t) + ufl.derivative(residual, u)
+        self.residual_form = fem.form(residual)
+        self.jacobian_form = fem.form(jacobian)
+        self.residual_vector = la.vector(space.dofmap.index_map, space.dofmap.bs)
+        self.owned = space.dofmap.index_map.size_local * space.dofmap.bs
+
+        self.jacobian = fem_petsc.create_matrix(self.jacobian_form)
+        self.solution = self.jacobian.createVecRight()
+        self.solution.array[:] = u.x.array[: self.owned]
+        tolerance = self.solution.duplicate()
+        tolerance.array[:] = np.tile(atol, self.owned // len(atol))
+
+        self.ts = PETSc.TS().create(comm)
+        self.ts.setOptionsPrefix(prefix)
+        database = PETSc.Options(prefix)
+        ours = {key: value for key, value in (DEFAULTS | (options or {})).items() if not database.hasName(key)}
+        for key, value in ours.items():
+            database[key] = value
+        self.ts.setIFunction(self._residual, self.solution.duplicate())
+        self.ts.setIJacobian(self._jacobian, self.jacobian)
+        self.ts.setTime(0.0)
+        self.ts.setTimeStep(first_step)
+        self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.MATCHSTEP)
+        self.ts.setTolerances(rtol=rtol, atol=tolerance)
+        self.ts.setMaxSteps(10**9)
+        self.ts.setFromOptions()
+        self.ts.setSolution(self.solution)
+        self.tolerance = tolerance
+        for key in ours:
+            database.delValue(key)
+        self.next_step = first_step
+
+    def advance(self, until: float, report: Callable[[float], None] | None = None) -> None:
+        """Integrate to the time `until` and land on it exactly. Collective.
+
+        Args:
+            until: the new time, not before the present one.
+            report: called with the time after every step.
+
+        Raises:
+            RunError: PETSc gave up; its reason, the time and the step size are named.
+        """
+        ts = self.ts
+        if until <= ts.getTime():
+            return
+        # The last step before a landing is cut; the one before it says what the error control would have taken.
+        wanted = self.next_step
+
+        def after_step(ts: PETSc.TS) -> None:
+            nonlocal wanted
+            wanted = max(wanted, ts.getTimeStep()) if ts.getTime() >= until else ts.getTimeStep()
+            if report is not None:
+                report(ts.getTime())
+
+        ts.setPostStep(after_step)
+        ts.setTimeStep(min(self.next_step, until - ts.getTime()))
+        ts.setMaxTime(until)
+        ts.setConvergedReason(PETSc.TS.ConvergedReason.CONVERGED_ITERATING)
+        try:
+            ts.solve(self.solution)
+        except PETSc.Error as error:
+            raise RunError(f"the time integration stopped at t = {ts.getTime():.6g} with PETSc error {error.ierr}") from error
+        reason = ts.getConvergedReason()
+        if reason < 0 or ts.getTime() < until * (1 - 1e-12):
+            raise RunError(
+                f"the time integration stopped at t = {ts.getTime():.6g} of {until:.6g}: {_words(reason)} "
+                f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed solves); "
+                "a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
+            )
+        self.next_step = wanted
+        self._take(self.solution, self.u)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts since the beginning."""
+        return {
+            "steps": self.ts.getStepNumber(),
+            "rejected_steps": self.ts.getStepRejections(),
+            "failed_solves": self.ts.getSNESFailures(),
+            "linear_solves": self.ts.getKSPIterations(),
+        }
+
+    def __enter__(self) -> Self:
+        """Nothing to do: the objects exist."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Destroy the PETSc objects. Collective."""
+        for thing in (self.ts, self.jacobian, self.solution, self.tolerance):
+            thing.destroy()
+
+    def _take(self, vector: PETSc.Vec, function: fem.Function) -> None:
+        function.x.array[: self.owned] = vector.array_r
+        function.x.scatter_forward()
+
+    def _at(self, t: float, x: PETSc.Vec, x_t: PETSc.Vec) -> None:
+        self._take(x, self.u)
+        self._take(x_t, self.u_t)
+        if self.time is not None:
+            self.time.value = t
+
+    def _residual(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
+        self._at(t, x, x_t)
+        b = self.residual_vector
+        b.array[:] = 0.0
+        fem.assemble_vector(b.array, self.residual_form)
+        b.scatter_reverse(la.InsertMode.add)
+        for bc in self.bcs:
+            bc.set(b.array, self.u.x.array, -1.0)  # u - g in the constrained rows
+        out.array[:] = b.array[: self.owned]
+
+    def _jacobian(
+        self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, shift: float, matrix: PETSc.Mat, preconditioner: PETSc.Mat
+    ) -> bool:
+        self._at(t, x, x_t)
+        self.shift.value = shift
+        preconditioner.zeroEntries()
+        fem_petsc.assemble_matrix(preconditioner, self.jacobian_form, bcs=self.bcs)
+        preconditioner.assemble()
+        return True
+
+
+def _words(reason: int) -> str:
+    """PETSc's reason in words."""
+    names = {value: name for name, value in vars(PETSc.TS.ConvergedReason).items() if isinstance(value, int)}
+    words = {
+        "DIVERGED_NONLINEAR_SOLVE": "a nonlinear solve failed however small the step",
+        "DIVERGED_STEP_REJECTED": "the step was rejected too often",
+    }
+    name = names.get(reason, str(reason))
+    return words.get(name, f"PETSc's reason is {name}")
