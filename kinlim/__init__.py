@@ -4,12 +4,14 @@
     study = kinlim.load("examples/pinned-paper.toml", ["particles.replicas=1000"])
     particles = kinlim.simulate(study)        # xarray.Dataset
     pde = kinlim.solve(study)                 # xarray.Dataset
-    comparison = kinlim.compare(study, particles, pde)
+    comparison = kinlim.compare(particles, pde)
+    kinlim.run(study, "results/mine")         # all three, and a report, into a folder
 """
 
 __version__ = "0.1.0"
 
-from kinlim.api import load
+from kinlim.api import compare, load, simulate, solve
 from kinlim.errors import InputError, RunError
+from kinlim.workflow import run
 
 __all__ = ["InputError", "RunError", "compare", "load", "run", "simulate", "solve"]

@@ -1,7 +1,7 @@
 """The Python interface: load a study, simulate it, solve it, compare; each stage gives an xarray dataset.
 
-A model M is three modules of one name: kinlim.stochastic.M, kinlim.fem.M and kinlim.validation.M. They are imported when
-a stage is called, not before: a typing mistake in a study should not wait for PETSc and numba to load.
+The modules that do the work are imported when a stage is called, not before: a typing mistake in a study should not wait
+for PETSc and numba to load.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,23 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
 
 
 def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None) -> "xr.Dataset":
-    """Simulate the particles of a study; see `kinlim.stochastic.pinned.simulate`. Collective over `comm`."""
+    """Simulate the particles; see `kinlim.stochastic.pinned.simulate`. Collective over `comm`, by default all ranks."""
+    from kinlim.parallel import world
     from kinlim.stochastic import pinned
 
-    return pinned.simulate(study, threads=threads) if comm is None else pinned.simulate(study, comm, threads)
+    return pinned.simulate(study, comm or world(), threads)
+
+
+def solve(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
+    """Solve the limit equations; see `kinlim.fem.pinned.solve`. Collective over `comm`, by default all ranks."""
+    from kinlim.fem import pinned
+    from kinlim.parallel import world
+
+    return pinned.solve(study, comm or world())
+
+
+def compare(particles: "xr.Dataset", pde: "xr.Dataset") -> "xr.Dataset":
+    """Hold particles against equations; see `kinlim.validation.pinned.compare`."""
+    from kinlim.validation import pinned
+
+    return pinned.compare(particles, pde)

@@ -11,6 +11,11 @@ from kinlim.errors import InputError, RunError
 T = TypeVar("T")
 
 
+def world() -> MPI.Comm:
+    """All ranks."""
+    return MPI.COMM_WORLD
+
+
 def on_root(comm: MPI.Comm, action: Callable[[], T]) -> T:
     """Call `action` on rank 0 and give its result to all ranks; an InputError or RunError is raised on all of them.
 

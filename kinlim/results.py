@@ -10,6 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,12 @@ class Results:
         """Write indented JSON; NaN is refused, since JSON has none."""
         text = json.dumps(data, indent=2, allow_nan=False)
         self.write(name, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+    def log(self, line: str) -> None:
+        """Add a dated line to log.txt."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with (self.path / LOG).open("a", encoding="utf-8") as log:
+            log.write(f"{now} {line}\n")
 
     def write(self, name: str, action: Callable[[Path], Any]) -> None:
         """Let `action` write a file under a temporary name, then give it its own."""

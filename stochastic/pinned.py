@@ -185,6 +185,7 @@ def _dataset(study: PinnedStudy, statistics: PinnedStatistics) -> xr.Dataset:
         },
         coords={
             "time": ("time", model.times, {"long_name": "time of the equations"}),
+            "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
             "collisions": ("time", np.asarray(model.collisions), {"long_name": "collisions of each replica"}),
             "site": ("site", np.arange(1, model.balls + 1), {"long_name": "ball"}),
             "x": ("site", model.sites, {"long_name": "position"}),
@@ -193,5 +194,6 @@ def _dataset(study: PinnedStudy, statistics: PinnedStatistics) -> xr.Dataset:
         attrs={
             "title": f"{study.study.name}: particles", "model": "pinned", "kernel": study.particles.kernel,
             "balls": model.balls, "replicas": study.particles.replicas, "particle_lambda": model.particle_lambda,
+            "end_time": model.end_time,
         },
     )  # fmt: skip

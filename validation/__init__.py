@@ -1,0 +1,1 @@
+"""Particles held against equations: differences with their uncertainty, figures, reports. Reads only datasets."""

@@ -39,7 +39,7 @@ class System(Protocol):
 SYSTEMS: dict[str, System] = {"B'": b_prime}
 BOUNDARIES: dict[str, Callable[[FunctionSpace], list[DirichletBC]]] = {"noflux": noflux.constraints}
 
-REGULARISATION = 1e-6
+REGULARISATION = 1e-9
 """delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w (MATHS 1.3)."""
 
 QUADRATURE = 3

@@ -1,0 +1,1 @@
+"""Studies to start from; `kinlim new` prints them."""

@@ -1,0 +1,212 @@
+"""The command line: `kinlim COMMAND`, alone or under mpirun. PETSc options go after `--`.
+
+Exit codes: 0 done, 1 failed while running, 2 bad input. Errors are one paragraph; --debug adds the traceback.
+"""
+
+import itertools
+import os
+import sys
+import traceback
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from kinlim import workflow
+from kinlim.errors import InputError, RunError
+from kinlim.results import REPORT, Results
+from kinlim.study import STUDIES, Study, check, load, override
+
+DEMO_REPLICAS = 5000
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Does this particle system converge to that equation, how fast, and what is left over?",
+    epilog="Runs alone or under mpirun. PETSc options go after --, with the prefix pde_: -- -pde_ts_monitor",
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study; `kinlim new pinned` prints one.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Result folder. [default: results/NAME]", show_default=False)
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override the study; the value is TOML. Repeatable.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads per rank for the particles. [default: all cores]", show_default=False)
+]
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+) -> None:
+    """Accept the options that belong to every command; `main` has read them already."""
+
+
+@app.command()
+def run(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:  # noqa: A002
+    """Simulate the particles, solve the equations, compare them, write a report."""
+    _stages(study, output, set, workflow.STAGES, threads)
+
+
+@app.command()
+def simulate(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:  # noqa: A002
+    """Simulate the particles."""
+    _stages(study, output, set, ("simulate",), threads)
+
+
+@app.command()
+def solve(study: StudyFile, output: Output = None, set: Set = None) -> None:  # noqa: A002
+    """Solve the limit equations."""
+    _stages(study, output, set, ("solve",), None)
+
+
+@app.command()
+def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with both datasets.")]) -> None:
+    """Compare the particles and the equations of a result folder, and write its report."""
+    from kinlim.parallel import on_root, world
+
+    results = Results(folder)
+
+    def act() -> None:
+        results.study()
+        workflow.compare(results)
+
+    on_root(world(), act)
+    _say(f"Report: {folder / REPORT}")
+
+
+@app.command()
+def new(model: Annotated[str, typer.Argument(metavar="|".join(STUDIES), help="The model.")]) -> None:
+    """Print a commented study to start from."""
+    if model not in STUDIES:
+        raise InputError(f"{model!r} is not a model; the models are {', '.join(STUDIES)}")
+    _say(_example(), end="")
+
+
+@app.command()
+def demo(output: Output = None, threads: Threads = None) -> None:
+    """Run the paper's study with few replicas, in less than a minute."""
+    tables = override(_tables(_example()), [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
+    folder = output or _unused(Path("results") / "demo")
+    _go(check(tables, "demo"), folder, workflow.STAGES, threads)
+
+
+@app.command()
+def info() -> None:
+    """Show versions, MPI, PETSc packages, cores and GPU."""
+    from kinlim.info import lines
+
+    _say("\n".join(lines()))
+
+
+def main() -> NoReturn:
+    """Entry point: parse, run, and turn every outcome into an exit code, on all ranks alike."""
+    arguments, _, petsc_options = _split(sys.argv[1:])
+    debug = "--debug" in arguments
+    if petsc_options:
+        import petsc4py
+
+        petsc4py.init([sys.argv[0], *petsc_options])
+    try:
+        app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False)
+    except (InputError, RunError) as error:  # the same on all ranks, see `on_root`
+        _fail(str(error), error.exit_code, debug)
+    except click.UsageError as error:
+        _fail(f"{error.format_message()} (kinlim --help shows what there is)", InputError.exit_code, debug)
+    except (click.exceptions.Exit, click.Abort) as stop:
+        sys.exit(getattr(stop, "exit_code", 1))
+    except BrokenPipeError:  # `kinlim new pinned | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except BaseException as error:
+        _die(error, debug)
+    sys.exit(0)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+    """Part the command line at `--`."""
+    if "--" not in arguments:
+        return arguments, "", []
+    at = arguments.index("--")
+    return arguments[:at], "--", arguments[at + 1 :]
+
+
+def _fail(message: str, code: int, debug: bool) -> NoReturn:
+    """End with a message that all ranks agree on; rank 0 prints it."""
+    if _rank() == 0:
+        if debug:
+            traceback.print_exc()
+        print(f"kinlim: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    sys.exit(code)
+
+
+def _die(error: BaseException, debug: bool) -> NoReturn:
+    """End all ranks at once: what went wrong here need not have happened on the others, which would wait for ever."""
+    if isinstance(error, KeyboardInterrupt):
+        message, code = "interrupted; results already written are kept", 130
+    else:
+        message, code = f"{type(error).__name__}: {error} (--debug shows where)", RunError.exit_code
+    if debug:
+        traceback.print_exception(error)
+    where = f" [rank {_rank()}]" if _ranks() > 1 else ""
+    print(f"kinlim{where}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    if _ranks() > 1:
+        from mpi4py import MPI
+
+        MPI.COMM_WORLD.Abort(code)
+    sys.exit(code)
+
+
+def _stages(
+    path: Path, output: Path | None, overrides: list[str] | None, stages: tuple[workflow.Stage, ...], threads: int | None
+) -> None:
+    from kinlim.parallel import on_root, world
+
+    study = on_root(world(), lambda: load(path, overrides or ()))
+    _go(study, output or Path("results") / study.study.name, stages, threads)
+
+
+def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], threads: int | None) -> None:
+    workflow.run(study, folder, stages, threads=threads)
+    _say(f"Report: {folder / REPORT}" if "compare" in stages else f"Results: {folder}")
+
+
+def _example() -> str:
+    return files("kinlim.examples").joinpath("pinned-paper.toml").read_text(encoding="utf-8")
+
+
+def _tables(text: str) -> dict[str, object]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def _unused(folder: Path) -> Path:
+    """The first of folder, folder-2, folder-3, ... that does not exist; the same on all ranks."""
+    from kinlim.parallel import on_root, world
+
+    names = itertools.chain([folder], (folder.with_name(f"{folder.name}-{k}") for k in itertools.count(2)))
+    return on_root(world(), lambda: next(name for name in names if not name.exists()))
+
+
+def _say(text: str, end: str = "\n") -> None:
+    if _rank() == 0:
+        print(text, end=end, flush=True)  # noqa: T201
+
+
+def _rank() -> int:
+    from mpi4py import MPI
+
+    return int(MPI.COMM_WORLD.rank)
+
+
+def _ranks() -> int:
+    from mpi4py import MPI
+
+    return int(MPI.COMM_WORLD.size)

@@ -1,0 +1,89 @@
+"""Figures of the pinned balls: the paper's Figure 5 with its uncertainty and its differences, and the two spreads."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+import numpy as np
+import xarray as xr
+
+COLUMNS = 6
+"""Panels side by side; of more observation times, this many are drawn, first and last among them."""
+
+STYLE = {
+    "mu": {"particles": "tab:red", "pde": "tab:blue", "symbol": "μ", "name": "mean velocity μ"},
+    "sigma": {"particles": "tab:orange", "pde": "tab:green", "symbol": "σ", "name": "spread σ"},
+}
+
+
+def moments(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> Figure:
+    """Draw mu and sigma of both sides at the observation times, and below each the difference with twice its error.
+
+    Rows: mu, difference in mu, sigma, difference in sigma; a column is a time.
+    """
+    times = shown(comparison)
+    figure = Figure(figsize=(2.7 * len(times) + 1, 8.6), layout="constrained")
+    axes = figure.subplots(4, len(times), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2, 3, 2))
+    x = particles["x"].to_numpy()
+    for column, t in enumerate(times):
+        for row, name in ((0, "mu"), (2, "sigma")):
+            style = STYLE[name]
+            top, below = axes[row, column], axes[row + 1, column]
+            top.plot(x, particles[name][t], ".", ms=2.5, color=style["particles"], rasterized=True)
+            top.plot(x, pde[name][t], color=style["pde"], lw=1.4)
+            difference = comparison[f"difference_{name}"][t].to_numpy()
+            band = 2 * comparison[f"difference_{name}_se"][t].to_numpy()
+            below.fill_between(x, -band, band, color="0.8", lw=0)
+            below.plot(x, difference, color=style["particles"], lw=0.6)
+            below.axhline(0, color="0.3", lw=0.6)
+            chi2 = float(comparison[f"chi2_{name}"][t])
+            below.set_title(f"χ²/sites = {chi2:.3g}  (noise alone: 1)", fontsize=8, pad=3)
+        axes[0, column].set_title(f"t = {float(comparison.fraction[t]):g} T", fontsize=10)
+        axes[3, column].set_xlabel("position x")
+    for row, name in ((0, "mu"), (2, "sigma")):
+        axes[row, 0].set_ylabel(STYLE[name]["name"])
+        axes[row + 1, 0].set_ylabel(f"{STYLE[name]['symbol']}: particles\n− equations")
+        _scientific(axes[row + 1, 0])
+    _scientific(axes[2, 0])
+    replicas = comparison.attrs["replicas"]
+    figure.legend(
+        handles=[
+            Line2D([], [], ls="", marker=".", color=STYLE["mu"]["particles"], label=f"μ, mean of {replicas:,} replicas"),
+            Line2D([], [], color=STYLE["mu"]["pde"], label="μ, equations"),
+            Line2D([], [], ls="", marker=".", color=STYLE["sigma"]["particles"], label="σ, spread over replicas"),
+            Line2D([], [], color=STYLE["sigma"]["pde"], label="σ, equations"),
+            Patch(color="0.8", label="± 2 standard errors of the difference"),
+        ],
+        loc="outside upper center", ncols=5, frameon=False, fontsize=9,
+    )  # fmt: skip
+    return figure
+
+
+def spreads(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> Figure:
+    """Draw the ensemble spread, the local spread within a replica, and sigma of the equations."""
+    times = shown(comparison)
+    figure = Figure(figsize=(2.7 * len(times) + 1, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
+    x = particles["x"].to_numpy()
+    for axis, t in zip(axes, times, strict=True):
+        axis.plot(x, particles["sigma"][t], ".", ms=2.5, color="tab:orange", label="over replicas at a site", rasterized=True)
+        axis.plot(x, particles["sigma_local"][t], ".", ms=2.5, color="tab:purple", label="among neighbours in a replica", rasterized=True)
+        axis.plot(x, pde["sigma"][t], color="tab:green", lw=1.4, label="σ of the equations")
+        axis.set_title(f"t = {float(comparison.fraction[t]):g} T", fontsize=10)
+        axis.set_xlabel("position x")
+    axes[0].set_ylabel("spread")
+    _scientific(axes[0])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9, markerscale=3)
+    return figure
+
+
+def shown(comparison: xr.Dataset) -> list[int]:
+    """Indices of the times that are drawn."""
+    count = comparison.sizes["time"]
+    return sorted(set(np.linspace(0, count - 1, min(count, COLUMNS)).round().astype(int).tolist()))
+
+
+def _scientific(axis: Axes) -> None:
+    axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)

@@ -1,0 +1,78 @@
+"""The report: one HTML file with its figures inside, readable by a mathematician who has not seen the code."""
+
+import base64
+import io
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import matplotlib as mpl
+import xarray as xr
+from matplotlib.figure import Figure
+
+import kinlim
+from kinlim.validation import figures
+
+DPI = 120
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"font.family": "DejaVu Sans"}):
+        figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def draw(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> dict[str, bytes]:
+    """Every figure of the comparison as PNG, by name."""
+    return {
+        "moments": png(figures.moments(particles, pde, comparison)),
+        "spreads": png(figures.spreads(particles, pde, comparison)),
+    }
+
+
+def html(
+    particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes]
+) -> str:
+    """Fill the template of the pinned balls.
+
+    Args:
+        particles: the ensemble.
+        pde: the solution.
+        comparison: their differences.
+        numbers: as in metrics.json.
+        pictures: as `draw` makes them.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = _number
+    environment.filters["percent"] = lambda value: "—" if value is None else f"{_digits(100 * value, 2)} %"
+    template = environment.from_string(files("kinlim.validation").joinpath("pinned.html").read_text(encoding="utf-8"))
+    return template.render(
+        particles=particles.attrs,
+        pde=pde.attrs,
+        comparison=comparison.attrs,
+        totals={
+            name: (float(particles[name][-1]), float(particles[f"{name}_se"][-1]), float(pde[name][-1]))
+            for name in ("momentum", "energy")
+        },
+        min_w=float(pde["min_w"].min()),
+        drawn=[numbers["times"][t] for t in figures.shown(comparison)],
+        numbers=numbers,
+        version=kinlim.__version__,
+        pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
+    )
+
+
+def _digits(value: float, digits: int) -> str:
+    """Fixed-point with about `digits` significant digits, powers of ten where that would be long."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{float(f'{value:.{digits}g}'):g}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "—" if value is None else _digits(value, digits)
