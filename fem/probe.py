@@ -33,7 +33,7 @@ class Probe:
         self.cells = hits.array[starts[self.mine]]
 
     def __call__(self, u: Function) -> NDArray[np.float64]:
-        """Values at the points, shape (count, components of u), on every rank. Collective; ghosts must be up to date."""
+        """Values at the points, shape (count, components), on every rank. Collective; ghosts must be up to date."""
         here = np.zeros((len(self.points), u.function_space.dofmap.bs))
         if len(self.mine):
             here[self.mine] = u.eval(self.points[self.mine], self.cells).reshape(len(self.mine), -1)

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import ufl
 from numpy.typing import NDArray
 
+import ufl
 from dolfinx import fem, la
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
@@ -131,13 +131,15 @@ class TimeStepper:
         try:
             ts.solve(self.solution)
         except PETSc.Error as error:
-            raise RunError(f"the time integration stopped at t = {ts.getTime():.6g} with PETSc error {error.ierr}") from error
+            raise RunError(
+                f"the time integration stopped at t = {ts.getTime():.6g} with PETSc error {error.ierr}"
+            ) from error
         reason = ts.getConvergedReason()
         if reason < 0 or ts.getTime() < until * (1 - 1e-12):
             raise RunError(
                 f"the time integration stopped at t = {ts.getTime():.6g} of {until:.6g}: {_words(reason)} "
-                f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed solves); "
-                "a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
+                f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
+                "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
             )
         self.next_step = wanted
         self._take(self.solution, self.u)
@@ -183,7 +185,14 @@ class TimeStepper:
         out.array[:] = b.array[: self.owned]
 
     def _jacobian(
-        self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, shift: float, matrix: PETSc.Mat, preconditioner: PETSc.Mat
+        self,
+        ts: PETSc.TS,
+        t: float,
+        x: PETSc.Vec,
+        x_t: PETSc.Vec,
+        shift: float,
+        matrix: PETSc.Mat,
+        preconditioner: PETSc.Mat,
     ) -> bool:
         self._at(t, x, x_t)
         self.shift.value = shift

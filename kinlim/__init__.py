@@ -1,11 +1,11 @@
 """kinlim: does this particle system really converge to that equation, how fast, and what is left over?
 
-    import kinlim
-    study = kinlim.load("examples/pinned-paper.toml", ["particles.replicas=1000"])
-    particles = kinlim.simulate(study)        # xarray.Dataset
-    pde = kinlim.solve(study)                 # xarray.Dataset
-    comparison = kinlim.compare(particles, pde)
-    kinlim.run(study, "results/mine")         # all three, and a report, into a folder
+import kinlim
+study = kinlim.load("examples/pinned-paper.toml", ["particles.replicas=1000"])
+particles = kinlim.simulate(study)        # xarray.Dataset
+pde = kinlim.solve(study)                 # xarray.Dataset
+comparison = kinlim.compare(particles, pde)
+kinlim.run(study, "results/mine")         # all three, and a report, into a folder
 """
 
 __version__ = "0.1.0"

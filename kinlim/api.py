@@ -1,7 +1,7 @@
 """The Python interface: load a study, simulate it, solve it, compare; each stage gives an xarray dataset.
 
-The modules that do the work are imported when a stage is called, not before: a typing mistake in a study should not wait
-for PETSc and numba to load.
+The modules that do the work are imported when a stage is called, not before: a typing mistake in a study should not
+wait for PETSc and numba to load.
 """
 
 from collections.abc import Sequence

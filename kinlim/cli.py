@@ -31,10 +31,12 @@ app = typer.Typer(
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study; `kinlim new pinned` prints one.")]
 Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Result folder. [default: results/NAME]", show_default=False)
+    Path | None,
+    typer.Option("-o", "--output", metavar="DIR", help="Result folder. [default: results/NAME]", show_default=False),
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override the study; the value is TOML. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override the study; the value is TOML. Repeatable."),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads per rank for the particles. [default: all cores]", show_default=False)
@@ -49,19 +51,19 @@ def _common(
 
 
 @app.command()
-def run(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:  # noqa: A002
+def run(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:
     """Simulate the particles, solve the equations, compare them, write a report."""
     _stages(study, output, set, workflow.STAGES, threads)
 
 
 @app.command()
-def simulate(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:  # noqa: A002
+def simulate(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:
     """Simulate the particles."""
     _stages(study, output, set, ("simulate",), threads)
 
 
 @app.command()
-def solve(study: StudyFile, output: Output = None, set: Set = None) -> None:  # noqa: A002
+def solve(study: StudyFile, output: Output = None, set: Set = None) -> None:
     """Solve the limit equations."""
     _stages(study, output, set, ("solve",), None)
 
@@ -124,7 +126,7 @@ def main() -> NoReturn:
     except BrokenPipeError:  # `kinlim new pinned | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the other ranks must not wait for this one
         _die(error, debug)
     sys.exit(0)
 
@@ -164,7 +166,11 @@ def _die(error: BaseException, debug: bool) -> NoReturn:
 
 
 def _stages(
-    path: Path, output: Path | None, overrides: list[str] | None, stages: tuple[workflow.Stage, ...], threads: int | None
+    path: Path,
+    output: Path | None,
+    overrides: list[str] | None,
+    stages: tuple[workflow.Stage, ...],
+    threads: int | None,
 ) -> None:
     from kinlim.parallel import on_root, world
 

@@ -154,7 +154,7 @@ def _offences(tree: ast.expr, variables: tuple[str, ...]) -> Iterator[str]:
                 stack.append((operand, depth + 1))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
                 if isinstance(op, ast.Pow) and (size := _magnitude(right)) > MAX_EXPONENT:
-                    yield f"the power '{ast.unparse(node)}' has an exponent of size {size:.3g}; at most {MAX_EXPONENT} is allowed"
+                    yield f"the power '{ast.unparse(node)}' has exponent {size:.3g}; at most {MAX_EXPONENT} is allowed"
                 stack += [(right, depth + 1), (left, depth + 1)]
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
                 if len(args) != FUNCTIONS[name]:

@@ -1,6 +1,5 @@
 """What this installation is made of, for `kinlim info` and for bug reports."""
 
-import os
 import platform
 from pathlib import Path
 
@@ -14,14 +13,17 @@ def lines() -> list[str]:
     from mpi4py import MPI
     from petsc4py import PETSc
 
+    from kinlim.parallel import cores, world
+
     library = MPI.Get_library_version().splitlines()[0].split(",")[0].strip("\0 ")
     packages = [name for name in PETSC_PACKAGES if PETSc.Sys.hasExternalPackage(name)]
     rows = {
         **versions(),
         "source": git_state(),
-        "PETSc": ".".join(map(str, PETSc.Sys.getVersion())) + f", {PETSc.ScalarType.__name__}, with {', '.join(packages) or 'no packages'}",
-        "MPI": f"{library}, {MPI.COMM_WORLD.size} rank(s)",
-        "cores": f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}, {_processor()}",
+        "PETSc": ".".join(map(str, PETSc.Sys.getVersion()))
+        + f", {PETSc.ScalarType.__name__}, with {', '.join(packages) or 'no packages'}",
+        "MPI": f"{library}, {world().size} rank(s)",
+        "cores": f"{cores()}, {_processor()}",
         "GPU": _gpu(),
         "system": platform.platform(),
     }

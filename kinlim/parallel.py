@@ -27,10 +27,15 @@ def on_root(comm: MPI.Comm, action: Callable[[], T]) -> T:
             outcome = (action(), None)
         except (InputError, RunError) as error:
             outcome = (None, error)
-    result, error = comm.bcast(outcome)
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]  # None only where action returns None
+    result, failure = comm.bcast(outcome)
+    if failure is not None:
+        raise failure
+    return result
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_threads(comm: MPI.Comm) -> int:
@@ -38,5 +43,4 @@ def default_threads(comm: MPI.Comm) -> int:
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     ranks = node.size
     node.Free()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // ranks)
+    return max(1, cores() // ranks)

@@ -69,15 +69,17 @@ class PinnedBalls(Table):
                 raise ValueError(f"{key} = '{formula}' {error}") from None
             if key == "sigma0" and (i := int(values.argmin())) >= 0 and values[i] < 0:
                 raise ValueError(
-                    f"sigma0 = '{formula}' is {values[i]:.6g} at x = {self.sites[i]:.6g}, site {i + 1} of {self.balls}; "
-                    "a standard deviation cannot be negative"
+                    f"sigma0 = '{formula}' is {values[i]:.6g} at x = {self.sites[i]:.6g}, site {i + 1} of "
+                    f"{self.balls}; a standard deviation cannot be negative"
                 )
         if self.collisions[-1] < 1:
             raise ValueError(
                 f"end_time = {self.end_time:g} is shorter than one collision; one takes {self.collision_time:.3g}"
             )
         if len(set(self.collisions)) < len(self.collisions):
-            raise ValueError(f"observe = {list(self.observe)} names one collision twice; one takes {self.collision_time:.3g}")
+            raise ValueError(
+                f"observe = {list(self.observe)} names one collision twice; one takes {self.collision_time:.3g}"
+            )
         return self
 
     @property
@@ -103,7 +105,7 @@ class PinnedBalls(Table):
     @cached_property
     def sites(self) -> NDArray[np.float64]:
         """x_i, shape (n,)."""
-        return np.linspace(*self.interval, self.balls)
+        return np.linspace(*self.interval, self.balls, dtype=np.float64)
 
     @property
     def collisions(self) -> tuple[int, ...]:

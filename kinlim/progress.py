@@ -48,7 +48,7 @@ class Meter:
             return
         elapsed = now - self.started
         left = f", about {elapsed * (1 - fraction) / fraction:.0f} s left" if fraction > 0 else ""
-        print(f"{self.label}: {fraction:.0%} after {elapsed:.0f} s{left}", file=self.stream, flush=True)  # noqa: T201
+        print(f"{self.label}: {fraction:.0%} after {elapsed:.0f} s{left}", file=self.stream, flush=True)
         self.next_line = now + LINE_EVERY
 
     def __exit__(

@@ -30,7 +30,17 @@ def git_state() -> str:
     source = Path(__file__).resolve().parent.parent
     if not (source / ".git").exists():
         return "unknown (not a git checkout)"
-    command = ["git", "-c", f"safe.directory={source}", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
+    command = [
+        "git",
+        "-c",
+        f"safe.directory={source}",
+        "-C",
+        str(source),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -1,6 +1,6 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
-    study.toml (resolved)   particles.nc   pde.nc   metrics.json   figures/*.png   report.html   log.txt
+study.toml (resolved)   particles.nc   pde.nc   metrics.json   figures/*.png   report.html   log.txt
 """
 
 import contextlib

@@ -72,8 +72,8 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
             parsed = {}
         if list(parsed) != ["value"]:
             raise InputError(
-                f"--set {text}: the value {value.strip()!r} of {key.strip()} is not TOML; text needs quotes of its own, "
-                f"for example --set '{key.strip()}=\"...\"'"
+                f"--set {text}: the value {value.strip()!r} of {key.strip()} is not TOML; text needs quotes of its "
+                f"own, for example --set '{key.strip()}=\"...\"'"
             )
         table: Any = data
         for part in path[:-1]:

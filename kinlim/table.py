@@ -14,7 +14,12 @@ class Table(BaseModel):
     """One table of a study: unknown keys, wrong types and non-finite numbers are refused; values never change."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
     )
 
 

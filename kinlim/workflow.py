@@ -49,7 +49,9 @@ def run(
         if stage == "compare":
             on_root(comm, lambda: compare(results))
             continue
-        dataset = api.simulate(study, comm=comm, threads=threads) if stage == "simulate" else api.solve(study, comm=comm)
+        dataset = (
+            api.simulate(study, comm=comm, threads=threads) if stage == "simulate" else api.solve(study, comm=comm)
+        )
         on_root(comm, lambda: results.write_dataset(WRITES[stage][0], dataset))  # noqa: B023 - called at once
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023

@@ -13,7 +13,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fma(context: Any, a: Any, b: Any, c: Any) -> Any:
     """Compute a*b + c, rounded once."""
 

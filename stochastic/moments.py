@@ -93,7 +93,8 @@ class LaggedCovariances:
     Attributes:
         count: N.
         mean: shape (groups, n).
-        products: shape (groups, lags, n); entry [g, k-1, i] is sum (v_i - mean_i)(v_(i+k) - mean_(i+k)), 0 where i+k >= n.
+        products: shape (groups, lags, n); entry [g, k-1, i] is sum (v_i - mean_i)(v_(i+k) - mean_(i+k)), and 0 where
+            i + k >= n.
     """
 
     count: int

@@ -56,7 +56,7 @@ class PinnedStatistics:
 
     @classmethod
     def of(cls, snapshots: Array, totals: Array, lags: int) -> Self:
-        """Summarise velocities, shape (times, replicas, n), and their totals, shape (1 + times, replicas, 2), from time 0."""
+        """Summarise velocities, shape (times, replicas, n), and totals, (1 + times, replicas, 2) from time 0."""
         velocity = Moments.of(snapshots)
         local = (snapshots[:, :, :-2] - 2 * snapshots[:, :, 1:-1] + snapshots[:, :, 2:]) ** 2 / 6
         start_ = totals[0]
@@ -102,11 +102,15 @@ def simulate(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int |
     began = time.perf_counter()
     statistics = run_ensemble(block, settings.replicas, BLOCK, comm, threads, "particles")
     seconds = time.perf_counter() - began
-    return _dataset(study, statistics).assign_attrs(
-        provenance(
-            comm.size, threads, seconds, study=dump(study), seed=str(settings.seed), collisions=model.collisions[-1] * settings.replicas
-        )
-    )  # fmt: skip
+    attributes = provenance(
+        comm.size,
+        threads,
+        seconds,
+        study=dump(study),
+        seed=str(settings.seed),  # text, since NetCDF integers end at 2^63
+        collisions=model.collisions[-1] * settings.replicas,
+    )
+    return _dataset(study, statistics).assign_attrs(attributes)
 
 
 def _group(
@@ -153,7 +157,9 @@ def _dataset(study: PinnedStudy, statistics: PinnedStatistics) -> xr.Dataset:
         return np.pad(local, ((0, 0), (1, 1)), constant_values=np.nan)
 
     sigma_local = np.sqrt(statistics.local.mean)
-    local_se = np.divide(statistics.local.mean_se, 2 * sigma_local, out=np.zeros_like(sigma_local), where=sigma_local > 0)
+    local_se = np.divide(
+        statistics.local.mean_se, 2 * sigma_local, out=np.zeros_like(sigma_local), where=sigma_local > 0
+    )
     profile, scalar = ("time", "site"), ("time",)
     totals, totals_se = statistics.totals.mean * length, statistics.totals.mean_se * length
     return xr.Dataset(

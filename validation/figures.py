@@ -1,12 +1,11 @@
 """Figures of the pinned balls: the paper's Figure 5 with its uncertainty and its differences, and the two spreads."""
 
+import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-
-import numpy as np
-import xarray as xr
 
 COLUMNS = 6
 """Panels side by side; of more observation times, this many are drawn, first and last among them."""
@@ -49,9 +48,9 @@ def moments(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
     replicas = comparison.attrs["replicas"]
     figure.legend(
         handles=[
-            Line2D([], [], ls="", marker=".", color=STYLE["mu"]["particles"], label=f"μ, mean of {replicas:,} replicas"),
+            Line2D([], [], ls="", marker=".", color=STYLE["mu"]["particles"], label=f"μ, mean of {replicas:,} runs"),
             Line2D([], [], color=STYLE["mu"]["pde"], label="μ, equations"),
-            Line2D([], [], ls="", marker=".", color=STYLE["sigma"]["particles"], label="σ, spread over replicas"),
+            Line2D([], [], ls="", marker=".", color=STYLE["sigma"]["particles"], label="σ, spread over runs"),
             Line2D([], [], color=STYLE["sigma"]["pde"], label="σ, equations"),
             Patch(color="0.8", label="± 2 standard errors of the difference"),
         ],
@@ -67,8 +66,18 @@ def spreads(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
     axes = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
     x = particles["x"].to_numpy()
     for axis, t in zip(axes, times, strict=True):
-        axis.plot(x, particles["sigma"][t], ".", ms=2.5, color="tab:orange", label="over replicas at a site", rasterized=True)
-        axis.plot(x, particles["sigma_local"][t], ".", ms=2.5, color="tab:purple", label="among neighbours in a replica", rasterized=True)
+        axis.plot(
+            x, particles["sigma"][t], ".", ms=2.5, color="tab:orange", label="over replicas at a site", rasterized=True
+        )
+        axis.plot(
+            x,
+            particles["sigma_local"][t],
+            ".",
+            ms=2.5,
+            color="tab:purple",
+            label="among neighbours in a replica",
+            rasterized=True,
+        )
         axis.plot(x, pde["sigma"][t], color="tab:green", lw=1.4, label="σ of the equations")
         axis.set_title(f"t = {float(comparison.fraction[t]):g} T", fontsize=10)
         axis.set_xlabel("position x")

@@ -35,9 +35,13 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         InputError: the two do not share sites and times.
     """
     if particles.sizes["site"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
-        raise InputError("the particles and the equations were recorded at different sites; they belong to different studies")
+        raise InputError(
+            "the particles and the equations were recorded at different sites; they belong to different studies"
+        )
     if particles.sizes["time"] != pde.sizes["time"] or not np.allclose(particles.time, pde.time, rtol=1e-9, atol=0):
-        raise InputError("the particles and the equations were recorded at different times; they belong to different studies")
+        raise InputError(
+            "the particles and the equations were recorded at different times; they belong to different studies"
+        )
     result = xr.Dataset(coords={name: particles[name] for name in ("time", "fraction", "site", "x")})
     result.attrs = {
         "title": "particles against equations", "model": "pinned", "sites": particles.sizes["site"],
@@ -54,19 +58,23 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
     local = particles["sigma_local"].to_numpy()[:, 1:-1] - pde["sigma"].to_numpy()[:, 1:-1]
     # Lag 1 averages n - 1 pairs of sites; independent sites would put it at 0 with this standard deviation.
     result["correlation"] = particles["correlation"].isel(lag=0, drop=True)
-    result["correlation_null_sd"] = ("time", np.full(result.sizes["time"], 1 / np.sqrt(result.attrs["replicas"] * (result.sizes["site"] - 1))))
+    result["correlation_null_sd"] = (
+        "time",
+        np.full(result.sizes["time"], 1 / np.sqrt(result.attrs["replicas"] * (result.sizes["site"] - 1))),
+    )
     result["rel_l2_sigma_local"] = ("time", _ratio(_norm(local), _norm(pde["sigma"].to_numpy()[:, 1:-1])))
     return result
 
 
 def metrics(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Any]:
-    """Collect the content of metrics.json: one object per time, and what each side conserved. A number that does not exist is null."""
+    """Collect metrics.json: one object per time, and what each side conserved; a number that does not exist is None."""
     names = [str(name) for name, values in comparison.data_vars.items() if values.dims == ("time",)]
     return {
         "model": "pinned",
         "replicas": int(particles.attrs["replicas"]),
         "times": [
-            {"time": float(moment.time), "fraction": float(moment.fraction)} | {name: _number(float(moment[name])) for name in names}
+            {"time": float(moment.time), "fraction": float(moment.fraction)}
+            | {name: _number(float(moment[name])) for name in names}
             for moment in (comparison.isel(time=t) for t in range(comparison.sizes["time"]))
         ],
         "conservation": {

@@ -44,7 +44,9 @@ def html(
         numbers: as in metrics.json.
         pictures: as `draw` makes them.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["number"] = _number
     environment.filters["percent"] = lambda value: "—" if value is None else f"{_digits(100 * value, 2)} %"
     template = environment.from_string(files("kinlim.validation").joinpath("pinned.html").read_text(encoding="utf-8"))

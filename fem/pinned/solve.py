@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-import ufl
 import xarray as xr
 from numpy.typing import NDArray
 
 import basix.ufl
+import ufl
 from dolfinx import fem
 from dolfinx.fem import DirichletBC, FunctionSpace
 from mpi4py import MPI
@@ -33,7 +33,7 @@ class System(Protocol):
     def residual(self, u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form: ...  # noqa: D102
     def energy(self, u: Any) -> Any: ...  # noqa: D102
     def from_moments(self, mu: Array, sigma: Array) -> Array: ...  # noqa: D102
-    def to_moments(self, u: Array) -> tuple[Array, Array, Array]: ...  # noqa: D102
+    def to_moments(self, u: Array) -> tuple[Array, Array]: ...  # noqa: D102
 
 
 SYSTEMS: dict[str, System] = {"B'": b_prime}
@@ -125,22 +125,28 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
     )  # fmt: skip
 
 
-def _dataset(study: PinnedStudy, system: System, at_sites: Array, at_nodes: Array, node_x: Array, balance: Array) -> xr.Dataset:
+def _spread(w: Array) -> Array:
+    """Give sigma = sqrt(2w), 0 where w is negative (`min_w` says by how much)."""
+    return np.sqrt(2 * np.maximum(w, 0))
+
+
+def _dataset(
+    study: PinnedStudy, system: System, at_sites: Array, at_nodes: Array, node_x: Array, balance: Array
+) -> xr.Dataset:
     """Label the solution; `balance` has momentum and energy in its columns, from time 0."""
     model, settings = study.model, study.pde
-    mu, sigma, energy = system.to_moments(at_sites)
-    node_mu, node_sigma, node_energy = system.to_moments(at_nodes)
+    (mu, w), (node_mu, node_w) = system.to_moments(at_sites), system.to_moments(at_nodes)
     start, later = balance[0], balance[1:]
     bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
     at_x, at_node, scalar = ("time", "x"), ("time", "node"), ("time",)
     return xr.Dataset(
         {
             "mu": (at_x, mu, {"long_name": "mean velocity"}),
-            "sigma": (at_x, sigma, {"long_name": "standard deviation of the velocity"}),
-            "E": (at_x, energy, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
+            "sigma": (at_x, _spread(w), {"long_name": "standard deviation of the velocity"}),
+            "E": (at_x, mu**2 / 2 + w, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
             "node_mu": (at_node, node_mu, {"long_name": "mean velocity at the mesh's nodes"}),
-            "node_sigma": (at_node, node_sigma, {"long_name": "standard deviation of the velocity at the mesh's nodes"}),
-            "node_E": (at_node, node_energy, {"long_name": "energy density at the mesh's nodes"}),
+            "node_sigma": (at_node, _spread(node_w), {"long_name": "standard deviation at the mesh's nodes"}),
+            "node_E": (at_node, node_mu**2 / 2 + node_w, {"long_name": "energy density at the mesh's nodes"}),
             "momentum": (scalar, later[:, 0], {"long_name": "integral of mu"}),
             "energy": (scalar, later[:, 1], {"long_name": "integral of (mu^2 + sigma^2)/2"}),
             "energy_flux": (scalar, np.zeros(len(later)), {"long_name": "energy gone through the ends since time 0"}),
@@ -151,7 +157,7 @@ def _dataset(study: PinnedStudy, system: System, at_sites: Array, at_nodes: Arra
             "energy_drift": (
                 scalar, np.abs(later[:, 1] - start[1]) / (start[1] or 1.0), {"long_name": "relative |change| of energy"}
             ),
-            "min_w": (scalar, (node_energy - node_mu**2 / 2).min(axis=1), {"long_name": "least w = sigma^2/2 at a node"}),
+            "min_w": (scalar, node_w.min(axis=1), {"long_name": "least w = sigma^2/2 at a node"}),
         },
         coords={
             "time": ("time", model.times, {"long_name": "time of the equations"}),
