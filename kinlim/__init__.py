@@ -8,10 +8,9 @@ comparison = kinlim.compare(particles, pde)
 kinlim.run(study, "results/mine")         # all three, and a report, into a folder
 """
 
-__version__ = "0.1.0"
-
 from kinlim.api import compare, load, simulate, solve
 from kinlim.errors import InputError, RunError
+from kinlim.version import __version__
 from kinlim.workflow import run
 
-__all__ = ["InputError", "RunError", "compare", "load", "run", "simulate", "solve"]
+__all__ = ["InputError", "RunError", "__version__", "compare", "load", "run", "simulate", "solve"]

@@ -9,7 +9,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Formula:
 
     text: str
     variables: tuple[str, ...]
-    tree: ast.expr
+    tree: ast.expr = field(compare=False)
 
     @classmethod
     def parse(cls, text: str, variables: tuple[str, ...] = ("x",)) -> "Formula":

@@ -3,7 +3,6 @@
 Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partial differential equations".
 """
 
-from functools import cached_property
 from math import pi, sqrt
 from typing import Annotated, Literal, Self
 
@@ -102,7 +101,7 @@ class PinnedBalls(Table):
         """PDE time of one collision, 2 (b - a)^2/((n - 1)^2 (n - 2)), from the rescaling below (2.7)."""
         return 2 * self.length**2 / ((self.balls - 1) ** 2 * (self.balls - 2))
 
-    @cached_property
+    @property
     def sites(self) -> NDArray[np.float64]:
         """x_i, shape (n,)."""
         return np.linspace(*self.interval, self.balls, dtype=np.float64)

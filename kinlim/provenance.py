@@ -7,14 +7,14 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-import kinlim
+from kinlim.version import __version__
 
 LIBRARIES = ("numpy", "scipy", "numba", "xarray", "mpi4py", "fenics-dolfinx", "petsc4py")
 
 
 def versions() -> dict[str, str]:
     """Version of kinlim, Python and every library whose numbers end up in a result."""
-    found = {"kinlim": kinlim.__version__, "python": platform.python_version()}
+    found = {"kinlim": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -59,8 +59,8 @@ def provenance(ranks: int, threads: int, seconds: float, **more: str | float | i
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "Conventions": "CF-1.11",
-        "source": f"kinlim {kinlim.__version__}",
-        "history": f"{now} kinlim {kinlim.__version__}",
+        "source": f"kinlim {__version__}",
+        "history": f"{now} kinlim {__version__}",
         "git": git_state(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         "processor": platform.machine(),

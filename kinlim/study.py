@@ -47,15 +47,16 @@ def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[st
     model = heading.get("model")
     if not isinstance(model, str) or model not in STUDIES:
         given = "is missing" if model is None else f"= {model!r} is not known"
-        raise InputError(f"{source}: [study] model {given}; the models are {', '.join(STUDIES)}")
+        raise InputError(f"{source}: study.model {given}; the models are {', '.join(STUDIES)}")
     kind = STUDIES[model]
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         first, *rest = error.errors(include_url=False)
-        origin = "--set" if any(_key(text) == _path(first) for text in overrides) else source
+        what = _describe(first, kind)
+        origin = next((f"--set {text}" for text in overrides if _concerns(text, first, what)), source)
         more = f" (and {len(rest)} more: {', '.join(_path(e) for e in rest[:4])})" if rest else ""
-        raise InputError(f"{origin}: {_describe(first, kind)}{more}") from None
+        raise InputError(f"{origin}: {what}{more}") from None
 
 
 def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -97,23 +98,28 @@ def _path(error: ErrorDetails) -> str:
     return ".".join(str(part) for part in error["loc"])
 
 
+def _concerns(text: str, error: ErrorDetails, what: str) -> bool:
+    """Whether the override `text` set the key that the error, described by `what`, is about."""
+    key, path = _key(text), _path(error)
+    return path.startswith(key) or (key.startswith(path) and what.startswith((f"{key} = ", f"{path} = ")))
+
+
 def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
-    """One sentence for one of pydantic's errors: where, which value, what is allowed."""
+    """One sentence for one of pydantic's errors: which key, which value, what is allowed."""
+    path = _path(error)
     table, *rest = [str(part) for part in error["loc"]] or [""]
-    where = f"[{table}] {'.'.join(rest)}".strip() if table else ""
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
     field = kind.model_fields.get(table)
     inner = field.annotation if field else None
-    allowed = [f.alias or name for name, f in (inner if rest and inner else kind).model_fields.items()]
+    allowed = ", ".join(f.alias or name for name, f in (inner if rest and inner else kind).model_fields.items())
+    holder = f"[{table}] takes" if rest else "the tables of a study are"
     match error["type"]:
         case "extra_forbidden":
-            name = rest[-1] if rest else table
-            close = difflib.get_close_matches(name, allowed, 1)
+            close = difflib.get_close_matches(rest[-1] if rest else table, allowed.split(", "), 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            holder = f"[{table}] takes" if rest else "the tables of a study are"
-            return f"{where} = {error['input']!r}: unknown key{hint}; {holder} {', '.join(allowed)}"
+            return f"{path} = {error['input']!r}: unknown key{hint}; {holder} {allowed}"
         case "missing":
-            return f"{where} is missing" + (f"; [{table}] takes {', '.join(allowed)}" if rest else "")
+            return f"{path} is missing; {holder} {allowed}"
         case "value_error" if not rest:  # found with several keys together: the message names key and value itself
-            return f"{where} {message}".strip()
-    return f"{where} = {error['input']!r}: {message}"
+            return f"{path}.{message}" if path else message
+    return f"{path} = {error['input']!r}: {message}"

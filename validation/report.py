@@ -10,7 +10,6 @@ import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
-import kinlim
 from kinlim.validation import figures
 
 DPI = 120
@@ -59,9 +58,7 @@ def html(
             for name in ("momentum", "energy")
         },
         min_w=float(pde["min_w"].min()),
-        drawn=[numbers["times"][t] for t in figures.shown(comparison)],
         numbers=numbers,
-        version=kinlim.__version__,
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
     )
 
@@ -70,10 +67,10 @@ def _digits(value: float, digits: int) -> str:
     """Fixed-point with about `digits` significant digits, powers of ten where that would be long."""
     if value == 0:
         return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        return f"{float(f'{value:.{digits}g}'):g}"
+    if 1e-3 <= abs(value) < 10**digits:
+        return f"{value:.{digits}g}".replace("-", "−")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    return f"{mantissa}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"{mantissa.replace('-', '−')}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

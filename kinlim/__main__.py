@@ -1,0 +1,5 @@
+"""`python -m kinlim` is `kinlim`."""
+
+from kinlim.cli import main
+
+main()

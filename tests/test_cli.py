@@ -1,0 +1,166 @@
+"""The command line: stages, exit codes, one paragraph for every mistake, on one rank or several."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from kinlim import cli
+from kinlim.study import dump
+
+
+def kinlim(*arguments, monkeypatch):
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+@pytest.fixture
+def file(tmp_path, study):
+    path = tmp_path / "small.toml"
+    path.write_text(dump(study))
+    return path
+
+
+def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, capsys):
+    assert kinlim("run", file, "-o", tmp_path / "all", monkeypatch=monkeypatch) == 0
+    for stage in ("simulate", "solve"):
+        assert kinlim(stage, file, "-o", tmp_path / "steps", monkeypatch=monkeypatch) == 0
+    assert kinlim("compare", tmp_path / "steps", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"Report: {tmp_path / 'all' / 'report.html'}"
+    written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
+    assert written == {
+        "study.toml", "particles.nc", "pde.nc", "metrics.json", "report.html", "log.txt", "figures/moments.png", "figures/spreads.png",
+    }  # fmt: skip
+    metrics = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
+    assert metrics[0] == metrics[1]
+    assert len(metrics[0]["times"]) == 3
+    with xr.open_dataset(tmp_path / "all" / "particles.nc") as particles:
+        assert particles.mu.dims == ("time", "site")
+        assert particles.attrs["seed"] == "3"
+        assert {"git", "versions", "ranks", "threads", "wall_seconds"} <= particles.attrs.keys()
+    with xr.open_dataset(tmp_path / "all" / "pde.nc") as pde:
+        assert pde.mu.dims == ("time", "x")
+        assert {"system", "boundary", "lambda", "cells", "degree", "steps"} <= pde.attrs.keys()
+
+
+def test_compare_again_replaces_only_what_follows_from_the_datasets(tmp_path, file, monkeypatch):
+    assert kinlim("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    data = (tmp_path / "r" / "particles.nc").read_bytes()
+    assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    assert (tmp_path / "r" / "particles.nc").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.toml"], ["nowhere.toml", "No such file"]),
+        (["run", "FILE", "--set", "model.balls=4"], ["--set model.balls=4", "balls = 4", "5"]),
+        (["run", "FILE", "--set", "model.sigma0='x-1/2'"], ["sigma0", "negative"]),
+        (["run", "FILE", "-o", "FILE/results"], ["FILE/results", "cannot be written"]),
+        (["run", "FILE", "--threads", "0"], ["--threads", "0"]),
+        (["compare", "."], [".: is not a result folder"]),
+        (["new", "gas"], ["'gas' is not a model", "pinned"]),
+        (["ran", "FILE"], ["No such command 'ran'"]),
+        (["run"], ["STUDY.toml"]),
+        (["run", "FILE", "--replicas", "3"], ["--replicas"]),
+    ],
+)
+def test_bad_input_ends_with_2_and_one_paragraph_and_no_folder(tmp_path, file, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code = kinlim(*[a.replace("FILE", str(file)) for a in arguments], monkeypatch=monkeypatch)
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("kinlim: ")
+    assert "Traceback" not in captured.err
+    assert all(word.replace("FILE", str(file)) in captured.err for word in words), captured.err
+    assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_an_existing_result_folder_is_refused_and_kept(tmp_path, file, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert kinlim("solve", file, monkeypatch=monkeypatch) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "results" / "small").iterdir()}
+    assert kinlim("solve", file, monkeypatch=monkeypatch) == 2
+    assert "results/small: holds pde.nc of an earlier run" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "results" / "small").iterdir()} == before
+
+
+def test_debug_shows_the_traceback(monkeypatch, capsys):
+    assert kinlim("run", "nowhere.toml", "--debug", monkeypatch=monkeypatch) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_unforeseen_error_ends_with_1_and_no_traceback(file, monkeypatch, capsys, tmp_path):
+    def broken(*_args, **_kwargs):
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr("kinlim.api.solve", broken)
+    assert kinlim("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 1
+    assert capsys.readouterr().err == "kinlim: ZeroDivisionError: deep inside (--debug shows where)\n"
+
+
+def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
+    assert kinlim("new", "pinned", monkeypatch=monkeypatch) == 0
+    path = tmp_path / "new.toml"
+    path.write_text(capsys.readouterr().out)
+    assert kinlim("solve", path, "-o", tmp_path / "r", "--set", "model.balls=100", monkeypatch=monkeypatch) == 0
+
+
+def test_info_names_what_it_runs_on(monkeypatch, capsys):
+    assert kinlim("info", monkeypatch=monkeypatch) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("kinlim:", "fenics-dolfinx:", "PETSc:", "mumps", "MPI:", "cores:", "GPU:"))
+
+
+def test_petsc_options_after_the_dashes_reach_petsc(tmp_path, file):
+    # in a process of its own, since PETSc reads them once
+    command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r"), "--", "-pde_ts_monitor"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "TS dt" in done.stdout
+
+
+MPIRUN = ["mpirun", "--oversubscribe", "-n", "2"]
+
+
+def test_under_mpirun_a_mistake_is_told_once(tmp_path, file):
+    command = [*MPIRUN, sys.executable, "-m", "kinlim", "solve", str(file), "--set", "pde.cells=0"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("kinlim: --set pde.cells=0") == 1
+
+
+def test_an_error_on_one_rank_ends_all(tmp_path):
+    # rank 1 fails while rank 0 waits for it: without an abort this would wait for ever
+    script = tmp_path / "one_rank_fails.py"
+    script.write_text(
+        "import sys\n"
+        "from mpi4py import MPI\n"
+        "from kinlim import cli, workflow\n"
+        "def run(*_args, **_kwargs):\n"
+        "    if MPI.COMM_WORLD.rank == 1:\n"
+        "        raise ZeroDivisionError('only here')\n"
+        "    MPI.COMM_WORLD.Barrier()\n"
+        "workflow.run = run\n"
+        "sys.argv = ['kinlim', 'demo', '-o', 'r']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [*MPIRUN, sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60
+    )
+    assert done.returncode != 0
+    assert "kinlim [rank 1]: ZeroDivisionError: only here" in done.stderr
+
+
+def test_under_mpirun_one_study_gives_one_report(tmp_path, file):
+    command = [*MPIRUN, sys.executable, "-m", "kinlim", "run", str(file), "-o", "r"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.count("Report: ") == 1
+    with xr.open_dataset(Path(tmp_path) / "r" / "particles.nc") as particles:
+        assert particles.attrs["ranks"] == 2

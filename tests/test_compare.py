@@ -1,0 +1,162 @@
+"""The comparison: what noise explains is called noise, and what it does not is given with its error."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from kinlim.errors import InputError
+from kinlim.validation import report
+from kinlim.validation.pinned import compare, metrics
+
+SITES, REPLICAS = 400, 500
+
+
+def datasets(bias=0.0, seed=1, noise=0.02):
+    """A made-up pair: the particles are the solution, plus a bias, plus independent noise of known size."""
+    rng = np.random.default_rng(seed)
+    x, time = np.linspace(0, 1, SITES), np.array([0.5, 1.0])
+    mu, sigma = np.cos(3 * x) * np.ones((2, 1)), 0.3 + 0.1 * x * np.ones((2, 1))
+    se = noise * (1 + x) * np.ones((2, 1))
+    profile, coords = ("time", "site"), {"time": time, "x": ("site", x), "site": np.arange(SITES)}
+    particles = xr.Dataset(
+        {
+            "mu": (profile, mu * (1 + bias) + se * rng.normal(size=mu.shape)), "mu_se": (profile, se),
+            "sigma": (profile, sigma * (1 + bias) + se * rng.normal(size=mu.shape)), "sigma_se": (profile, se),
+            "sigma_local": (profile, np.pad(sigma[:, 1:-1], ((0, 0), (1, 1)), constant_values=np.nan)),
+            "correlation": (("time", "lag"), np.array([[0.1], [0.2]])),
+            **{name: ("time", [1e-15, 2e-15]) for name in ("momentum_drift", "energy_drift")},
+            **{name: ("time", [1.0, 1.0]) for name in ("momentum", "energy", "momentum_se", "energy_se")},
+        },
+        coords={**coords, "fraction": ("time", [0.5, 1.0])},
+        attrs={
+            "title": "made up: particles", "replicas": REPLICAS, "particle_lambda": 2.0, "end_time": 1.0, "balls": SITES,
+            "collisions": 7 * REPLICAS, "source": "kinlim", "git": "none", "wall_seconds": 1.0, "ranks": 1, "threads": 1,
+            "seed": "1", "versions": "", "study": "",
+        },
+    )  # fmt: skip
+    pde = xr.Dataset(
+        {
+            "mu": (("time", "x"), mu), "sigma": (("time", "x"), sigma), "min_w": ("time", [0.0, 0.0]),
+            **{name: ("time", [1e-14, 3e-14]) for name in ("momentum_drift", "energy_drift")},
+            **{name: ("time", [1.0, 1.0]) for name in ("momentum", "energy")},
+        },
+        coords={"time": time, "x": x},
+        attrs={
+            "lambda": 2.0, "system": "B'", "cells": 3, "degree": 2, "grading": 1.0, "steps": 4, "rejected_steps": 0,
+            "rtol": 1e-6, "initial_error_mu": 0.0, "wall_seconds": 1.0, "stepping_seconds": 1.0, "ranks": 1,
+        },
+    )  # fmt: skip
+    return particles, pde
+
+
+def test_pure_noise_is_noise():
+    chi2 = []
+    for seed in range(20):
+        result = compare(*datasets(seed=seed))
+        assert result.rel_l2_mu.values == pytest.approx(result.rel_l2_noise_mu.values, rel=0.15)
+        chi2.append(result.chi2_mu.values)
+    # 40 values of mean 1 and standard deviation sqrt(2/400)
+    assert np.mean(chi2) == pytest.approx(1, abs=4 * np.sqrt(2 / SITES / 40))
+
+
+def test_a_bias_is_found_with_its_error():
+    # the noise is as large as the bias: without taking it out, the excess would be 1.4 times too large
+    estimates = []
+    for seed in range(40):
+        result = compare(*datasets(bias=0.02, seed=seed)).isel(time=-1)
+        estimates.append((float(result.rel_l2_excess_mu), float(result.rel_l2_excess_se_mu)))
+    values, errors = np.array(estimates).T
+    assert values.mean() == pytest.approx(0.02, abs=4 * values.std(ddof=1) / np.sqrt(40) + 0.02 * 0.03)
+    assert values.std(ddof=1) == pytest.approx(errors.mean(), rel=0.5)  # the error has the size of the scatter
+
+
+def test_numbers_by_hand():
+    particles, pde = datasets(noise=0.0)
+    particles["mu"] = pde["mu"].rename(x="site").drop_vars("site") * 1.1
+    particles["mu_se"] = xr.full_like(particles["mu"], 0.05)
+    result = compare(particles, pde).isel(time=0)
+    mu = pde.mu.values[0]
+    assert float(result.rel_l2_mu) == pytest.approx(0.1)
+    assert float(result.rel_l2_noise_mu) == pytest.approx(0.05 / np.sqrt((mu**2).mean()))
+    assert float(result.z_rms_mu) == pytest.approx(np.sqrt((mu**2).mean()) * 0.1 / 0.05)
+    assert float(result.chi2_mu) == pytest.approx(float(result.z_rms_mu) ** 2)
+    assert float(result.correlation) == 0.1
+    assert float(result.correlation_null_sd) == pytest.approx(1 / np.sqrt(REPLICAS * (SITES - 1)))
+
+
+def test_sites_without_error_do_not_count_in_chi2():
+    particles, pde = datasets()
+    particles["mu_se"][:, :100] = 0.0
+    assert np.isfinite(compare(particles, pde).chi2_mu.values).all()
+
+
+def test_a_vanishing_solution_gives_null_and_a_report():
+    particles, pde = datasets()
+    pde["mu"] = pde["mu"] * 0
+    comparison = compare(particles, pde)
+    numbers = metrics(comparison, particles, pde)
+    assert numbers["times"][0]["rel_l2_mu"] is None
+    page = report.html(particles, pde, comparison, numbers, {"moments": b"", "spreads": b""})
+    assert "the solution vanishes" in page
+
+
+def test_metrics_have_the_keys_of_the_design():
+    particles, pde = datasets()
+    numbers = metrics(compare(particles, pde), particles, pde)
+    assert {"rel_l2_mu", "rel_l2_sigma", "z_rms_mu", "z_rms_sigma", "time"} <= numbers["times"][1].keys()
+    assert numbers["conservation"] == {
+        "particles": {"momentum_drift": 2e-15, "energy_drift": 2e-15},
+        "pde": {"momentum_drift": 3e-14, "energy_drift": 3e-14},
+    }
+
+
+def test_what_does_not_belong_together_is_refused():
+    particles, pde = datasets()
+    with pytest.raises(InputError, match="different sites"):
+        compare(particles, pde.isel(x=slice(1, None)))
+    with pytest.raises(InputError, match="different times"):
+        compare(particles, pde.isel(time=[0]))
+    with pytest.raises(InputError, match="different times"):
+        compare(particles, pde.assign_coords(time=[0.5, 1.001]))
+
+
+@pytest.mark.parametrize(
+    ("bias", "says", "not_says"),
+    [(0.0, "this is what noise explains", "differ here"), (0.2, "differ here", "this is what noise explains")],
+)
+def test_the_report_says_what_was_found(bias, says, not_says):
+    particles, pde = datasets(bias=bias)
+    comparison = compare(particles, pde)
+    page = report.html(
+        particles, pde, comparison, metrics(comparison, particles, pde), report.draw(particles, pde, comparison)
+    )
+    assert says in page
+    assert not_says not in page
+    assert page.count("data:image/png;base64,iVBOR") == 2
+    assert "http" not in page  # self-contained
+    assert "Mind:" not in page
+
+
+def test_the_report_warns_of_another_lambda():
+    particles, pde = datasets()
+    pde.attrs["lambda"] = 3.0
+    comparison = compare(particles, pde)
+    page = report.html(
+        particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
+    )
+    assert "Mind:" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.02146, "0.0215"),
+        (1.23456e-7, "1.23·10⁻⁷"),
+        (-4e-4, "−4.00·10⁻⁴"),
+        (47.1, "47.1"),
+        (12345.0, "1.23·10⁴"),
+    ],
+)
+def test_numbers_are_written_for_people(value, text):
+    assert report._number(value) == text

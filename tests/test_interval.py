@@ -1,0 +1,48 @@
+"""The interval mesh: nodes where they belong, on any number of ranks."""
+
+import numpy as np
+import pytest
+
+from dolfinx import fem
+from mpi4py import MPI
+
+from kinlim.fem.probe import Nodes, Probe
+from kinlim.meshes.interval import grade, interval
+
+
+def p_function(comm, degree, cells=12, ends=(-1.0, 2.0), grading=2.0):
+    import basix.ufl
+
+    mesh = interval(comm, ends, cells, grading)
+    return fem.Function(fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", degree, shape=(2,))))
+
+
+def test_grading():
+    s = np.linspace(0, 1, 9)
+    assert grade(s, 1.0) == pytest.approx(s)
+    assert grade(s, 2.0) == pytest.approx(np.where(s <= 0.5, (2 * s) ** 2 / 2, 1 - (2 - 2 * s) ** 2 / 2))
+    assert grade(s, 3.0) + grade(1 - s, 3.0) == pytest.approx(np.ones(9))  # symmetric about the centre
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize("grading", [1.0, 2.0])
+def test_nodes(grading):
+    u = p_function(MPI.COMM_WORLD, 1, grading=grading)
+    assert Nodes(u).x == pytest.approx(-1 + 3 * grade(np.linspace(0, 1, 13), grading))
+
+
+@pytest.mark.parallel
+def test_the_probe_is_exact_on_quadratics_at_any_point():
+    # points on nodes, on the ends and inside cells; more ranks than one may own a node
+    u = p_function(MPI.COMM_WORLD, 2)
+    u.interpolate(lambda x: np.stack([x[0] ** 2 - x[0], 3 - x[0]]))
+    x = np.concatenate([np.linspace(-1, 2, 101), Nodes(u).x])
+    values = Probe(u.function_space.mesh, np.pad(x[:, None], ((0, 0), (0, 2))))(u)
+    assert values == pytest.approx(np.stack([x**2 - x, 3 - x], axis=-1), abs=1e-13)
+    assert Nodes(u)(u)[:, 0] == pytest.approx(Nodes(u).x ** 2 - Nodes(u).x, abs=1e-13)
+
+
+@pytest.mark.parallel
+def test_a_point_outside_is_refused_on_all_ranks():
+    with pytest.raises(ValueError, match="outside the mesh"):
+        Probe(p_function(MPI.COMM_WORLD, 1).function_space.mesh, np.array([[0.0, 0, 0], [2.1, 0, 0]]))

@@ -1,0 +1,168 @@
+"""Studies: the scales of the model, and one clear paragraph for everything that cannot be used."""
+
+import math
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+
+import kinlim
+from kinlim.errors import InputError
+from kinlim.study import check, dump, load, override
+
+PAPER = files("kinlim.examples").joinpath("pinned-paper.toml")
+
+
+def test_the_papers_run_has_the_papers_numbers():
+    model = load(str(PAPER)).model
+    assert model.lam == pytest.approx(999 / (2 * math.sqrt(math.pi)), rel=1e-15)  # (2.8)
+    assert abs(model.end_time / model.collision_time - 59840) < 2  # "about 59,840": MATHS 1.5
+    assert model.times == pytest.approx(np.array(model.observe) * model.end_time, rel=1e-3)
+    assert model.sites[[0, -1]].tolist() == [0.0, 1.0]
+
+
+def test_on_another_interval_space_and_time_scale_as_heat_does(tables):
+    unit = check(tables).model
+    tables["model"]["interval"] = [1, 4]
+    other = check(tables).model
+    assert other.lam == pytest.approx(unit.lam / 3)
+    assert other.collision_time == pytest.approx(unit.collision_time * 9)
+    assert other.sites[-1] == 4.0
+
+
+def test_lambda_may_be_given(tables):
+    tables["model"]["lambda"] = 2.5
+    study = check(tables)
+    assert study.model.lam == 2.5
+    assert study.model.particle_lambda == pytest.approx(49 / (2 * math.sqrt(math.pi)))
+    assert check(_reread(study)) == study
+
+
+def _reread(study):
+    import tomllib
+
+    return tomllib.loads(dump(study))
+
+
+def test_a_dumped_study_reads_back_equal(study):
+    assert check(_reread(study)) == study
+
+
+def test_overrides_win_and_are_toml(tmp_path, study):
+    path = tmp_path / "s.toml"
+    path.write_text(dump(study))
+    changed = load(path, ["particles.replicas = 70", 'model.mu0="x**2"', "model.observe=[1]"])
+    assert (changed.particles.replicas, str(changed.model.mu0), changed.model.observe) == (70, "x**2", (1.0,))
+
+
+BAD = [
+    # (what to set, words that the refusal must contain)
+    ("model.ball=10", ["model.ball = 10", "did you mean balls", "sigma0"]),
+    ("particles.replica=10", ["replica", "did you mean replicas"]),
+    ("modell.balls=10", ["modell", "unknown key", "did you mean model"]),
+    ("model.balls='many'", ["balls = 'many'", "integer"]),
+    ("model.balls=10.5", ["balls = 10.5", "integer"]),
+    ("model.balls=true", ["balls = True", "integer"]),
+    ("model.balls=4", ["balls = 4", "greater than or equal to 5"]),
+    ("model.balls=-1000", ["balls = -1000"]),
+    ("model.balls=10000000000", ["balls = 10000000000", "at most"]),
+    ("model.end_time=-1.0", ["end_time = -1.0", "greater than 0"]),
+    ("model.end_time=nan", ["end_time = nan", "finite"]),
+    ("model.end_time=inf", ["end_time = inf", "finite"]),
+    ("model.end_time=0", ["end_time = 0", "greater than 0"]),
+    ("model.end_time=1e-9", ["end_time = 1e-09", "shorter than one collision"]),
+    ("model.end_time='1'", ["end_time = '1'", "number"]),
+    ("model.observe=[]", ["observe = []"]),
+    ("model.observe=[0.5, 0.4]", ["observe = [0.5, 0.4]", "increase"]),
+    ("model.observe=[0.5, 1.5]", ["observe", "1.5", "[0, 1]"]),
+    ("model.observe=[0.5, 0.50001]", ["observe", "one collision twice"]),
+    ("model.observe=0.5", ["observe = 0.5"]),
+    ("model.interval=[1, 0]", ["interval = [1, 0]", "a < b"]),
+    ("model.interval=[0, inf]", ["interval", "inf", "finite"]),
+    ("model.lambda=-3", ["lambda = -3"]),
+    ("model.mu0='y'", ["mu0 = 'y'", "unknown name 'y'"]),
+    ("model.mu0='open(x)'", ["mu0 = 'open(x)'", "not a known function"]),
+    ("model.mu0='x.__class__'", ["mu0", "x.__class__", "not allowed"]),
+    ("model.mu0='x**9**9'", ["mu0", "exponent"]),
+    ("model.mu0='1/x'", ["mu0 = '1/x'", "x = 0", "finite"]),
+    ("model.mu0=[1]", ["mu0 = [1]", "formula"]),
+    ("model.sigma0='cos(pi*x)'", ["sigma0 = 'cos(pi*x)'", "is -1 at x = 1, site 50 of 50", "negative"]),
+    ("model.sigma0='x-1/100'", ["sigma0", "is -0.01 at x = 0, site 1"]),
+    ("particles.kernel='sorted'", ["kernel = 'sorted'", "redistribute"]),
+    ("particles.replicas=1", ["replicas = 1", "2"]),
+    ("particles.seed=-1", ["seed = -1"]),
+    ("particles.lags=50", ["lags = 50", "balls = 50"]),
+    ("pde.system='C'", ["system = 'C'", "B'"]),
+    ("pde.boundary='paper'", ["boundary = 'paper'", "noflux"]),
+    ("pde.cells=0", ["cells = 0"]),
+    ("pde.degree=9", ["degree = 9"]),
+    ("pde.rtol=0", ["rtol = 0"]),
+    ("pde.grading=0.5", ["grading = 0.5"]),
+    ("study.model='reaction'", ["study.model = 'reaction'", "pinned"]),
+    ("study.name='../up'", ["name = '../up'"]),
+]
+
+
+@pytest.mark.parametrize(("setting", "words"), BAD, ids=[setting for setting, _ in BAD])
+def test_bad_values_are_refused_in_one_paragraph(tmp_path, study, setting, words):
+    # a value in the file: the file is named; a value from --set: the override is named
+    path = tmp_path / "bad.toml"
+    tables = override(_reread(study), [setting])
+    path.write_text(tomli_w.dumps(tables))
+    with pytest.raises(InputError) as in_file:
+        load(path)
+    path.write_text(dump(study))
+    with pytest.raises(InputError) as in_override:
+        load(path, [setting])
+    for refusal, origin in (
+        (in_file, str(path)),
+        (in_override, str(path) if setting.startswith("study.model=") else f"--set {setting}"),
+    ):
+        text = str(refusal.value)
+        assert text.startswith(f"{origin}: "), text
+        assert "\n" not in text
+        assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["particles", "particles=3", "particles.replicas", "particles.replicas=", "a.b=c", "particles.seed=1\nx=2", "=1"],
+)
+def test_malformed_overrides_are_refused(tmp_path, study, setting):
+    path = tmp_path / "s.toml"
+    path.write_text(dump(study))
+    with pytest.raises(InputError, match="--set"):
+        load(path, [setting])
+
+
+def test_a_missing_key_is_named(tables):
+    del tables["model"]["sigma0"]
+    with pytest.raises(InputError, match=re.escape("model.sigma0 is missing")):
+        check(tables)
+
+
+def test_a_missing_table_is_named(tables):
+    del tables["particles"]
+    with pytest.raises(InputError, match="particles is missing"):
+        check(tables)
+
+
+@pytest.mark.parametrize("text", ["[study", "study = 3", "", "\x00", "[study]\nname='a'"])
+def test_unreadable_files_are_refused(tmp_path, text):
+    path = tmp_path / "s.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        load(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere.toml.*No such file"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = Path(__file__).parent.parent / "CITATION.cff"
+    assert f"version: {kinlim.__version__}\n" in citation.read_text()

@@ -1,0 +1,107 @@
+"""Time integration: the order of the scheme, boundary conditions, exact landing, and failure in words."""
+
+import numpy as np
+import pytest
+
+import basix.ufl
+import ufl
+from dolfinx import fem, mesh
+from mpi4py import MPI
+
+from kinlim.errors import RunError
+from kinlim.fem.timestepper import TimeStepper
+from kinlim.meshes.interval import interval
+
+
+def heat(comm, degree=3, cells=24):
+    """u_t = u_xx on [0, 1], u = 1 at the ends, u(0) = 1 + sin(pi x): u = 1 + exp(-pi^2 t) sin(pi x)."""
+    domain = interval(comm, (0.0, 1.0), cells)
+    space = fem.functionspace(domain, basix.ufl.element("Lagrange", "interval", degree, shape=(1,)))
+    u, u_t, v = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
+    u.interpolate(lambda x: 1 + np.sin(np.pi * x[:1]))
+    ends = fem.locate_dofs_topological(space, 0, _ends(domain))
+    bc = fem.dirichletbc(np.array([1.0]), ends, space)
+    return (u_t[0] * v[0] + u[0].dx(0) * v[0].dx(0)) * ufl.dx, u, u_t, bc
+
+
+def _ends(domain):
+    return mesh.locate_entities_boundary(domain, 0, lambda x: np.isclose(x[0], 0) | np.isclose(x[0], 1))
+
+
+def error(u, t):
+    exact = 1 + ufl.exp(-(np.pi**2) * t) * ufl.sin(np.pi * ufl.SpatialCoordinate(u.function_space.mesh)[0])
+    form = fem.form((u[0] - exact) ** 2 * ufl.dx(metadata={"quadrature_degree": 8}))
+    return np.sqrt(u.function_space.mesh.comm.allreduce(fem.assemble_scalar(form)))
+
+
+@pytest.mark.parallel
+def test_heat_equation_with_prescribed_ends():
+    residual, u, u_t, bc = heat(MPI.COMM_WORLD)
+    with TimeStepper(
+        residual, u, u_t, bcs=[bc], rtol=1e-8, atol=np.array([1e-8]), first_step=1e-5, prefix="heat_"
+    ) as stepper:
+        for t in (0.013, 0.05, 0.05, 0.1):  # the same time twice: nothing to do
+            stepper.advance(t)
+            assert stepper.ts.getTime() == pytest.approx(t, rel=1e-14)
+            assert error(u, t) < 2e-7  # P3 on 24 cells interpolates to 1e-7
+
+
+def test_the_scheme_has_order_four():
+    # a wrong shift in the Jacobian, or u_t not updated, leaves a Rosenbrock scheme with order one
+    errors = []
+    for steps in (8, 16, 32):
+        residual, u, u_t, bc = heat(MPI.COMM_SELF, degree=4, cells=32)
+        options = {"ts_adapt_type": "none"}
+        with TimeStepper(
+            residual,
+            u,
+            u_t,
+            bcs=[bc],
+            rtol=1,
+            atol=np.array([1.0]),
+            first_step=0.2 / steps,
+            prefix="order_",
+            options=options,
+        ) as stepper:
+            stepper.advance(0.2)
+            assert stepper.statistics()["steps"] == steps
+        errors.append(error(u, 0.2))
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.3)
+    assert np.log2(errors[1] / errors[2]) == pytest.approx(4, abs=0.3)
+
+
+def test_a_solution_that_ends_ends_in_words():
+    # u_t = -1/sqrt(u) from 1 is (1 - 3t/2)^(2/3), which ends at t = 2/3: NaN lies beyond and must not travel
+    domain = interval(MPI.COMM_SELF, (0.0, 1.0), 2)
+    space = fem.functionspace(domain, basix.ufl.element("Lagrange", "interval", 1, shape=(1,)))
+    u, u_t, v = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
+    u.x.array[:] = 1.0
+    residual = (u_t[0] + 1 / ufl.sqrt(u[0])) * v[0] * ufl.dx
+    with (
+        TimeStepper(residual, u, u_t, rtol=1e-4, atol=np.array([1e-4]), first_step=1e-3, prefix="ends_") as stepper,
+        pytest.raises(RunError, match="stopped at t = 0.66"),
+    ):
+        stepper.advance(2.0)
+
+
+def test_options_do_not_leak():
+    from petsc4py import PETSc
+
+    before = PETSc.Options().getAll()
+    residual, u, u_t, bc = heat(MPI.COMM_SELF)
+    with TimeStepper(residual, u, u_t, bcs=[bc], rtol=1e-4, atol=np.array([1e-4]), first_step=1e-3, prefix="leak_"):
+        assert PETSc.Options().getAll() == before
+
+
+def test_the_users_options_win():
+    from petsc4py import PETSc
+
+    PETSc.Options()["mine_ts_type"] = "bdf"
+    residual, u, u_t, bc = heat(MPI.COMM_SELF)
+    try:
+        with TimeStepper(
+            residual, u, u_t, bcs=[bc], rtol=1e-4, atol=np.array([1e-4]), first_step=1e-3, prefix="mine_"
+        ) as stepper:
+            assert stepper.ts.getType() == "bdf"
+    finally:
+        PETSc.Options().delValue("mine_ts_type")
