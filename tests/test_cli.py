@@ -35,7 +35,8 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
     assert capsys.readouterr().out.splitlines()[0] == f"Report: {tmp_path / 'all' / 'report.html'}"
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == {
-        "study.toml", "particles.nc", "pde.nc", "metrics.json", "report.html", "log.txt", "figures/moments.png", "figures/spreads.png",
+        "study.toml", "particles.nc", "pde.nc", "metrics.json", "report.html", "log.txt",
+        "figures/moments.png", "figures/spreads.png",
     }  # fmt: skip
     metrics = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
     assert metrics[0] == metrics[1]

@@ -29,9 +29,10 @@ def datasets(bias=0.0, seed=1, noise=0.02):
         },
         coords={**coords, "fraction": ("time", [0.5, 1.0])},
         attrs={
-            "title": "made up: particles", "replicas": REPLICAS, "particle_lambda": 2.0, "end_time": 1.0, "balls": SITES,
-            "collisions": 7 * REPLICAS, "source": "kinlim", "git": "none", "wall_seconds": 1.0, "ranks": 1, "threads": 1,
-            "seed": "1", "versions": "", "study": "",
+            "title": "made up: particles", "replicas": REPLICAS, "particle_lambda": 2.0, "end_time": 1.0,
+            "balls": SITES,
+            "collisions": 7 * REPLICAS, "source": "kinlim", "git": "none", "wall_seconds": 1.0, "ranks": 1,
+            "threads": 1, "seed": "1", "versions": "", "study": "",
         },
     )  # fmt: skip
     pde = xr.Dataset(
