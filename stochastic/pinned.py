@@ -58,7 +58,8 @@ class PinnedStatistics:
     def of(cls, snapshots: Array, totals: Array, lags: int) -> Self:
         """Summarise velocities, shape (times, replicas, n), and totals, (1 + times, replicas, 2) from time 0."""
         velocity = Moments.of(snapshots)
-        local = (snapshots[:, :, :-2] - 2 * snapshots[:, :, 1:-1] + snapshots[:, :, 2:]) ** 2 / 6
+        local = np.empty((*snapshots.shape[:2], snapshots.shape[2] - 2))
+        _second_differences(snapshots, local)
         start_ = totals[0]
         # Momentum is measured against its largest possible size at the replica's energy, sqrt(2 length energy),
         # since it may well be zero; totals are per unit length here, so that is sqrt(2 energy).
@@ -133,6 +134,17 @@ def _group(
         snapshots[t] = v[:count, :n]
         _totals(snapshots[t], totals[t + 1])
     return PinnedStatistics.of(snapshots, totals, lags)
+
+
+@njit(nogil=True, cache=True)
+def _second_differences(v: Array, out: Array) -> None:
+    """(v[i-1] - 2 v[i] + v[i+1])^2/6, whose mean is sigma^2 for white noise on a straight mean."""
+    times, replicas, n = v.shape
+    for t in range(times):
+        for r in range(replicas):
+            for i in range(1, n - 1):
+                difference = v[t, r, i - 1] - 2.0 * v[t, r, i] + v[t, r, i + 1]
+                out[t, r, i - 1] = difference * difference / 6.0
 
 
 @njit(nogil=True, cache=True)
