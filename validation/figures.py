@@ -10,6 +10,9 @@ from matplotlib.patches import Patch
 COLUMNS = 6
 """Panels side by side; of more observation times, this many are drawn, first and last among them."""
 
+DOTS = 60
+"""Balls drawn as dots, so that the line below them stays visible; the differences show every ball."""
+
 STYLE = {
     "mu": {"particles": "tab:red", "pde": "tab:blue", "symbol": "μ", "name": "mean velocity μ"},
     "sigma": {"particles": "tab:orange", "pde": "tab:green", "symbol": "σ", "name": "spread σ"},
@@ -25,19 +28,24 @@ def moments(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
     figure = Figure(figsize=(2.7 * len(times) + 1, 8.6), layout="constrained")
     axes = figure.subplots(4, len(times), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2, 3, 2))
     x = particles["x"].to_numpy()
+    every = -(-len(x) // DOTS)
     for column, t in enumerate(times):
         for row, name in ((0, "mu"), (2, "sigma")):
             style = STYLE[name]
             top, below = axes[row, column], axes[row + 1, column]
-            top.plot(x, particles[name][t], ".", ms=2.5, color=style["particles"], rasterized=True)
             top.plot(x, pde[name][t], color=style["pde"], lw=1.4)
+            top.plot(x[::every], particles[name][t][::every], "o", ms=2.6, color=style["particles"])
             difference = comparison[f"difference_{name}"][t].to_numpy()
             band = 2 * comparison[f"difference_{name}_se"][t].to_numpy()
             below.fill_between(x, -band, band, color="0.8", lw=0)
             below.plot(x, difference, color=style["particles"], lw=0.6)
             below.axhline(0, color="0.3", lw=0.6)
             chi2 = float(comparison[f"chi2_{name}"][t])
-            below.set_title(f"χ²/sites = {chi2:.3g}  (noise alone: 1)", fontsize=8, pad=3)
+            text = (
+                f"χ²/sites = {chi2:.3g} (noise alone: 1)" if chi2 < 1000 else f"χ²/sites = {chi2:,.0f} (noise alone: 1)"
+            )
+            below.text(0.5, 0.03, text, transform=below.transAxes, fontsize=8, ha="center")
+            below.margins(y=0.15)
         axes[0, column].set_title(f"t = {float(comparison.fraction[t]):g} T", fontsize=10)
         axes[3, column].set_xlabel("position x")
     for row, name in ((0, "mu"), (2, "sigma")):
@@ -46,16 +54,20 @@ def moments(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
         _scientific(axes[row + 1, 0])
     _scientific(axes[2, 0])
     replicas = comparison.attrs["replicas"]
+    dots = {"ls": "", "marker": "o", "ms": 4}
     figure.legend(
         handles=[
-            Line2D([], [], ls="", marker=".", color=STYLE["mu"]["particles"], label=f"μ, mean of {replicas:,} runs"),
+            Line2D([], [], **dots, color=STYLE["mu"]["particles"], label=f"μ, mean of {replicas:,} runs"),
             Line2D([], [], color=STYLE["mu"]["pde"], label="μ, equations"),
-            Line2D([], [], ls="", marker=".", color=STYLE["sigma"]["particles"], label="σ, spread over runs"),
+            Line2D([], [], **dots, color=STYLE["sigma"]["particles"], label="σ, spread over runs"),
             Line2D([], [], color=STYLE["sigma"]["pde"], label="σ, equations"),
             Patch(color="0.8", label="± 2 standard errors of the difference"),
         ],
-        loc="outside upper center", ncols=5, frameon=False, fontsize=9,
-    )  # fmt: skip
+        loc="outside upper center",
+        ncols=5,
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
@@ -65,26 +77,20 @@ def spreads(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
     figure = Figure(figsize=(2.7 * len(times) + 1, 3.2), layout="constrained")
     axes = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
     x = particles["x"].to_numpy()
+    every = -(-len(x) // DOTS)
     for axis, t in zip(axes, times, strict=True):
-        axis.plot(
-            x, particles["sigma"][t], ".", ms=2.5, color="tab:orange", label="over replicas at a site", rasterized=True
-        )
-        axis.plot(
-            x,
-            particles["sigma_local"][t],
-            ".",
-            ms=2.5,
-            color="tab:purple",
-            label="among neighbours in a replica",
-            rasterized=True,
-        )
         axis.plot(x, pde["sigma"][t], color="tab:green", lw=1.4, label="σ of the equations")
+        for name, color, label in (
+            ("sigma", "tab:orange", "over runs at a site"),
+            ("sigma_local", "tab:purple", "among neighbours in a run"),
+        ):
+            axis.plot(x[::every], particles[name][t][::every], "o", ms=2.6, color=color, label=label)
         axis.set_title(f"t = {float(comparison.fraction[t]):g} T", fontsize=10)
         axis.set_xlabel("position x")
     axes[0].set_ylabel("spread")
     _scientific(axes[0])
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9, markerscale=3)
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9, markerscale=1.6)
     return figure
 
 
