@@ -3,6 +3,7 @@
 PETSc's implicit form asks for F and for dF = shift dF/du_t + dF/du; both are compiled once from the UFL residual.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -115,14 +116,12 @@ class TimeStepper:
         ts = self.ts
         if until <= ts.getTime():
             return
-        # The last step before a landing is cut; the one before it says what the error control would have taken.
-        wanted = self.next_step
+        times = deque([ts.getTime()], maxlen=4)
 
         def after_step(ts: PETSc.TS) -> None:
-            nonlocal wanted
-            wanted = max(wanted, ts.getTimeStep()) if ts.getTime() >= until else ts.getTimeStep()
+            times.append(ts.getTime())
             if report is not None:
-                report(ts.getTime())
+                report(times[-1])
 
         ts.setPostStep(after_step)
         ts.setTimeStep(min(self.next_step, until - ts.getTime()))
@@ -141,7 +140,8 @@ class TimeStepper:
                 f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
                 "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
             )
-        self.next_step = wanted
+        # To land, PETSc cuts the last steps; the error control would go on with one like those before.
+        self.next_step = max(ts.getTimeStep(), *np.diff(times))
         self._take(self.solution, self.u)
 
     def statistics(self) -> dict[str, int]:

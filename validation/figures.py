@@ -1,5 +1,7 @@
 """Figures of the pinned balls: the paper's Figure 5 with its uncertainty and its differences, and the two spreads."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -54,7 +56,7 @@ def moments(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
         _scientific(axes[row + 1, 0])
     _scientific(axes[2, 0])
     replicas = comparison.attrs["replicas"]
-    dots = {"ls": "", "marker": "o", "ms": 4}
+    dots: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4}
     figure.legend(
         handles=[
             Line2D([], [], **dots, color=STYLE["mu"]["particles"], label=f"μ, mean of {replicas:,} runs"),
