@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad input. Errors are one paragrap
 import itertools
 import os
 import sys
+import tomllib
 import traceback
 from importlib.resources import files
 from pathlib import Path
@@ -88,13 +89,13 @@ def new(model: Annotated[str, typer.Argument(metavar="|".join(STUDIES), help="Th
     """Print a commented study to start from."""
     if model not in STUDIES:
         raise InputError(f"{model!r} is not a model; the models are {', '.join(STUDIES)}")
-    _say(_example(), end="")
+    _say(_example(model), end="")
 
 
 @app.command()
 def demo(output: Output = None, threads: Threads = None) -> None:
     """Run the paper's study with few replicas, in less than a minute."""
-    tables = override(_tables(_example()), [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
+    tables = override(tomllib.loads(_example("pinned")), [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
     folder = output or _unused(Path("results") / "demo")
     _go(check(tables, "demo"), folder, workflow.STAGES, threads)
 
@@ -109,7 +110,7 @@ def info() -> None:
 
 def main() -> NoReturn:
     """Entry point: parse, run, and turn every outcome into an exit code, on all ranks alike."""
-    arguments, _, petsc_options = _split(sys.argv[1:])
+    arguments, petsc_options = _split(sys.argv[1:])
     debug = "--debug" in arguments
     if petsc_options:
         import petsc4py
@@ -131,12 +132,10 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Part the command line at `--`."""
-    if "--" not in arguments:
-        return arguments, "", []
-    at = arguments.index("--")
-    return arguments[:at], "--", arguments[at + 1 :]
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
@@ -183,14 +182,8 @@ def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], threads:
     _say(f"Report: {folder / REPORT}" if "compare" in stages else f"Results: {folder}")
 
 
-def _example() -> str:
-    return files("kinlim.examples").joinpath("pinned-paper.toml").read_text(encoding="utf-8")
-
-
-def _tables(text: str) -> dict[str, object]:
-    import tomllib
-
-    return tomllib.loads(text)
+def _example(model: str) -> str:
+    return files("kinlim.examples").joinpath(f"{model}-paper.toml").read_text(encoding="utf-8")
 
 
 def _unused(folder: Path) -> Path:
