@@ -16,7 +16,7 @@ from dolfinx import fem, la
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
-from kinlim.errors import RunError
+from kinlim.errors import InputError, RunError
 
 DEFAULTS = {
     "ts_type": "rosw",
@@ -29,6 +29,13 @@ DEFAULTS = {
     "pc_factor_mat_solver_type": "mumps",
 }
 """PETSc options unless the user or the problem sets others under the same prefix."""
+
+
+NOT_A_NUMBER = 72
+"""PETSC_ERR_FP."""
+
+KEPT = 4
+"""Times of the last steps that are looked at after a landing."""
 
 
 class TimeStepper:
@@ -60,12 +67,15 @@ class TimeStepper:
             u: the unknown; holds the initial data, which satisfies `bcs`.
             u_t: stands for the time derivative in F.
             bcs: Dirichlet conditions, constant in time.
-            time: stands for t in F, if F depends on it.
+            time: stands for t in F, if F depends on it; the scheme is then ra34pw2, since 4l falls to order one.
             rtol: error allowed per step relative to |u|.
             atol: error allowed per step besides, one value a component of u.
             first_step: size of the first step tried.
             prefix: of the PETSc options, such as "pde_".
             options: PETSc options that go before `DEFAULTS`; the user's own go before both.
+
+        Raises:
+            InputError: PETSc does not know an option's value.
         """
         self.u, self.u_t, self.bcs, self.time = u, u_t, list(bcs), time
         space = u.function_space
@@ -86,7 +96,8 @@ class TimeStepper:
         self.ts = PETSc.TS().create(comm)
         self.ts.setOptionsPrefix(prefix)
         database = PETSc.Options(prefix)
-        ours = {key: value for key, value in (DEFAULTS | (options or {})).items() if not database.hasName(key)}
+        chosen = DEFAULTS | ({"ts_rosw_type": "ra34pw2"} if time is not None else {}) | (options or {})
+        ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
         for key, value in ours.items():
             database[key] = value
         self.ts.setIFunction(self._residual, self.solution.duplicate())
@@ -96,7 +107,14 @@ class TimeStepper:
         self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.MATCHSTEP)
         self.ts.setTolerances(rtol=rtol, atol=tolerance)
         self.ts.setMaxSteps(10**9)
-        self.ts.setFromOptions()
+        self.ts.setErrorIfStepFails(False)  # `advance` says why
+        try:
+            self.ts.setFromOptions()
+        except PETSc.Error as error:
+            raise InputError(
+                f"PETSc does not accept the options that begin with -{prefix} (its error {error.ierr}): "
+                + ", ".join(f"-{prefix}{key} {value}" for key, value in database.getAll().items() if key not in ours)
+            ) from error
         self.ts.setSolution(self.solution)
         self.tolerance = tolerance
         for key in ours:
@@ -116,7 +134,7 @@ class TimeStepper:
         ts = self.ts
         if until <= ts.getTime():
             return
-        times = deque([ts.getTime()], maxlen=4)
+        times, rejected = deque([ts.getTime()], maxlen=KEPT), ts.getStepRejections()
 
         def after_step(ts: PETSc.TS) -> None:
             times.append(ts.getTime())
@@ -130,8 +148,12 @@ class TimeStepper:
         try:
             ts.solve(self.solution)
         except PETSc.Error as error:
+            if error.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
+                raise error.__cause__ from None
+            what = "a value was not a number" if error.ierr == NOT_A_NUMBER else f"PETSc raised its error {error.ierr}"
             raise RunError(
-                f"the time integration stopped at t = {ts.getTime():.6g} with PETSc error {error.ierr}"
+                f"the time integration stopped at t = {ts.getTime():.6g} of {until:.6g}: {what}; "
+                "a finer mesh or a smaller lambda may help"
             ) from error
         reason = ts.getConvergedReason()
         if reason < 0 or ts.getTime() < until * (1 - 1e-12):
@@ -141,7 +163,8 @@ class TimeStepper:
                 "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
             )
         # To land, PETSc cuts the last steps; the error control would go on with one like those before.
-        self.next_step = max(ts.getTimeStep(), *np.diff(times))
+        untroubled = len(times) < KEPT and ts.getStepRejections() == rejected
+        self.next_step = max(ts.getTimeStep(), *np.diff(times), self.next_step if untroubled else 0.0)
         self._take(self.solution, self.u)
 
     def statistics(self) -> dict[str, int]:

@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from kinlim.table import FormulaOfX, Positive, Table, at
+from kinlim.errors import InputError
+from kinlim.table import FormulaOfX, Positive, Table
+
+
+LARGEST, SMALLEST = 1e60, 1e-60
+"""Sizes of velocities between which fourth powers neither overflow nor vanish."""
+
+MOST_COLLISIONS = 2.0**53
+"""Of one replica: more than a year of one core."""
+
+MOST_MEMORY = 16 * 2**30
+"""Bytes."""
 
 
 class PinnedBalls(Table):
@@ -28,13 +39,13 @@ class PinnedBalls(Table):
         given_lambda: lambda in the equations, where the user sets it; None for the particles' own (2.8).
     """
 
-    balls: Annotated[int, Field(ge=5)]
+    balls: Annotated[int, Field(ge=5, le=10**7)]
     mu0: FormulaOfX
     sigma0: FormulaOfX
     end_time: Positive
-    observe: Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
+    observe: Annotated[tuple[float, ...], Field(min_length=1, max_length=1000, strict=False)]
     interval: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
-    given_lambda: Annotated[Positive | None, Field(alias="lambda")] = None
+    given_lambda: Annotated[float | None, Field(alias="lambda", gt=0, le=1e9)] = None
 
     @field_validator("observe")
     @classmethod
@@ -48,38 +59,72 @@ class PinnedBalls(Table):
     @field_validator("interval")
     @classmethod
     def _interval_has_length(cls, interval: tuple[float, float]) -> tuple[float, float]:
-        if not interval[0] < interval[1]:
+        a, b = interval
+        if not a < b:
             raise ValueError("must be [a, b] with a < b")
+        if not 1e-6 * max(abs(a), abs(b), 1e-3) <= b - a <= 1e9:
+            raise ValueError("must have a length of at least 1e-9 and a millionth of its ends, and at most 1e9")
         return interval
-
-    @field_validator("balls", mode="after")
-    @classmethod
-    def _balls_fit_the_kernel(cls, balls: int) -> int:
-        if balls > 2**31:
-            raise ValueError(f"must be at most {2**31}: a centre is drawn from 32 bits")
-        return balls
 
     @model_validator(mode="after")
     def _data_are_usable(self) -> Self:
-        for key, formula in (("mu0", self.mu0), ("sigma0", self.sigma0)):
-            try:
-                values = at(formula, self.sites)
-            except ValueError as error:
-                raise ValueError(f"{key} = '{formula}' {error}") from None
-            if key == "sigma0" and (i := int(values.argmin())) >= 0 and values[i] < 0:
-                raise ValueError(
-                    f"sigma0 = '{formula}' is {values[i]:.6g} at x = {self.sites[i]:.6g}, site {i + 1} of "
-                    f"{self.balls}; a standard deviation cannot be negative"
-                )
-        if self.collisions[-1] < 1:
+        try:
+            mu, sigma = self.initial(self.sites, "site")
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        if 0 < (size := max(np.abs(mu).max(), sigma.max())) < SMALLEST:
             raise ValueError(
-                f"end_time = {self.end_time:g} is shorter than one collision; one takes {self.collision_time:.3g}"
-            )
-        if len(set(self.collisions)) < len(self.collisions):
-            raise ValueError(
-                f"observe = {list(self.observe)} names one collision twice; one takes {self.collision_time:.3g}"
+                f"mu0 = '{self.mu0}' and sigma0 = '{self.sigma0}' are at most {size:.3g} in size; below {SMALLEST:g} "
+                "fourth powers vanish, so choose other units"
             )
         return self
+
+    @model_validator(mode="after")
+    def _times_are_collisions(self) -> Self:
+        one = f"one collision takes {self.collision_time:.3g}"
+        if (collisions := self.end_time / self.collision_time) > MOST_COLLISIONS:
+            raise ValueError(
+                f"end_time = {self.end_time:g} is {collisions:.3g} collisions; at most {MOST_COLLISIONS:.3g} are possible"
+            )
+        if collisions < 1:
+            raise ValueError(f"end_time = {self.end_time:g} is shorter than one collision; {one}")
+        if self.collisions[-1] < 1:
+            raise ValueError(
+                f"observe = {list(self.observe)[:5]} of end_time = {self.end_time:g} ends before the first collision; {one}"
+            )
+        for k in range(1, len(self.observe)):
+            if self.collisions[k] == self.collisions[k - 1]:
+                raise ValueError(
+                    f"observe = [..., {self.observe[k - 1]}, {self.observe[k]}, ...] names one collision twice; {one}"
+                )
+        return self
+
+    def initial(self, x: NDArray[np.float64], point: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean mu0 and spread sigma0 at the points x.
+
+        Raises:
+            InputError: one of them is not finite or too large, or the spread is negative; the text begins "key = value"
+                and names the place, calling it a `point` ("site", "node").
+        """
+        values = []
+        for key, formula in (("mu0", self.mu0), ("sigma0", self.sigma0)):
+            try:
+                value = formula(x=x)
+            except InputError as error:
+                raise InputError(f"{key} = '{formula}' {error}") from None
+            low, high = int(value.argmin()), int(np.abs(value).argmax())
+            if key == "sigma0" and value[low] < 0:
+                raise InputError(
+                    f"sigma0 = '{formula}' is {value[low]:.6g} at x = {x[low]:.6g}, {point} {low + 1} of {len(x)}; "
+                    "a standard deviation cannot be negative"
+                )
+            if abs(value[high]) > LARGEST:
+                raise InputError(
+                    f"{key} = '{formula}' is {value[high]:.3g} at x = {x[high]:.6g}; beyond {LARGEST:g} fourth powers "
+                    "overflow, so choose other units"
+                )
+            values.append(value)
+        return values[0], values[1]
 
     @property
     def length(self) -> float:
@@ -130,7 +175,7 @@ class PinnedParticles(Table):
     kernel: Literal["redistribute"] = "redistribute"
     replicas: Annotated[int, Field(ge=2, le=2**40)]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    lags: Annotated[int, Field(ge=1)] = 10
+    lags: Annotated[int, Field(ge=2, le=1000)] = 10
 
 
 class PinnedEquations(Table):
@@ -169,7 +214,16 @@ class PinnedStudy(Table):
     pde: PinnedEquations = PinnedEquations()
 
     @model_validator(mode="after")
-    def _lags_fit(self) -> Self:
-        if self.particles.lags > self.model.balls - 1:
-            raise ValueError(f"particles.lags = {self.particles.lags} must be below model.balls = {self.model.balls}")
+    def _statistics_fit(self) -> Self:
+        lags, balls, times = self.particles.lags, self.model.balls, len(self.model.observe)
+        if lags > balls - 1:
+            raise ValueError(f"particles.lags = {lags} must be below model.balls = {balls}")
+        room = (
+            8 * times * balls * (2 * lags + 80)
+        )  # of a thread in `stochastic.pinned`: two summaries and the snapshots
+        if room > MOST_MEMORY:
+            raise ValueError(
+                f"particles.lags = {lags} with model.balls = {balls} and {times} times in model.observe need about "
+                f"{room / 2**30:.0f} GiB a thread for the statistics; at most {MOST_MEMORY / 2**30:.0f} are allowed"
+            )
         return self

@@ -31,12 +31,20 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
         InputError: naming the file (or ``--set``), the key and the value.
     """
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: is not TOML ({error})") from None
-    return check(override(data, overrides), str(path), overrides)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not text ({error})") from None
+    return check(override(parse(text, str(path)), overrides), str(path), overrides)
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """Parse TOML; `source` is named in errors."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also for whole numbers of thousands of digits
+        raise InputError(f"{source}: is not TOML ({error})") from None
 
 
 def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[str] = ()) -> Study:
@@ -46,7 +54,7 @@ def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[st
         raise InputError(f"{source}: the table [study] is missing; it holds model and name")
     model = heading.get("model")
     if not isinstance(model, str) or model not in STUDIES:
-        given = "is missing" if model is None else f"= {model!r} is not known"
+        given = "is missing" if model is None else f"= {_shown(model)} is not known"
         raise InputError(f"{source}: study.model {given}; the models are {', '.join(STUDIES)}")
     kind = STUDIES[model]
     try:
@@ -54,7 +62,7 @@ def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[st
     except ValidationError as error:
         first, *rest = error.errors(include_url=False)
         what = _describe(first, kind)
-        origin = next((f"--set {text}" for text in overrides if _concerns(text, first, what)), source)
+        origin = next((f"--set {text[:80]}" for text in overrides if _concerns(text, first, what)), source)
         more = f" (and {len(rest)} more: {', '.join(_path(e) for e in rest[:4])})" if rest else ""
         raise InputError(f"{origin}: {what}{more}") from None
 
@@ -66,21 +74,21 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         path = _key(text).split(".")
         if not equals or len(path) < 2 or not all(path):
-            raise InputError(f"--set {text}: must be table.key=value, for example --set particles.replicas=1000")
+            raise InputError(f"--set {text[:80]}: must be table.key=value, for example --set particles.replicas=1000")
         try:
             parsed = tomllib.loads(f"value = {value}")
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             parsed = {}
         if list(parsed) != ["value"]:
             raise InputError(
-                f"--set {text}: the value {value.strip()!r} of {key.strip()} is not TOML; text needs quotes of its "
+                f"--set {text[:80]}: the value {_shown(value.strip())} of {key.strip()} is not TOML; text needs quotes of its "
                 f"own, for example --set '{key.strip()}=\"...\"'"
             )
         table: Any = data
         for part in path[:-1]:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                raise InputError(f"--set {text}: {part} is not a table")
+                raise InputError(f"--set {text[:80]}: {part} is not a table")
         table[path[-1]] = parsed["value"]
     return data
 
@@ -88,6 +96,15 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 def dump(study: Study) -> str:
     """The resolved study as TOML, every default written out; reading it back gives an equal study."""
     return tomli_w.dumps(study.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _shown(value: Any) -> str:
+    """A value for an error message, at most 80 characters of it."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a whole number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
 def _key(text: str) -> str:
@@ -117,9 +134,9 @@ def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
         case "extra_forbidden":
             close = difflib.get_close_matches(rest[-1] if rest else table, allowed.split(", "), 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            return f"{path} = {error['input']!r}: unknown key{hint}; {holder} {allowed}"
+            return f"{path} = {_shown(error['input'])}: unknown key{hint}; {holder} {allowed}"
         case "missing":
             return f"{path} is missing; {holder} {allowed}"
         case "value_error" if not rest:  # found with several keys together: the message names key and value itself
             return f"{path}.{message}" if path else message
-    return f"{path} = {error['input']!r}: {message}"
+    return f"{path} = {_shown(error['input'])}: {message}"

@@ -2,8 +2,6 @@
 
 from typing import Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from kinlim.errors import InputError
@@ -42,11 +40,3 @@ FormulaOfX = Annotated[
 """A function of x, written as a formula."""
 
 Positive = Annotated[float, Field(gt=0)]
-
-
-def at(formula: Formula, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of a `FormulaOfX`; a non-finite one is reported as pydantic expects it (ValueError)."""
-    try:
-        return formula(x=x)
-    except InputError as error:
-        raise ValueError(str(error)) from None

@@ -15,11 +15,12 @@ def grade(s: NDArray[np.float64], grading: float) -> NDArray[np.float64]:
 
 
 def interval(comm: MPI.Comm, ends: tuple[float, float], cells: int, grading: float = 1.0) -> Mesh:
-    """Mesh [a, b] with `cells` cells whose nodes are a + (b - a) grade(k/cells).
+    """Mesh [a, b] with `cells` cells whose nodes are a (1 - g) + b g, g = grade(k/cells).
 
     Collective over `comm`, whose ranks share the mesh.
     """
     a, b = ends
     mesh = create_interval(comm, cells, (0.0, 1.0))
-    mesh.geometry.x[:, 0] = a + (b - a) * grade(mesh.geometry.x[:, 0], grading)
+    g = grade(mesh.geometry.x[:, 0], grading)
+    mesh.geometry.x[:, 0] = a * (1 - g) + b * g  # a and b exactly at the ends, where the first and last site are
     return mesh

@@ -77,13 +77,17 @@ class Moments:
     def spread_se(self) -> Array:
         """Standard error of `spread` from the fourth moment, with no assumption of a Gaussian.
 
-        Var(s^2) = (mu4 - sigma^4 (N-3)/(N-1))/N exactly; the root divides it by (2 sigma)^2 to leading order in 1/N.
+        The unbiased estimate of Var(s^2) is (2 N k2^2 + (N-1) k4)/(N (N+1)) with the k-statistics k2 = s^2 and k4; the
+        root divides it by (2 s)^2 to leading order in 1/N. Three samples or fewer have no k4: 0, that of a Gaussian.
+
+        Source: Kenney and Keeping, "Mathematics of Statistics", part two (1951), on k-statistics.
         """
-        variance = self.variance
-        of_variance = (self.m4 / self.count - variance**2 * (self.count - 3) / (self.count - 1)) / self.count
-        return np.divide(
-            np.sqrt(np.maximum(of_variance, 0)), 2 * np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0
-        )
+        n, k2 = self.count, self.variance
+        k4 = np.zeros_like(k2)
+        if n > 3:
+            k4 = ((n + 1) * n * self.m4 - 3 * (n - 1) * self.m2**2) / ((n - 1) * (n - 2) * (n - 3))
+        of_variance = np.maximum(2 * n * k2**2 + (n - 1) * k4, 0) / (n * (n + 1))
+        return np.divide(np.sqrt(of_variance), 2 * np.sqrt(k2), out=np.zeros_like(k2), where=k2 > 0)
 
 
 @dataclass(frozen=True)
@@ -119,17 +123,17 @@ class LaggedCovariances:
         return type(self)(n, self.mean + delta * (other.count / n), products)
 
     def correlation(self, variance: Array) -> Array:
-        """Mean over sites of corr(v_i, v_(i+k)), shape (groups, lags), given the variances, shape (groups, n).
+        """Correlation at lags 1, 2, ..., shape (groups, lags), given the variances, shape (groups, n).
 
-        Sites where the variance is 0 do not count; NaN where none is left.
+        Sites are weighted by their spread: sum_i cov(v_i, v_(i+k)) / sum_i (var v_i var v_(i+k))^(1/2). NaN where no
+        site has any.
         """
         groups, lags, _ = self.products.shape
         result = np.full((groups, lags), np.nan)
         for k in range(1, lags + 1):
-            scale = np.sqrt(variance[:, :-k] * variance[:, k:])
-            for g in np.flatnonzero((scale > 0).any(axis=1)):
-                use = scale[g] > 0
-                result[g, k - 1] = np.mean(self.products[g, k - 1, :-k][use] / (self.count - 1) / scale[g][use])
+            scale = np.sqrt(variance[:, :-k] * variance[:, k:]).sum(axis=1)
+            covariance = self.products[:, k - 1, :-k].sum(axis=1) / (self.count - 1)
+            np.divide(covariance, scale, out=result[:, k - 1], where=scale > 0)
         return result
 
 

@@ -88,7 +88,7 @@ def simulate(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int |
     """
     model, settings = study.model, study.particles
     threads = default_threads(comm) if threads is None else threads
-    mu0, sigma0 = model.mu0(x=model.sites), model.sigma0(x=model.sites)
+    mu0, sigma0 = model.initial(model.sites, "site")
 
     def block(first: int, count: int) -> PinnedStatistics:
         groups = [

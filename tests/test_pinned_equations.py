@@ -37,8 +37,6 @@ def manufactured(cells, degree, lam=7.0, end=0.02):
         + lam * sigma * normal * phi * ds(metadata={"quadrature_degree": 8})
     )
     u.interpolate(lambda x: np.stack([np.cos(np.pi * x[0]), (2 + np.cos(2 * np.pi * x[0])) / 4]))
-    # ra34pw2 keeps its order with sources that depend on time, 4l does not
-    options = {"ts_rosw_type": "ra34pw2"}
     with TimeStepper(
         residual,
         u,
@@ -48,7 +46,6 @@ def manufactured(cells, degree, lam=7.0, end=0.02):
         atol=np.array([1e-8, 1e-8]),
         first_step=1e-4,
         prefix="mms_",
-        options=options,
     ) as stepper:
         stepper.advance(end)
     t.value = end

@@ -1,5 +1,5 @@
 """The limit equations of the pinned balls: one file per system, one per boundary condition, `solve` to run them."""
 
-from kinlim.fem.pinned.solve import solve
+from kinlim.fem.pinned.solve import discretise, solve
 
-__all__ = ["solve"]
+__all__ = ["discretise", "solve"]

@@ -14,6 +14,7 @@ from dolfinx import fem
 from dolfinx.fem import DirichletBC, FunctionSpace
 from mpi4py import MPI
 
+from kinlim.errors import InputError
 from kinlim.fem.formula import to_ufl
 from kinlim.fem.pinned import b_prime, noflux
 from kinlim.fem.probe import Nodes, Probe
@@ -49,13 +50,35 @@ QUADRATURE = 3
 def sizes(model: PinnedBalls) -> Array:
     """Sizes (mu, w) that error control and regularisation are measured against.
 
-    For w the larger of max sigma0^2/2 and max (mu0_x/lambda)^2/2: where mu_x > 0 the source mu_x^2 - lambda mu_x sigma
-    drives sigma to mu_x/lambda, however small it was (MATHS 1.3).
+    mu is bounded by the energy. For w the larger of max sigma0^2/2 and max (mu0_x/lambda)^2/2, but no more than the
+    energy has: where mu_x > 0 the source mu_x^2 - lambda mu_x sigma drives sigma to mu_x/lambda, however small it was.
     """
-    mu, sigma = model.mu0(x=model.sites), model.sigma0(x=model.sites)
-    slope = np.abs(np.gradient(mu, model.sites)).max() / model.lam
-    mean = np.abs(mu).max() or sigma.max() or 1.0
+    mu, sigma = model.initial(model.sites, "site")
+    mean = max(np.abs(mu).max(), sigma.max()) or 1.0
+    slope = min(np.abs(np.gradient(mu, model.sites)).max() / model.lam, mean)
     return np.array([mean, max(sigma.max(), slope) ** 2 / 2 or mean**2 / 2])
+
+
+def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
+    """Build mesh and space of a study and interpolate its initial data. Collective; takes milliseconds.
+
+    Raises:
+        InputError: mu0 or sigma0 cannot be used at a node of the mesh (on all ranks).
+    """
+    model, settings = study.model, study.pde
+    mesh = interval(comm, model.interval, settings.cells, settings.grading)
+    u = fem.Function(
+        fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", settings.degree, shape=(2,))), name="u"
+    )
+    problem: InputError | None = None
+    try:
+        u.interpolate(lambda x: SYSTEMS[settings.system].from_moments(*model.initial(x[0], "node")))
+    except InputError as error:
+        problem = InputError(f"model.{error}")
+    for found in comm.allgather(problem):
+        if found is not None:
+            raise found
+    return u
 
 
 def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
@@ -70,24 +93,24 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
         node_E at the mesh's own nodes; (time): momentum, energy, energy_flux, min_w.
 
     Raises:
+        InputError: the initial data cannot be used at a node of the mesh, or a PETSc option has no meaning.
         RunError: the time integration failed; see `TimeStepper.advance`.
     """
     began = time.perf_counter()
     model, settings = study.model, study.pde
     system = SYSTEMS[settings.system]
-    mesh = interval(comm, model.interval, settings.cells, settings.grading)
-    space = fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", settings.degree, shape=(2,)))
-    u, u_t = fem.Function(space, name="u"), fem.Function(space, name="u_t")
-    u.interpolate(lambda x: system.from_moments(model.mu0(x=x[0]), model.sigma0(x=x[0])))
+    u = discretise(study, comm)
+    space, mesh = u.function_space, u.function_space.mesh
+    u_t = fem.Function(space, name="u_t")
 
-    dx = ufl.dx(metadata={"quadrature_degree": QUADRATURE * settings.degree})
+    dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": QUADRATURE * settings.degree})
     size = sizes(model)
     lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, REGULARISATION * size[1])
     residual = system.residual(u, u_t, ufl.TestFunction(space), lam, delta, dx)
 
-    x = ufl.SpatialCoordinate(mesh)[0]
+    mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0])
     integrals = [fem.form(density * dx) for density in (u[0], system.energy(u))]
-    mismatch = [fem.form(part * dx) for part in ((u[0] - to_ufl(model.mu0, x=x)) ** 2, to_ufl(model.mu0, x=x) ** 2)]
+    mismatch = [fem.form(part**2 * dx) for part in (u[0] - mu0, u[0])]
 
     def integrate(form: fem.Form) -> float:
         return float(comm.allreduce(fem.assemble_scalar(form)))
@@ -100,14 +123,17 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
     compiled = time.perf_counter()
     with (
         TimeStepper(
-            residual, u, u_t,
+            residual,
+            u,
+            u_t,
             bcs=BOUNDARIES[settings.boundary](space),
-            rtol=settings.rtol, atol=settings.rtol * size,
+            rtol=settings.rtol,
+            atol=settings.rtol * size,
             first_step=1e-4 * model.times[-1],
             prefix="pde_",
         ) as stepper,
         Meter("equations", comm.rank == 0) as meter,
-    ):  # fmt: skip
+    ):
         for moment in model.times:
             stepper.advance(moment, lambda t: meter(t / model.times[-1]))
             at_sites.append(probe(u))
@@ -116,13 +142,18 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
         counts = stepper.statistics()
     ended = time.perf_counter()
 
-    return _dataset(study, system, np.array(at_sites), np.array(at_nodes), nodes.x, np.array(balance)).assign_attrs(
-        provenance(
-            comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - compiled,
-            regularisation=float(delta.value), initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
-            **counts,
-        )
-    )  # fmt: skip
+    attributes = provenance(
+        comm.size,
+        1,
+        ended - began,
+        study=dump(study),
+        stepping_seconds=ended - compiled,
+        regularisation=float(delta.value),
+        initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
+        **counts,
+    )
+    dataset = _dataset(study, system, np.array(at_sites), np.array(at_nodes), nodes.x, np.array(balance))
+    return dataset.assign_attrs(attributes)
 
 
 def _spread(w: Array) -> Array:
