@@ -38,6 +38,14 @@ def solve(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     return pinned.solve(study, comm or world())
 
 
+def check(study: Study, *, comm: "MPI.Comm | None" = None) -> None:
+    """Raise InputError if the equations cannot use the initial data on their mesh. Collective; takes milliseconds."""
+    from kinlim.fem import pinned
+    from kinlim.parallel import world
+
+    pinned.discretise(study, comm or world())
+
+
 def compare(particles: "xr.Dataset", pde: "xr.Dataset") -> "xr.Dataset":
     """Hold particles against equations; see `kinlim.validation.pinned.compare`."""
     from kinlim.validation import pinned

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad input. Errors are one paragrap
 import itertools
 import os
 import sys
+import time
 import tomllib
 import traceback
 from importlib.resources import files
@@ -22,6 +23,9 @@ from kinlim.study import STUDIES, Study, check, load, override
 
 DEMO_REPLICAS = 5000
 
+LONGEST = 1000
+"""Characters of an error message."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -32,7 +36,7 @@ app = typer.Typer(
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study; `kinlim new pinned` prints one.")]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option("-o", "--output", metavar="DIR", help="Result folder. [default: results/NAME]", show_default=False),
 ]
 Set = Annotated[
@@ -40,7 +44,8 @@ Set = Annotated[
     typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override the study; the value is TOML. Repeatable."),
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads per rank for the particles. [default: all cores]", show_default=False)
+    int | None,
+    typer.Option(min=1, max=4096, help="Threads per rank for the particles. [default: all cores]", show_default=False),
 ]
 
 
@@ -96,7 +101,7 @@ def new(model: Annotated[str, typer.Argument(metavar="|".join(STUDIES), help="Th
 def demo(output: Output = None, threads: Threads = None) -> None:
     """Run the paper's study with few replicas, in less than a minute."""
     tables = override(tomllib.loads(_example("pinned")), [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
-    folder = output or _unused(Path("results") / "demo")
+    folder = _unused(Path("results") / "demo") if output is None else _folder(output)
     _go(check(tables, "demo"), folder, workflow.STAGES, threads)
 
 
@@ -112,6 +117,8 @@ def main() -> NoReturn:
     """Entry point: parse, run, and turn every outcome into an exit code, on all ranks alike."""
     arguments, petsc_options = _split(sys.argv[1:])
     debug = "--debug" in arguments
+    # PETSc would answer a closed pipe and a crash with a page of its own.
+    os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
     if petsc_options:
         import petsc4py
 
@@ -124,7 +131,9 @@ def main() -> NoReturn:
         _fail(f"{error.format_message()} (kinlim --help shows what there is)", InputError.exit_code, debug)
     except (click.exceptions.Exit, click.Abort) as stop:
         sys.exit(getattr(stop, "exit_code", 1))
-    except BrokenPipeError:  # `kinlim new pinned | head`
+    except SystemExit:  # click's, when nobody reads on: kinlim --help | head -1
+        raise
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the other ranks must not wait for this one
@@ -143,7 +152,7 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
     if _rank() == 0:
         if debug:
             traceback.print_exc()
-        print(f"kinlim: {message}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"kinlim: {_line(message)}", file=sys.stderr, flush=True)  # noqa: T201
     sys.exit(code)
 
 
@@ -153,10 +162,11 @@ def _die(error: BaseException, debug: bool) -> NoReturn:
         message, code = "interrupted; results already written are kept", 130
     else:
         message, code = f"{type(error).__name__}: {error} (--debug shows where)", RunError.exit_code
+    time.sleep(0.2 * _rank())  # if it happened on all, the first one speaks and ends the others
     if debug:
         traceback.print_exception(error)
     where = f" [rank {_rank()}]" if _ranks() > 1 else ""
-    print(f"kinlim{where}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"kinlim{where}: {_line(message)}", file=sys.stderr, flush=True)  # noqa: T201
     if _ranks() > 1:
         from mpi4py import MPI
 
@@ -164,9 +174,15 @@ def _die(error: BaseException, debug: bool) -> NoReturn:
     sys.exit(code)
 
 
+def _line(message: str) -> str:
+    """One line of printable characters, at most LONGEST of them."""
+    text = "".join(c if c.isprintable() else " " for c in " ".join(message.split()))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
 def _stages(
     path: Path,
-    output: Path | None,
+    output: str | None,
     overrides: list[str] | None,
     stages: tuple[workflow.Stage, ...],
     threads: int | None,
@@ -174,12 +190,18 @@ def _stages(
     from kinlim.parallel import on_root, world
 
     study = on_root(world(), lambda: load(path, overrides or ()))
-    _go(study, output or Path("results") / study.study.name, stages, threads)
+    _go(study, Path("results") / study.study.name if output is None else _folder(output), stages, threads)
 
 
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], threads: int | None) -> None:
     workflow.run(study, folder, stages, threads=threads)
     _say(f"Report: {folder / REPORT}" if "compare" in stages else f"Results: {folder}")
+
+
+def _folder(output: str) -> Path:
+    if not output.strip():
+        raise InputError("-o: needs the name of a folder; '.' is this one")
+    return Path(output)
 
 
 def _example(model: str) -> str:

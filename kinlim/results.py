@@ -4,6 +4,7 @@ study.toml (resolved)   particles.nc   pde.nc   metrics.json   figures/*.png   r
 """
 
 import contextlib
+import io
 import json
 import os
 import tempfile
@@ -14,13 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import h5netcdf
 import xarray as xr
+from xarray.backends import H5NetCDFStore
 
 from kinlim.errors import InputError, RunError
-from kinlim.study import Study, check, dump
+from kinlim.study import Study, check, dump, load, parse
 
-STUDY, PARTICLES, PDE, METRICS, REPORT, LOG = (
-    "study.toml", "particles.nc", "pde.nc", "metrics.json", "report.html", "log.txt",
+STUDY, PARTICLES, PDE, METRICS, FIGURES, REPORT, LOG = (
+    "study.toml", "particles.nc", "pde.nc", "metrics.json", "figures", "report.html", "log.txt",
 )  # fmt: skip
 
 
@@ -38,44 +41,61 @@ class Results:
         Raises:
             InputError: a file is there already, the folder belongs to another study, or it cannot be written.
         """
-        if taken := [name for name in files if (self.path / name).exists()]:
-            raise InputError(
-                f"{self.path}: holds {', '.join(taken)} of an earlier run, which are kept; "
-                "give another folder with -o, or move this one away"
-            )
         existing = self.path / STUDY
-        if existing.exists() and (different := _difference(self._tables(), study)):
-            raise InputError(f"{existing}: belongs to another study ({different}); give another folder with -o")
         try:
+            new = not existing.exists()
+            taken = [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
+            if taken:
+                raise InputError(
+                    f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give another "
+                    "folder with -o, move this one away, or run only the stages that are missing (simulate, solve, compare)"
+                )
+            if not new and (different := self._difference(study)):
+                raise InputError(f"{existing}: belongs to another study ({different}); give another folder with -o")
             self.path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.path).close()
         except OSError as error:
             raise InputError(f"{self.path}: the output folder cannot be written ({error.strerror})") from None
-        if not existing.exists():
+        if new:
             with self._whole(STUDY) as temporary:
                 temporary.write_text(dump(study), encoding="utf-8")
 
     def study(self) -> Study:
         """The study that the folder holds."""
-        if not (self.path / STUDY).is_file():
+        path = self.path / STUDY
+        if not path.is_file():
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
-        return check(self._tables(), str(self.path / STUDY))
+        return load(path)
 
     def read(self, name: str) -> xr.Dataset:
-        """One of the datasets, in memory."""
+        """One of the datasets, in memory.
+
+        Raises:
+            InputError: it is missing, unreadable, or of another study than the folder.
+        """
         path = self.path / name
         if not path.exists():
             stage = {PARTICLES: "simulate", PDE: "solve"}[name]
             raise InputError(f"{path}: is missing; `kinlim {stage}` writes it")
         try:
-            with xr.open_dataset(path, engine="h5netcdf") as dataset:
-                return dataset.load()
-        except (OSError, ValueError, KeyError) as error:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                dataset = opened.load()
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
             raise InputError(f"{path}: is not a readable NetCDF-4 file ({error})") from None
+        text = dataset.attrs.get("study")
+        if not isinstance(text, str):
+            raise InputError(f"{path}: was not written by kinlim (it has no attribute study)")
+        if different := self._difference(check(parse(text, str(path)), str(path))):
+            raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
+        return dataset
 
     def write_dataset(self, name: str, dataset: xr.Dataset) -> None:
         """Write NetCDF-4 that `xarray.open_dataset` reads without kinlim."""
-        self.write(name, lambda path: dataset.to_netcdf(path, engine="h5netcdf"))
+        # Into memory first: HDF5 cannot let go of a file on a full disk, and takes the process down with it.
+        memory = io.BytesIO()
+        with h5netcdf.File(memory, "w") as file:
+            dataset.dump_to_store(H5NetCDFStore(file))
+        self.write(name, lambda path: path.write_bytes(memory.getvalue()))
 
     def write_json(self, name: str, data: Any) -> None:
         """Write indented JSON; NaN is refused, since JSON has none."""
@@ -85,8 +105,11 @@ class Results:
     def log(self, line: str) -> None:
         """Add a dated line to log.txt."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with (self.path / LOG).open("a", encoding="utf-8") as log:
-            log.write(f"{now} {line}\n")
+        try:
+            with (self.path / LOG).open("a", encoding="utf-8") as log:
+                log.write(f"{now} {line}\n")
+        except OSError as error:
+            raise RunError(f"{self.path / LOG}: could not be written ({error.strerror})") from error
 
     def write(self, name: str, action: Callable[[Path], Any]) -> None:
         """Let `action` write a file under a temporary name, then give it its own."""
@@ -104,26 +127,15 @@ class Results:
         except OSError as error:
             raise RunError(f"{target}: could not be written ({error.strerror or error})") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
-    def _tables(self) -> dict[str, Any]:
-        path = self.path / STUDY
-        try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from None
-
-
-def _difference(tables: dict[str, Any], study: Study) -> str:
-    """The first key in which a study on disk differs from `study`, or nothing."""
-    try:
-        there = tomllib.loads(dump(check(tables)))
-    except InputError as error:
-        return str(error)
-    here = tomllib.loads(dump(study))
-    for table in here:
-        for key in here[table] | there.get(table, {}):
-            old, new = there.get(table, {}).get(key), here[table].get(key)
-            if old != new:
-                return f"{table}.{key} = {old!r} there, {new!r} here"
-    return ""
+    def _difference(self, study: Study) -> str:
+        """The first key in which the study of this folder differs from `study`, or nothing."""
+        there, here = tomllib.loads(dump(self.study())), tomllib.loads(dump(study))
+        for table in here:
+            for key in here[table] | there.get(table, {}):
+                old, new = there.get(table, {}).get(key), here[table].get(key)
+                if old != new:
+                    return f"{table}.{key} = {old!r} there, {new!r} here"
+        return ""

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kinlim import api
-from kinlim.results import METRICS, PARTICLES, PDE, REPORT, Results
+from kinlim.results import FIGURES, METRICS, PARTICLES, PDE, REPORT, Results
 from kinlim.study import Study
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 Stage = Literal["simulate", "solve", "compare"]
-STAGES: tuple[Stage, ...] = ("simulate", "solve", "compare")
+STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
+"""The equations take a second, the particles hours: what is wrong with the first should not wait for the second."""
 
-WRITES: dict[Stage, tuple[str, ...]] = {"simulate": (PARTICLES,), "solve": (PDE,), "compare": (METRICS, REPORT)}
+WRITES: dict[Stage, tuple[str, ...]] = {
+    "simulate": (PARTICLES,),
+    "solve": (PDE,),
+    "compare": (METRICS, FIGURES, REPORT),
+}
 
 
 def run(
@@ -36,13 +41,16 @@ def run(
         threads: per rank, for the particles; None for all cores.
 
     Raises:
-        InputError: before any work, where earlier results would be overwritten or the folder cannot be written.
+        InputError: before any work, where earlier results would be overwritten, the folder cannot be written, or the
+            equations cannot use the initial data.
         RunError: a stage failed, or a file could not be written.
     """
     from kinlim.parallel import on_root, world
 
     comm = comm or world()
     results = Results(Path(folder))
+    if "solve" in stages:
+        api.check(study, comm=comm)
     on_root(comm, lambda: results.claim(study, tuple(name for stage in stages for name in WRITES[stage])))
     for stage in stages:
         began = time.perf_counter()
@@ -73,7 +81,7 @@ def compare(results: Results) -> None:
     numbers = pinned.metrics(comparison, particles, pde)
     pictures = report.draw(particles, pde, comparison)
     for name, data in pictures.items():
-        results.write(f"figures/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
+        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
     page = report.html(particles, pde, comparison, numbers, pictures)
     results.write(REPORT, lambda path: path.write_text(page, encoding="utf-8"))
     results.write_json(METRICS, numbers)

@@ -5,8 +5,10 @@ Contiguous runs of blocks go to the ranks, blocks of a rank to its threads; merg
 whatever the order in which they finish, so the layout changes results by rounding alone.
 """
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Protocol, Self, TypeVar
 
@@ -25,14 +27,39 @@ class Mergeable(Protocol):
 
 S = TypeVar("S", bound=Mergeable)
 
+POLL = 0.5
+"""Seconds between two looks at the progress of the running blocks."""
+
+
+class Cancelled(Exception):
+    """The ensemble is being given up; raised inside a block by its `tick`."""
+
+
+class Tick:
+    """Given to a block to be called now and then with the fraction of it that is done: a fraction of a second apart."""
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        """Nothing is done yet."""
+        self.cancelled, self.fraction = cancelled, 0.0
+
+    def __call__(self, fraction: float) -> None:
+        """Note the fraction done, in [0, 1].
+
+        Raises:
+            Cancelled: nobody waits for the block any more.
+        """
+        self.fraction = fraction
+        if self.cancelled.is_set():
+            raise Cancelled
+
 
 def run_ensemble(
-    simulate: Callable[[int, int], S], replicas: int, block: int, comm: MPI.Comm, threads: int, label: str
+    simulate: Callable[[int, int, Tick], S], replicas: int, block: int, comm: MPI.Comm, threads: int, label: str
 ) -> S:
     """Simulate replicas 0 .. replicas-1 and merge their statistics.
 
     Args:
-        simulate: called with the first replica of a block and the number of its replicas, from several threads.
+        simulate: called with the first replica of a block, the number of its replicas and a `Tick`, from several threads.
         replicas: in all.
         block: replicas in a block; the last block may have fewer.
         comm: the ranks that share the work. Collective.
@@ -44,12 +71,11 @@ def run_ensemble(
     """
     blocks = -(-replicas // block)
     mine = range(blocks * comm.rank // comm.size, blocks * (comm.rank + 1) // comm.size)
-    tasks = ((b * block, min(block, replicas - b * block)) for b in mine)
+    tasks = [(b * block, min(block, replicas - b * block)) for b in mine]
     merged: S | None = None
     with Meter(label, comm.rank == 0) as meter:
-        for done, statistics in enumerate(_in_order(simulate, tasks, threads), start=1):
+        for statistics in _in_order(simulate, tasks, threads, meter):
             merged = statistics if merged is None else merged.merge(statistics)
-            meter(done / len(mine))
     parts = [part for part in comm.allgather(merged) if part is not None]
     total = parts[0]
     for part in parts[1:]:
@@ -57,15 +83,32 @@ def run_ensemble(
     return total
 
 
-def _in_order(simulate: Callable[[int, int], S], tasks: Iterator[tuple[int, int]], threads: int) -> Iterator[S]:
-    """Results in the order of the tasks, with a bounded number of blocks in flight or waiting."""
+def _in_order(
+    simulate: Callable[[int, int, Tick], S], tasks: list[tuple[int, int]], threads: int, meter: Meter
+) -> Iterator[S]:
+    """Results in the order of the tasks, with a bounded number of blocks in flight or waiting.
+
+    The caller's thread only waits, and wakes now and then: for the meter, and so that an interrupt is heard at once.
+    """
+    cancelled = threading.Event()
+    waiting, flying, done = iter(tasks), deque[tuple[Future[S], Tick]](), 0
     with ThreadPoolExecutor(threads) as pool:
-        flying: list[Future[S]] = [pool.submit(simulate, *task) for task in islice(tasks, 2 * threads)]
+
+        def launch(count: int) -> None:
+            for task in islice(waiting, count):
+                tick = Tick(cancelled)
+                flying.append((pool.submit(simulate, *task, tick), tick))
+
         try:
+            launch(2 * threads)
             while flying:
-                result = flying.pop(0).result()
-                flying += [pool.submit(simulate, *task) for task in islice(tasks, 1)]
-                yield result
+                while not wait([flying[0][0]], timeout=POLL).done:
+                    meter((done + sum(tick.fraction for _, tick in flying)) / len(tasks))
+                future, _ = flying.popleft()
+                launch(1)
+                done += 1
+                meter((done + sum(tick.fraction for _, tick in flying)) / len(tasks))
+                yield future.result()
         finally:
-            for future in flying:
-                future.cancel()
+            cancelled.set()
+            pool.shutdown(cancel_futures=True)

@@ -1,6 +1,7 @@
 """The particle side of a pinned-ball study: ensemble statistics at the observation times, as a labelled dataset."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from mpi4py import MPI
 
 from kinlim.parallel import default_threads
-from kinlim.pinned import PinnedBalls, PinnedStudy
+from kinlim.pinned import PinnedStudy
 from kinlim.provenance import provenance
-from kinlim.stochastic.ensemble import run_ensemble
+from kinlim.stochastic.ensemble import Tick, run_ensemble
 from kinlim.stochastic.moments import LaggedCovariances, Moments
 from kinlim.stochastic.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
@@ -24,6 +25,9 @@ Array = NDArray[np.float64]
 
 BLOCK = 8 * LANES
 """Replicas in a block: the unit of work of a thread."""
+
+SLICE = 10**6
+"""Collisions between two ticks, about 0.2 s."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,15 @@ def simulate(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int |
     threads = default_threads(comm) if threads is None else threads
     mu0, sigma0 = model.initial(model.sites, "site")
 
-    def block(first: int, count: int) -> PinnedStatistics:
-        groups = [
-            _group(model, mu0, sigma0, settings.seed, first + g, min(LANES, count - g), settings.lags)
-            for g in range(0, count, LANES)
-        ]
-        merged = groups[0]
-        for group in groups[1:]:
-            merged = merged.merge(group)
+    def block(first: int, count: int, tick: Tick) -> PinnedStatistics:
+        merged: PinnedStatistics | None = None
+        for g in range(0, count, LANES):
+            size = min(LANES, count - g)
+            group = _group(
+                study, mu0, sigma0, first + g, size, lambda part, g=g, size=size: tick((g + part * size) / count)
+            )
+            merged = group if merged is None else merged.merge(group)
+        assert merged is not None
         return merged
 
     began = time.perf_counter()
@@ -115,25 +120,29 @@ def simulate(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int |
 
 
 def _group(
-    model: PinnedBalls, mu0: Array, sigma0: Array, seed: int, first: int, count: int, lags: int
+    study: PinnedStudy, mu0: Array, sigma0: Array, first: int, count: int, tick: Callable[[float], None]
 ) -> PinnedStatistics:
     """Replicas first .. first+count-1, side by side; lanes beyond `count` run along and are not looked at."""
+    model = study.model
     n = model.balls
     streams = np.empty((4, LANES), np.uint64)
     v = np.zeros((LANES, width(n)))
     room = workspace()
-    start(streams, np.uint64(seed), first)
+    start(streams, np.uint64(study.particles.seed), first)
     modulated_white_noise(streams, mu0, sigma0, v)
     snapshots = np.empty((len(model.collisions), count, n))
     totals = np.empty((1 + len(model.collisions), count, 2))
     _totals(v[:count, :n], totals[0])
     done = 0
     for t, collisions in enumerate(model.collisions):
-        advance(v, n, streams, collisions - done, *room)
-        done = collisions
+        while done < collisions:
+            step = min(SLICE, collisions - done)
+            advance(v, n, streams, step, *room)
+            done += step
+            tick(done / model.collisions[-1])
         snapshots[t] = v[:count, :n]
         _totals(snapshots[t], totals[t + 1])
-    return PinnedStatistics.of(snapshots, totals, lags)
+    return PinnedStatistics.of(snapshots, totals, study.particles.lags)
 
 
 @njit(nogil=True, cache=True)

@@ -1,5 +1,7 @@
 """The particle side: the ensemble is the same in any layout, and its numbers are those of the replicas."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -98,19 +100,35 @@ class Blocks:
 @pytest.mark.parallel
 @pytest.mark.parametrize("replicas", [1, 9, 10, 11, 97])
 def test_every_replica_is_simulated_once_and_merged_in_order(replicas):
-    result = run_ensemble(lambda first, count: Blocks([(first, count)]), replicas, 10, MPI.COMM_WORLD, 3, "test")
+    result = run_ensemble(lambda first, count, _: Blocks([(first, count)]), replicas, 10, MPI.COMM_WORLD, 3, "test")
     assert [first for first, _ in result.ranges] == list(range(0, replicas, 10))
     assert sum(count for _, count in result.ranges) == replicas
 
 
 def test_an_error_in_a_block_reaches_the_caller():
-    def simulate_block(first, count):
+    def simulate_block(first, count, _tick):
         if first == 30:
             raise ZeroDivisionError("in block 3")
         return Blocks([(first, count)])
 
     with pytest.raises(ZeroDivisionError, match="in block 3"):
         run_ensemble(simulate_block, 100, 10, MPI.COMM_SELF, 2, "test")
+
+
+def test_an_interrupt_ends_the_running_blocks():
+    # a block of an hour must not be waited for
+    began = time.monotonic()
+
+    def simulate_block(first, count, tick):
+        if first == 0:
+            raise KeyboardInterrupt
+        for part in range(1000):
+            time.sleep(0.01)
+            tick(part / 1000)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_ensemble(simulate_block, 100, 10, MPI.COMM_SELF, 2, "test")
+    assert time.monotonic() - began < 5
 
 
 def test_blocks_are_whole_groups():

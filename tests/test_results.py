@@ -9,7 +9,7 @@ import xarray as xr
 
 from kinlim.errors import InputError, RunError
 from kinlim.results import Results
-from kinlim.study import check
+from kinlim.study import check, dump
 
 FILES = ("particles.nc",)
 
@@ -90,12 +90,48 @@ def test_json_has_no_nan(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None}
 
 
-def test_datasets_open_without_kinlim(tmp_path):
-    dataset = xr.Dataset({"mu": ("x", [1.0, 2.0])}, attrs={"seed": str(2**64 - 1)})
-    Results(tmp_path).write_dataset("pde.nc", dataset)
+def dataset(study):
+    return xr.Dataset({"mu": ("x", [1.0, 2.0])}, attrs={"seed": str(2**64 - 1), "study": dump(study)})
+
+
+def test_datasets_open_without_kinlim(tmp_path, study):
+    results = Results(tmp_path)
+    results.claim(study, ("pde.nc",))
+    results.write_dataset("pde.nc", dataset(study))
     with xr.open_dataset(tmp_path / "pde.nc") as read:
-        assert read.identical(dataset)
-    assert Results(tmp_path).read("pde.nc").identical(dataset)
+        assert read.identical(dataset(study))
+    assert results.read("pde.nc").identical(dataset(study))
+
+
+def test_a_dataset_of_another_study_is_refused(tmp_path, study, tables):
+    results = Results(tmp_path)
+    results.claim(study, ("pde.nc",))
+    tables["model"]["mu0"] = "x"
+    results.write_dataset("pde.nc", dataset(check(tables)))
+    with pytest.raises(InputError, match="pde.nc: belongs to another study .* model.mu0 = .* 'x' here"):
+        results.read("pde.nc")
+    results.write_dataset("pde.nc", dataset(study).drop_attrs())
+    with pytest.raises(InputError, match="pde.nc: was not written by kinlim"):
+        results.read("pde.nc")
+
+
+@pytest.mark.parametrize("name", ["log.txt", "particles.nc", "pde.nc"])
+def test_a_folder_with_files_of_that_name_and_no_study_is_refused(tmp_path, study, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=f"holds {name}"):
+        Results(tmp_path).claim(study, ("metrics.json",))
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_full_disk_is_an_error_and_not_a_crash(tmp_path, study, monkeypatch):
+    # HDF5 writing to the disk itself would end the process here
+    def full(_path, _data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(RunError, match="pde.nc: could not be written .No space left"):
+        Results(tmp_path).write_dataset("pde.nc", dataset(study))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_dataset_is_named(tmp_path):
