@@ -23,6 +23,9 @@ from kinlim.study import STUDIES, Study, check, load, override
 
 DEMO_REPLICAS = 5000
 
+INTERRUPTED = 130
+"""Exit code of a command ended by Ctrl-C."""
+
 LONGEST = 1000
 """Characters of an error message."""
 
@@ -124,7 +127,8 @@ def main() -> NoReturn:
 
         petsc4py.init([sys.argv[0], *petsc_options])
     try:
-        app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False)
+        if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
+            _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
     except (InputError, RunError) as error:  # the same on all ranks, see `on_root`
         _fail(str(error), error.exit_code, debug)
     except click.UsageError as error:
@@ -159,7 +163,7 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
 def _die(error: BaseException, debug: bool) -> NoReturn:
     """End all ranks at once: what went wrong here need not have happened on the others, which would wait for ever."""
     if isinstance(error, KeyboardInterrupt):
-        message, code = "interrupted; results already written are kept", 130
+        message, code = "interrupted; results already written are kept", INTERRUPTED
     else:
         message, code = f"{type(error).__name__}: {error} (--debug shows where)", RunError.exit_code
     time.sleep(0.2 * _rank())  # if it happened on all, the first one speaks and ends the others

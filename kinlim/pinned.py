@@ -13,7 +13,6 @@ from pydantic import Field, field_validator, model_validator
 from kinlim.errors import InputError
 from kinlim.table import FormulaOfX, Positive, Table
 
-
 LARGEST, SMALLEST = 1e60, 1e-60
 """Sizes of velocities between which fourth powers neither overflow nor vanish."""
 
@@ -84,13 +83,14 @@ class PinnedBalls(Table):
         one = f"one collision takes {self.collision_time:.3g}"
         if (collisions := self.end_time / self.collision_time) > MOST_COLLISIONS:
             raise ValueError(
-                f"end_time = {self.end_time:g} is {collisions:.3g} collisions; at most {MOST_COLLISIONS:.3g} are possible"
+                f"end_time = {self.end_time:g} is {collisions:.3g} collisions; {MOST_COLLISIONS:.3g} are possible"
             )
         if collisions < 1:
             raise ValueError(f"end_time = {self.end_time:g} is shorter than one collision; {one}")
         if self.collisions[-1] < 1:
             raise ValueError(
-                f"observe = {list(self.observe)[:5]} of end_time = {self.end_time:g} ends before the first collision; {one}"
+                f"observe = {list(self.observe)[:5]} of end_time = {self.end_time:g} ends before the first collision; "
+                f"{one}"
             )
         for k in range(1, len(self.observe)):
             if self.collisions[k] == self.collisions[k - 1]:

@@ -47,8 +47,8 @@ class Results:
             taken = [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
             if taken:
                 raise InputError(
-                    f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give another "
-                    "folder with -o, move this one away, or run only the stages that are missing (simulate, solve, compare)"
+                    f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give "
+                    "another folder with -o, move this one away, or run only what is missing (simulate, solve, compare)"
                 )
             if not new and (different := self._difference(study)):
                 raise InputError(f"{existing}: belongs to another study ({different}); give another folder with -o")
@@ -94,7 +94,7 @@ class Results:
         # Into memory first: HDF5 cannot let go of a file on a full disk, and takes the process down with it.
         memory = io.BytesIO()
         with h5netcdf.File(memory, "w") as file:
-            dataset.dump_to_store(H5NetCDFStore(file))
+            dataset.dump_to_store(H5NetCDFStore(file))  # type: ignore[no-untyped-call]
         self.write(name, lambda path: path.write_bytes(memory.getvalue()))
 
     def write_json(self, name: str, data: Any) -> None:

@@ -81,8 +81,8 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
             parsed = {}
         if list(parsed) != ["value"]:
             raise InputError(
-                f"--set {text[:80]}: the value {_shown(value.strip())} of {key.strip()} is not TOML; text needs quotes of its "
-                f"own, for example --set '{key.strip()}=\"...\"'"
+                f"--set {text[:80]}: the value {_shown(value.strip())} of {key.strip()} is not TOML; text needs "
+                f"quotes of its own, for example --set '{key.strip()}=\"...\"'"
             )
         table: Any = data
         for part in path[:-1]:

@@ -52,6 +52,10 @@ class Tick:
         if self.cancelled.is_set():
             raise Cancelled
 
+    def part(self, begin: float, end: float) -> Callable[[float], None]:
+        """Tick for a part of the block, from the fraction `begin` to the fraction `end`."""
+        return lambda fraction: self(begin + fraction * (end - begin))
+
 
 def run_ensemble(
     simulate: Callable[[int, int, Tick], S], replicas: int, block: int, comm: MPI.Comm, threads: int, label: str
@@ -59,7 +63,8 @@ def run_ensemble(
     """Simulate replicas 0 .. replicas-1 and merge their statistics.
 
     Args:
-        simulate: called with the first replica of a block, the number of its replicas and a `Tick`, from several threads.
+        simulate: called with the first replica of a block, the number of its replicas and a `Tick`, from several
+            threads.
         replicas: in all.
         block: replicas in a block; the last block may have fewer.
         comm: the ranks that share the work. Collective.

@@ -98,9 +98,7 @@ def simulate(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int |
         merged: PinnedStatistics | None = None
         for g in range(0, count, LANES):
             size = min(LANES, count - g)
-            group = _group(
-                study, mu0, sigma0, first + g, size, lambda part, g=g, size=size: tick((g + part * size) / count)
-            )
+            group = _group(study, mu0, sigma0, first + g, size, tick.part(g / count, (g + size) / count))
             merged = group if merged is None else merged.merge(group)
         assert merged is not None
         return merged

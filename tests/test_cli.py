@@ -1,8 +1,10 @@
 """The command line: stages, exit codes, one paragraph for every mistake, on one rank or several."""
 
 import json
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,10 @@ def test_compare_again_replaces_only_what_follows_from_the_datasets(tmp_path, fi
         (["run", "nowhere.toml"], ["nowhere.toml", "No such file"]),
         (["run", "FILE", "--set", "model.balls=4"], ["--set model.balls=4", "balls = 4", "5"]),
         (["run", "FILE", "--set", "model.sigma0='x-1/2'"], ["sigma0", "negative"]),
+        (["run", "FILE", "--set", "model.mu0='1/(x-0.75)'"], ["model.mu0 = '1/(x-0.75)'", "x = 0.75"]),
+        (["run", "FILE", "-o", " "], ["-o"]),
+        (["run", "FILE", "--set", 'model.mu0="""(1/\nx)"""'], ["mu0", "x = 0"]),
+        (["run", "FILE", "-o", "x" * 300], ["cannot be written", "too long"]),
         (["run", "FILE", "-o", "FILE/results"], ["FILE/results", "cannot be written"]),
         (["run", "FILE", "--threads", "0"], ["--threads", "0"]),
         (["compare", "."], [".: is not a result folder"]),
@@ -91,6 +97,56 @@ def test_an_existing_result_folder_is_refused_and_kept(tmp_path, file, monkeypat
     assert kinlim("solve", file, monkeypatch=monkeypatch) == 2
     assert "results/small: holds pde.nc of an earlier run" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (tmp_path / "results" / "small").iterdir()} == before
+
+
+def test_the_users_own_figures_are_kept(tmp_path, file, monkeypatch, capsys):
+    own = tmp_path / "mine" / "figures" / "moments.png"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    assert kinlim("run", file, "-o", tmp_path / "mine", monkeypatch=monkeypatch) == 2
+    assert "holds figures" in capsys.readouterr().err
+    assert own.read_text() == "mine"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["figures"]
+
+
+def test_compare_refuses_data_of_another_study(tmp_path, file, monkeypatch, capsys):
+    assert kinlim("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    report = (tmp_path / "r" / "report.html").read_bytes()
+    other = tmp_path / "r" / "study.toml"
+    other.write_text(other.read_text().replace("seed = 3", "seed = 4"))
+    assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert "particles.seed = 4 there, 3 here" in capsys.readouterr().err
+    assert (tmp_path / "r" / "report.html").read_bytes() == report
+
+
+def test_wrong_petsc_options_are_told_before_the_particles(tmp_path, file):
+    command = [sys.executable, "-m", "kinlim", "run", str(file), "-o", "r", "--", "-pde_ts_type", "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "-pde_ts_type nonsense" in done.stderr
+    assert not (tmp_path / "r" / "particles.nc").exists()
+
+
+@pytest.mark.parametrize("stage", ["simulate", "solve"])
+def test_an_interrupt_is_heard_at_once(tmp_path, file, stage):
+    # one block of an hour, or steps without end
+    settings = ["particles.replicas=64", "model.end_time=1e5", "pde.rtol=1e-10", "pde.cells=4000"]
+    command = [sys.executable, "-m", "kinlim", stage, str(file), "-o", "r", *(f"--set={s}" for s in settings)]
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background job would inherit deafness
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=hear) as process:
+        line = process.stderr.readline()  # progress, after two seconds: it runs
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=20)
+    assert "%" in line
+    assert process.returncode == 130
+    assert rest.endswith("kinlim: interrupted; results already written are kept\n")
+
+
+def test_a_closed_pipe_is_no_error_message(tmp_path, file):
+    command = f"{sys.executable} -m kinlim info | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
 
 
 def test_debug_shows_the_traceback(monkeypatch, capsys):

@@ -23,7 +23,7 @@ def datasets(bias=0.0, seed=1, noise=0.02):
             "mu": (profile, mu * (1 + bias) + se * rng.normal(size=mu.shape)), "mu_se": (profile, se),
             "sigma": (profile, sigma * (1 + bias) + se * rng.normal(size=mu.shape)), "sigma_se": (profile, se),
             "sigma_local": (profile, np.pad(sigma[:, 1:-1], ((0, 0), (1, 1)), constant_values=np.nan)),
-            "correlation": (("time", "lag"), np.array([[0.1], [0.2]])),
+            "correlation": (("time", "lag"), np.array([[0.1, 0.05], [0.2, 0.1]])),
             **{name: ("time", [1e-15, 2e-15]) for name in ("momentum_drift", "energy_drift")},
             **{name: ("time", [1.0, 1.0]) for name in ("momentum", "energy", "momentum_se", "energy_se")},
         },
@@ -60,6 +60,13 @@ def test_pure_noise_is_noise():
     assert np.mean(chi2) == pytest.approx(1, abs=4 * np.sqrt(2 / SITES / 40))
 
 
+def test_noise_alone_is_called_a_difference_only_as_often_as_stated():
+    # the test statistic over 400 made-up pairs is N(0, 1)
+    z = np.concatenate([compare(*datasets(seed=seed)).excess_z_mu.values for seed in range(200)])
+    assert z.mean() == pytest.approx(0, abs=4 / np.sqrt(400))
+    assert z.std(ddof=1) == pytest.approx(1, abs=4 / np.sqrt(2 * 400))
+
+
 def test_a_bias_is_found_with_its_error():
     # the noise is as large as the bias: without taking it out, the excess would be 1.4 times too large
     estimates = []
@@ -82,7 +89,14 @@ def test_numbers_by_hand():
     assert float(result.z_rms_mu) == pytest.approx(np.sqrt((mu**2).mean()) * 0.1 / 0.05)
     assert float(result.chi2_mu) == pytest.approx(float(result.z_rms_mu) ** 2)
     assert float(result.correlation) == 0.1
-    assert float(result.correlation_null_sd) == pytest.approx(1 / np.sqrt(REPLICAS * (SITES - 1)))
+    weight = particles.sigma.values[0, :-1] * particles.sigma.values[0, 1:]
+    null = np.sqrt((weight**2).sum()) / weight.sum() / np.sqrt(REPLICAS - 1)
+    assert float(result.correlation_null_sd) == pytest.approx(null)
+    assert float(result.excess_z_mu) == pytest.approx(
+        ((mu**2).sum() * 0.01 - SITES * 0.05**2) / np.sqrt(2 * SITES * 0.05**4)
+    )
+    assert float(result.spread_ratio_predicted) == pytest.approx(np.sqrt(1 - 0.4 / 3 + 0.05 / 3))
+    assert float(result.spread_ratio) == pytest.approx(1)
 
 
 def test_sites_without_error_do_not_count_in_chi2():
@@ -119,6 +133,28 @@ def test_what_does_not_belong_together_is_refused():
         compare(particles, pde.isel(time=[0]))
     with pytest.raises(InputError, match="different times"):
         compare(particles, pde.assign_coords(time=[0.5, 1.001]))
+    with pytest.raises(InputError, match="different studies: .model. is .*'balls': 5"):
+        compare(particles.assign_attrs(study="[model]\nballs=5"), pde)
+
+
+@pytest.mark.parametrize("side", ["particles", "equations"])
+@pytest.mark.parametrize("fault", ["no variable", "transposed", "text", "nan", "no attribute"])
+def test_what_cannot_be_read_is_refused(side, fault):
+    particles, pde = datasets()
+    dataset = particles if side == "particles" else pde
+    match fault:
+        case "no variable":
+            dataset = dataset.drop_vars("sigma")
+        case "transposed":
+            dataset["sigma"] = dataset.sigma.T
+        case "text":
+            dataset["sigma"] = dataset.sigma.astype(str)
+        case "nan":
+            dataset["energy_drift"][0] = np.nan
+        case "no attribute":
+            dataset = dataset.assign_attrs({"replicas": "many", "lambda": None})
+    with pytest.raises(InputError, match=f"the dataset of the {side} (lacks|holds)"):
+        compare(*((dataset, pde) if side == "particles" else (particles, dataset)))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +172,17 @@ def test_the_report_says_what_was_found(bias, says, not_says):
     assert page.count("data:image/png;base64,iVBOR") == 2
     assert "http" not in page  # self-contained
     assert "Mind:" not in page
+
+
+def test_the_report_of_few_runs_finds_no_difference():
+    particles, pde = datasets(bias=0.2)
+    particles.attrs["replicas"] = 99
+    comparison = compare(particles, pde)
+    page = report.html(
+        particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
+    )
+    assert "too few to tell" in page
+    assert "differ here" not in page
 
 
 def test_the_report_warns_of_another_lambda():

@@ -46,3 +46,11 @@ def test_the_probe_is_exact_on_quadratics_at_any_point():
 def test_a_point_outside_is_refused_on_all_ranks():
     with pytest.raises(ValueError, match="outside the mesh"):
         Probe(p_function(MPI.COMM_WORLD, 1).function_space.mesh, np.array([[0.0, 0, 0], [2.1, 0, 0]]))
+
+
+def test_the_ends_are_the_ends_exactly():
+    # a + (b - a) * 1.0 misses b by one ulp in a seventh of these, and the last ball then lies outside the mesh
+    for a, b in [(0.2, 0.9), (-3.0, -0.7), (-3.3, 7.1), (-0.7, 0.1), *((k / 10, 1.7) for k in range(-30, 17))]:
+        mesh = interval(MPI.COMM_SELF, (a, b), 3, 1.5)
+        assert (mesh.geometry.x[:, 0].min(), mesh.geometry.x[:, 0].max()) == (a, b)
+        Probe(mesh, np.array([[a, 0, 0], [b, 0, 0]]))

@@ -8,7 +8,8 @@ import ufl
 from dolfinx import fem
 from mpi4py import MPI
 
-from kinlim.fem.pinned import b_prime, solve
+from kinlim.errors import InputError
+from kinlim.fem.pinned import b_prime, discretise, solve
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.meshes.interval import interval
 from kinlim.study import check
@@ -129,3 +130,36 @@ def test_on_another_interval_the_solution_is_the_scaled_one(tables):
     assert other.mu.values == pytest.approx(unit.mu.values, abs=1e-8)
     assert other.sigma.values == pytest.approx(unit.sigma.values, abs=1e-8)
     assert other.energy.values == pytest.approx(3 * unit.energy.values, rel=1e-10)
+
+
+@pytest.mark.parametrize(("mu0", "sigma0"), [("0", "(1-cos(2*pi*x))/20"), ("0.5", "0"), ("0", "0"), ("0*x", "1")])
+def test_constants_are_data_like_any_other(tables, mu0, sigma0):
+    tables["model"] |= {"mu0": mu0, "sigma0": sigma0}
+    result = solve(check(tables))
+    assert float(result.momentum[-1]) == pytest.approx(float(mu0 == "0.5") / 2, abs=1e-12)
+    if sigma0 == "0":
+        assert np.abs(result.sigma.values).max() < 1e-9  # nothing moves, nothing spreads
+    assert float(result.energy_drift.max()) < 1e-8
+
+
+@pytest.mark.parametrize("mu0", ["1e-12*x", "1e12*x"])
+def test_the_scale_of_velocities_does_not_matter(tables, mu0):
+    # error control against max |mu0| alone took 36,781 steps for a small mean with a large spread
+    tables["model"] |= {"mu0": mu0, "sigma0": "1"}
+    assert solve(check(tables)).attrs["steps"] < 1000
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize(
+    ("key", "formula", "words"),
+    [
+        ("mu0", "1/(x-0.75)", "model.mu0 = '1/.x-0.75.' is inf at x = 0.75"),
+        ("sigma0", "cos(98*pi*x)", "model.sigma0 = 'cos.98.pi.x.' is -.* node"),
+    ],
+)
+def test_data_that_fail_between_the_balls_are_refused_on_all_ranks(tables, key, formula, words):
+    # fine at every site, not at a node of the mesh, which one rank alone has
+    tables["model"][key] = formula
+    tables["pde"]["cells"] = 40
+    with pytest.raises(InputError, match=words):
+        discretise(check(tables), MPI.COMM_WORLD)

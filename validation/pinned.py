@@ -1,5 +1,6 @@
 """How far the ensemble of pinned balls is from its limit equations, and how much of that is sampling noise."""
 
+import tomllib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,29 @@ from kinlim.errors import InputError
 Array = NDArray[np.float64]
 
 
+PROFILES = ("mu", "mu_se", "sigma", "sigma_se")
+SCALARS = ("momentum", "energy", "momentum_drift", "energy_drift")
+NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
+    "particles": {
+        **dict.fromkeys((*PROFILES, "sigma_local"), ("time", "site")),
+        **dict.fromkeys((*SCALARS, "momentum_se", "energy_se", "fraction"), ("time",)),
+        "correlation": ("time", "lag"),
+        "x": ("site",),
+    },
+    "equations": {"mu": ("time", "x"), "sigma": ("time", "x"), **dict.fromkeys((*SCALARS, "min_w"), ("time",))},
+}
+"""Variables that a comparison reads, and their dimensions."""
+
+ATTRIBUTES = {
+    "particles": ("balls", "replicas", "particle_lambda", "end_time", "collisions"),
+    "equations": ("lambda", "cells", "degree", "grading", "rtol", "steps", "rejected_steps", "initial_error_mu"),
+}
+"""Numbers among the attributes."""
+
+MAY_BE_NAN = ("sigma_local", "correlation")
+"""Where there is no neighbour, or no spread."""
+
+
 def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
     """Hold the moments of the particles against the solution of the equations, at the sites and observation times.
 
@@ -20,34 +44,50 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         rel_l2_excess = ((sum d^2 - sum s^2) / sum u^2)^(1/2), 0 where the noise exceeds the difference: what is left
                         of rel_l2 for the model (and the solver) once the noise is taken out,
         rel_l2_excess_se, its standard error: Var(sum d^2 - sum s^2) = sum 2 s^4 + 4 b^2 s^2 for independent Gaussian
-                        sites of bias b, with b^2 estimated by max(d^2 - s^2, 0); 0 where the excess is 0,
+                        sites of bias b, with b^2 estimated by max(d^2 - s^2, 0); it means little near 0,
+        excess_z      = (sum d^2 - sum s^2) / (2 sum s^4)^(1/2), about N(0, 1) if noise is all there is: the test,
         chi2          = mean of z^2 over the sites with s > 0, z = d/s: 1 +- (2/sites)^(1/2) if noise is all there is,
         z_rms         = chi2^(1/2).
-    Besides, correlation: of neighbours (lag 1) over the ensemble, mean over sites, 0 +- correlation_null_sd if the
-    noise is white; rel_l2_sigma_local: rel_l2 of the spread among neighbours in a replica, which is another thing than
-    the spread over replicas (MATHS 1.5).
+    Besides, per time:
+        correlation, correlation_2 of neighbours and next neighbours over the ensemble, weighted by their spread, and
+                        correlation_null_sd, the standard deviation that independent sites would give the first,
+        rel_l2_sigma_local, rel_l2 of the spread among neighbours within a run, another thing than the spread over runs,
+        spread_ratio  = (sum sigma_local^2 / sum sigma^2)^(1/2) over the inner sites, and spread_ratio_predicted
+                        = (1 - 4 rho_1/3 + rho_2/3)^(1/2), what second differences make of the two correlations.
+    Sites are taken as independent in every standard error.
 
     Args:
         particles: as `kinlim.simulate` returns it.
         pde: as `kinlim.solve` returns it.
 
     Raises:
-        InputError: the two do not share sites and times.
+        InputError: something is missing or not finite, or the two do not share sites, times and model.
     """
+    for side, dataset in (("particles", particles), ("equations", pde)):
+        _check(side, dataset)
     if particles.sizes["site"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
         raise InputError(
-            "the particles and the equations were recorded at different sites; they belong to different studies"
+            "the particles and the equations were recorded at different sites: they are of different studies"
         )
     if particles.sizes["time"] != pde.sizes["time"] or not np.allclose(particles.time, pde.time, rtol=1e-9, atol=0):
         raise InputError(
-            "the particles and the equations were recorded at different times; they belong to different studies"
+            "the particles and the equations were recorded at different times: they are of different studies"
+        )
+    models = [tomllib.loads(str(dataset.attrs.get("study", ""))).get("model") for dataset in (particles, pde)]
+    if models[0] != models[1]:
+        raise InputError(
+            f"the particles and the equations are of different studies: [model] is {models[0]} and {models[1]}"
         )
     result = xr.Dataset(coords={name: particles[name] for name in ("time", "fraction", "site", "x")})
     result.attrs = {
-        "title": "particles against equations", "model": "pinned", "sites": particles.sizes["site"],
-        "replicas": particles.attrs["replicas"], "lambda": pde.attrs["lambda"],
-        "particle_lambda": particles.attrs["particle_lambda"], "end_time": particles.attrs["end_time"],
-    }  # fmt: skip
+        "title": "particles against equations",
+        "model": "pinned",
+        "sites": particles.sizes["site"],
+        "replicas": particles.attrs["replicas"],
+        "lambda": pde.attrs["lambda"],
+        "particle_lambda": particles.attrs["particle_lambda"],
+        "end_time": particles.attrs["end_time"],
+    }
     for name in ("mu", "sigma"):
         solution = pde[name].to_numpy()
         difference, error = particles[name].to_numpy() - solution, particles[f"{name}_se"].to_numpy()
@@ -55,14 +95,8 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         result[f"difference_{name}_se"] = (("time", "site"), error)
         for key, values in _distances(difference, error, solution).items():
             result[f"{key}_{name}"] = ("time", values)
-    local = particles["sigma_local"].to_numpy()[:, 1:-1] - pde["sigma"].to_numpy()[:, 1:-1]
-    # Lag 1 averages n - 1 pairs of sites; independent sites would put it at 0 with this standard deviation.
-    result["correlation"] = particles["correlation"].isel(lag=0, drop=True)
-    result["correlation_null_sd"] = (
-        "time",
-        np.full(result.sizes["time"], 1 / np.sqrt(result.attrs["replicas"] * (result.sizes["site"] - 1))),
-    )
-    result["rel_l2_sigma_local"] = ("time", _ratio(_norm(local), _norm(pde["sigma"].to_numpy()[:, 1:-1])))
+    for key, values in _spreads(particles, pde).items():
+        result[key] = ("time", values)
     return result
 
 
@@ -84,13 +118,26 @@ def metrics(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> d
     }
 
 
+def _check(side: str, dataset: xr.Dataset) -> None:
+    """Refuse a dataset that a comparison cannot read."""
+    for name, dims in NEEDED[side].items():
+        if name not in dataset.variables or dataset[name].dims != dims:
+            raise InputError(f"the dataset of the {side} lacks {name}({', '.join(dims)})")
+        values = dataset[name].to_numpy()
+        if values.dtype.kind not in "fiu" or not (name in MAY_BE_NAN or np.isfinite(values).all()):
+            raise InputError(f"the dataset of the {side} holds values of {name} that are not finite numbers")
+    for name in ATTRIBUTES[side]:
+        if not isinstance(dataset.attrs.get(name), int | float | np.number):
+            raise InputError(f"the dataset of the {side} lacks the attribute {name}, a number")
+
+
 def _distances(difference: Array, error: Array, solution: Array) -> dict[str, Array]:
-    """Every number that `compare` explains, shape (times,) each, from arrays of shape (times, sites)."""
+    """Give the numbers that `compare` explains, shape (times,), from arrays of shape (times, sites)."""
     size, noise = _norm(solution), _norm(error)
-    excess2 = np.maximum(_norm(difference) ** 2 - noise**2, 0)
+    surplus = _norm(difference) ** 2 - noise**2
+    excess = np.sqrt(np.maximum(surplus, 0))
     bias2 = np.maximum(difference**2 - error**2, 0)
     variance = (2 * error**4 + 4 * bias2 * error**2).sum(axis=1)
-    excess = np.sqrt(excess2)
     known = error > 0
     z2 = np.divide(difference, error, out=np.zeros_like(error), where=known) ** 2
     chi2 = _ratio(z2.sum(axis=1), known.sum(axis=1).astype(float))
@@ -99,8 +146,26 @@ def _distances(difference: Array, error: Array, solution: Array) -> dict[str, Ar
         "rel_l2_noise": _ratio(noise, size),
         "rel_l2_excess": _ratio(excess, size),
         "rel_l2_excess_se": np.where(excess > 0, _ratio(np.sqrt(variance), 2 * excess * size), 0.0),
+        "excess_z": _ratio(surplus, np.sqrt(2 * (error**4).sum(axis=1))),
         "chi2": chi2,
         "z_rms": np.sqrt(chi2),
+    }
+
+
+def _spreads(particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Array]:
+    """Give the numbers that `compare` explains for the two spreads and the correlations, shape (times,)."""
+    inner = slice(1, -1)
+    sigma, local = particles["sigma"].to_numpy(), particles["sigma_local"].to_numpy()[:, inner]
+    solution = pde["sigma"].to_numpy()[:, inner]
+    first, second = particles["correlation"].to_numpy()[:, :2].T
+    weight = sigma[:, :-1] * sigma[:, 1:]
+    return {
+        "correlation": first,
+        "correlation_2": second,
+        "correlation_null_sd": _ratio(_norm(weight), weight.sum(axis=1)) / np.sqrt(particles.attrs["replicas"] - 1),
+        "rel_l2_sigma_local": _ratio(_norm(local - solution), _norm(solution)),
+        "spread_ratio": _ratio(_norm(local), _norm(sigma[:, inner])),
+        "spread_ratio_predicted": np.sqrt(np.maximum(1 - 4 * first / 3 + second / 3, 0)),
     }
 
 

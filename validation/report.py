@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +14,12 @@ from matplotlib.figure import Figure
 from kinlim.validation import figures
 
 DPI = 120
+
+SURE = 5.0
+"""Standard deviations of noise from which on a difference is called one: noise does that once in two million times."""
+
+ENOUGH = 100
+"""Runs from which on standard errors are known well enough for that."""
 
 
 def png(figure: Figure) -> bytes:
@@ -59,6 +66,8 @@ def html(
         },
         min_w=float(pde["min_w"].min()),
         numbers=numbers,
+        sure=SURE,
+        enough=ENOUGH,
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
     )
 
@@ -67,6 +76,8 @@ def _digits(value: float, digits: int) -> str:
     """Fixed-point with about `digits` significant digits, powers of ten where that would be long."""
     if value == 0:
         return "0"
+    if not math.isfinite(value):
+        return "—"
     if 1e-3 <= abs(value) < 10**digits:
         return f"{value:.{digits}g}".replace("-", "−")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
