@@ -43,6 +43,9 @@ BOUNDARIES: dict[str, Callable[[FunctionSpace], list[DirichletBC]]] = {"noflux":
 REGULARISATION = 1e-9
 """delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w (MATHS 1.3)."""
 
+ROUNDING = 1e-9
+"""Spread that cannot be told from none, over the size of mu: slopes of rounding errors drive one of about 1e-13."""
+
 QUADRATURE = 3
 """Degree of the quadrature over that of the elements; sigma is no polynomial, so none is exact."""
 
@@ -55,8 +58,9 @@ def sizes(model: PinnedBalls) -> Array:
     """
     mu, sigma = model.initial(model.sites, "site")
     mean = max(np.abs(mu).max(), sigma.max()) or 1.0
-    slope = min(np.abs(np.gradient(mu, model.sites)).max() / model.lam, mean)
-    return np.array([mean, max(sigma.max(), slope) ** 2 / 2 or mean**2 / 2])
+    slope = np.abs(np.gradient(mu, model.sites)).max() / model.lam
+    spread = max(sigma.max(), min(slope, mean), ROUNDING * mean)
+    return np.array([mean, spread**2 / 2])
 
 
 def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
