@@ -1,16 +1,17 @@
-"""The ensemble: blocks of replicas over MPI ranks and threads, their statistics merged in the order of the blocks.
+"""The ensemble: blocks of replicas over MPI ranks and threads, their statistics merged in one fixed tree.
 
 The engine knows nothing of the model: a model gives a function from a range of replicas to statistics that merge.
-Contiguous runs of blocks go to the ranks, blocks of a rank to its threads; merging follows the order of the blocks
-whatever the order in which they finish, so the layout changes results by rounding alone.
+Contiguous runs of blocks go to the ranks, blocks of a rank to its threads. Whoever computes them and whenever they
+finish, blocks 2i and 2i+1 are merged with each other, then pairs of pairs, and so on: every layout gives the same bits.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import islice
-from typing import Protocol, Self, TypeVar
+from functools import reduce
+from itertools import chain, islice
+from typing import Generic, Protocol, Self, TypeVar
 
 from mpi4py import MPI
 
@@ -57,6 +58,30 @@ class Tick:
         return lambda fraction: self(begin + fraction * (end - begin))
 
 
+class Tree(Generic[S]):
+    """Merges statistics of blocks 0, 1, 2, ... pair by pair, pairs of pairs, ...; a binary counter of partial results.
+
+    Attributes:
+        nodes: (level, index, statistics) of blocks index 2^level .. (index + 1) 2^level - 1, in order; at most two of
+            a level.
+    """
+
+    def __init__(self) -> None:
+        """No blocks yet."""
+        self.nodes: list[tuple[int, int, S]] = []
+
+    def add(self, level: int, index: int, statistics: S) -> None:
+        """Add the node that follows the last one, and merge it with its sibling, and those with theirs."""
+        while self.nodes and index % 2 == 1 and self.nodes[-1][:2] == (level, index - 1):
+            statistics = self.nodes.pop()[2].merge(statistics)
+            level, index = level + 1, index // 2
+        self.nodes.append((level, index, statistics))
+
+    def merged(self) -> S:
+        """Statistics of all blocks, once they are all there."""
+        return reduce(lambda left, right: left.merge(right), (statistics for _, _, statistics in self.nodes))
+
+
 def run_ensemble(
     simulate: Callable[[int, int, Tick], S], replicas: int, block: int, comm: MPI.Comm, threads: int, label: str
 ) -> S:
@@ -77,15 +102,18 @@ def run_ensemble(
     blocks = -(-replicas // block)
     mine = range(blocks * comm.rank // comm.size, blocks * (comm.rank + 1) // comm.size)
     tasks = [(b * block, min(block, replicas - b * block)) for b in mine]
-    merged: S | None = None
+    tree: Tree[S] = Tree()
     with Meter(label, comm.rank == 0) as meter:
-        for statistics in _in_order(simulate, tasks, threads, meter):
-            merged = statistics if merged is None else merged.merge(statistics)
-    parts = [part for part in comm.allgather(merged) if part is not None]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.merge(part)
-    return total
+        for b, statistics in zip(mine, _in_order(simulate, tasks, threads, meter), strict=True):
+            tree.add(0, b, statistics)
+    parts = comm.gather(tree.nodes)
+    total: S | None = None
+    if parts is not None:
+        whole: Tree[S] = Tree()
+        for node in chain.from_iterable(parts):
+            whole.add(*node)
+        total = whole.merged()
+    return comm.bcast(total)
 
 
 def _in_order(

@@ -24,7 +24,7 @@ from kinlim.stochastic.arithmetic import fma, point_on_circle
 from kinlim.stochastic.streams import following
 
 LANES = 32
-"""Replicas side by side: 8.4 times the scalar C program of bench/ against 6.1 (16 lanes) and 3.1 (8 lanes)."""
+"""Replicas side by side: about 190 million collisions a second on one core, 150 with 16 lanes and 70 with 8."""
 
 STEPS = 8
 """Collisions drawn ahead; from 4 to 32 the speed is the same within 2 %."""
