@@ -11,7 +11,7 @@ import tomllib
 import traceback
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import click
 import typer
@@ -84,12 +84,7 @@ def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result
 
     results = Results(folder)
 
-    def act() -> None:
-        results.study()
-        workflow.compare(results)
-
-    on_root(world(), act)
-    _say(f"Report: {folder / REPORT}")
+    _tell(on_root(world(), lambda: workflow.compare(results)), folder)
 
 
 @app.command()
@@ -198,8 +193,24 @@ def _stages(
 
 
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], threads: int | None) -> None:
-    workflow.run(study, folder, stages, threads=threads)
-    _say(f"Report: {folder / REPORT}" if "compare" in stages else f"Results: {folder}")
+    numbers = workflow.run(study, folder, stages, threads=threads)
+    if numbers is None:
+        _say(f"Results: {folder}")
+    else:
+        _tell(numbers, folder)
+
+
+def _tell(numbers: dict[str, Any], folder: Path) -> None:
+    """Say what came out at the last time, and where the rest is."""
+    last = numbers["times"][-1]
+    for name, what in (("mu", "mean velocity mu"), ("sigma", "spread sigma")):
+        found, noise = last[f"rel_l2_{name}"], last[f"rel_l2_noise_{name}"]
+        if found is not None:
+            _say(
+                f"At {last['fraction']:g} T the {what} is {100 * found:.2g} % from the equations; "
+                f"noise alone would give {100 * noise:.2g} %."
+            )
+    _say(f"Report: {folder / REPORT}")
 
 
 def _folder(output: str) -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from kinlim.errors import InputError
 from kinlim.formula import Formula
@@ -34,9 +34,7 @@ def _parse(value: Any) -> Formula:
         raise ValueError(str(error)) from None
 
 
-FormulaOfX = Annotated[
-    Formula, BeforeValidator(_parse), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
-]
+FormulaOfX = Annotated[Formula, BeforeValidator(_parse), PlainSerializer(str, return_type=str)]
 """A function of x, written as a formula."""
 
 Positive = Annotated[float, Field(gt=0)]

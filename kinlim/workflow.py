@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kinlim import api
 from kinlim.results import FIGURES, METRICS, PARTICLES, PDE, REPORT, Results
@@ -30,7 +30,7 @@ def run(
     *,
     comm: "MPI.Comm | None" = None,
     threads: int | None = None,
-) -> None:
+) -> dict[str, Any] | None:
     """Go through stages of a study. Collective over `comm`, by default all ranks.
 
     Args:
@@ -39,6 +39,9 @@ def run(
         stages: "simulate" writes particles.nc, "solve" pde.nc, "compare" metrics.json, figures/ and report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
+
+    Returns:
+        The content of metrics.json if "compare" is among the stages.
 
     Raises:
         InputError: before any work, where earlier results would be overwritten, the folder cannot be written, or the
@@ -52,10 +55,11 @@ def run(
     if "solve" in stages:
         api.check(study, comm=comm)
     on_root(comm, lambda: results.claim(study, tuple(name for stage in stages for name in WRITES[stage])))
+    numbers: dict[str, Any] | None = None
     for stage in stages:
         began = time.perf_counter()
         if stage == "compare":
-            on_root(comm, lambda: compare(results))
+            numbers = on_root(comm, lambda: compare(results))
             continue
         dataset = (
             api.simulate(study, comm=comm, threads=threads) if stage == "simulate" else api.solve(study, comm=comm)
@@ -63,9 +67,10 @@ def run(
         on_root(comm, lambda: results.write_dataset(WRITES[stage][0], dataset))  # noqa: B023 - called at once
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
+    return numbers
 
 
-def compare(results: Results) -> None:
+def compare(results: Results) -> dict[str, Any]:
     """Compare the two datasets of a folder and write metrics.json, figures/*.png and report.html, on rank 0 alone.
 
     All three follow from the datasets, so those of an earlier comparison are replaced.
@@ -76,6 +81,7 @@ def compare(results: Results) -> None:
     from kinlim.validation import pinned, report
 
     began = time.perf_counter()
+    results.study()  # or it is no result folder
     particles, pde = results.read(PARTICLES), results.read(PDE)
     comparison = pinned.compare(particles, pde)
     numbers = pinned.metrics(comparison, particles, pde)
@@ -86,3 +92,4 @@ def compare(results: Results) -> None:
     results.write(REPORT, lambda path: path.write_text(page, encoding="utf-8"))
     results.write_json(METRICS, numbers)
     results.log(f"compare: {time.perf_counter() - began:.2f} s")
+    return numbers
