@@ -115,10 +115,11 @@ class TimeStepper:
                 f"PETSc does not accept the options that begin with -{prefix} (its error {error.ierr}): "
                 + ", ".join(f"-{prefix}{key} {value}" for key, value in database.getAll().items() if key not in ours)
             ) from error
+        finally:
+            for key in ours:
+                database.delValue(key)
         self.ts.setSolution(self.solution)
         self.tolerance = tolerance
-        for key in ours:
-            database.delValue(key)
         self.next_step = first_step
 
     def advance(self, until: float, report: Callable[[float], None] | None = None) -> None:
