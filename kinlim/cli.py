@@ -20,6 +20,7 @@ from kinlim import workflow
 from kinlim.errors import InputError, RunError
 from kinlim.results import REPORT, Results
 from kinlim.study import STUDIES, Study, check, load, override
+from kinlim.version import __version__
 
 DEMO_REPLICAS = 5000
 
@@ -55,8 +56,11 @@ Threads = Annotated[
 @app.callback()
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: wanted and _version(), help="Show it.")
+    ] = False,
 ) -> None:
-    """Accept the options that belong to every command; `main` has read them already."""
+    """Accept the options that belong to every command; `main` has read --debug already."""
 
 
 @app.command()
@@ -204,13 +208,22 @@ def _tell(numbers: dict[str, Any], folder: Path) -> None:
     """Say what came out at the last time, and where the rest is."""
     last = numbers["times"][-1]
     for name, what in (("mu", "mean velocity mu"), ("sigma", "spread sigma")):
-        found, noise = last[f"rel_l2_{name}"], last[f"rel_l2_noise_{name}"]
-        if found is not None:
-            _say(
-                f"At {last['fraction']:g} T the {what} is {100 * found:.2g} % from the equations; "
-                f"noise alone would give {100 * noise:.2g} %."
-            )
+        found, response = last[f"rel_l2_{name}"], last[f"response_{name}"]
+        if found is None:
+            continue
+        change = ""
+        if response is not None:
+            change = f"; it has made {100 * response:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of their change"
+        _say(
+            f"At {last['fraction']:g} T the {what} is {100 * found:.2g} % from the equations "
+            f"(noise alone: {100 * last[f'rel_l2_noise_{name}']:.2g} %){change}."
+        )
     _say(f"Report: {folder / REPORT}")
+
+
+def _version() -> NoReturn:
+    _say(f"kinlim {__version__}")
+    raise typer.Exit
 
 
 def _folder(output: str) -> Path:

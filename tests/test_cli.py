@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from kinlim import cli
+from kinlim import __version__, cli
 from kinlim.study import dump
 
 
@@ -163,6 +163,11 @@ def test_an_unforeseen_error_ends_with_1_and_no_traceback(file, monkeypatch, cap
     monkeypatch.setattr("kinlim.api.solve", broken)
     assert kinlim("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 1
     assert capsys.readouterr().err == "kinlim: ZeroDivisionError: deep inside (--debug shows where)\n"
+
+
+def test_version(monkeypatch, capsys):
+    assert kinlim("--version", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == f"kinlim {__version__}\n"
 
 
 def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from kinlim.validation import report
 from kinlim.validation.pinned import compare, metrics
 
 SITES, REPLICAS = 400, 500
+STUDY = '[model]\ninterval = [0.0, 1.0]\nmu0 = "cos(3*x)/2"\nsigma0 = "0.3 + 0.1*x"\n'
 
 
 def datasets(bias=0.0, seed=1, noise=0.02):
@@ -32,12 +33,13 @@ def datasets(bias=0.0, seed=1, noise=0.02):
             "title": "made up: particles", "replicas": REPLICAS, "particle_lambda": 2.0, "end_time": 1.0,
             "balls": SITES,
             "collisions": 7 * REPLICAS, "source": "kinlim", "git": "none", "wall_seconds": 1.0, "ranks": 1,
-            "threads": 1, "seed": "1", "versions": "", "study": "",
+            "threads": 1, "seed": "1", "versions": "", "study": STUDY,
         },
     )  # fmt: skip
     pde = xr.Dataset(
         {
-            "mu": (("time", "x"), mu), "sigma": (("time", "x"), sigma), "min_w": ("time", [0.0, 0.0]),
+            "mu": (("time", "x"), mu), "sigma": (("time", "x"), sigma),
+            "initial_mu": ("x", 0.5 * mu[0]), "initial_sigma": ("x", sigma[0]), "min_w": ("time", [0.0, 0.0]),
             **{name: ("time", [1e-14, 3e-14]) for name in ("momentum_drift", "energy_drift")},
             **{name: ("time", [1.0, 1.0]) for name in ("momentum", "energy")},
         },
@@ -45,6 +47,7 @@ def datasets(bias=0.0, seed=1, noise=0.02):
         attrs={
             "lambda": 2.0, "system": "B'", "cells": 3, "degree": 2, "grading": 1.0, "steps": 4, "rejected_steps": 0,
             "rtol": 1e-6, "initial_error_mu": 0.0, "wall_seconds": 1.0, "stepping_seconds": 1.0, "ranks": 1,
+            "regularisation": 1e-12, "study": STUDY,
         },
     )  # fmt: skip
     return particles, pde
@@ -97,6 +100,23 @@ def test_numbers_by_hand():
     )
     assert float(result.spread_ratio_predicted) == pytest.approx(np.sqrt(1 - 0.4 / 3 + 0.05 / 3))
     assert float(result.spread_ratio) == pytest.approx(1)
+
+
+def test_the_signed_numbers():
+    # the solution goes from u/2 to u, the particles to 0.9 u + c: 0.8 of the change, plus what c projects on it
+    particles, pde = datasets(noise=0.0)
+    mu = pde.mu.values[0]
+    shift = mu.mean() - mu  # not along the solution alone
+    particles["mu"][:] = 0.9 * mu + 0.01 * shift
+    particles["mu_se"][:] = 0.05
+    result = compare(particles, pde).isel(time=0)
+    gap = (-0.1 * (mu**2).sum() + 0.01 * (shift * mu).sum()) / (mu**2).sum()
+    assert float(result.gap_mu) == pytest.approx(gap)
+    assert float(result.gap_se_mu) == pytest.approx(0.05 / np.sqrt((mu**2).sum()))
+    assert float(result.moved_mu) == pytest.approx(0.5)
+    assert float(result.response_mu) == pytest.approx(1 + 2 * gap)
+    assert float(result.response_se_mu) == pytest.approx(2 * 0.05 / np.sqrt((mu**2).sum()))
+    assert np.isnan(float(result.response_sigma))  # the made-up sigma does not move
 
 
 def test_sites_without_error_do_not_count_in_chi2():
@@ -159,7 +179,7 @@ def test_what_cannot_be_read_is_refused(side, fault):
 
 @pytest.mark.parametrize(
     ("bias", "says", "not_says"),
-    [(0.0, "this is what noise explains", "differ here"), (0.2, "differ here", "this is what noise explains")],
+    [(0.0, "No difference beyond noise", "differ:"), (0.2, "Particles and equations differ:", "No difference")],
 )
 def test_the_report_says_what_was_found(bias, says, not_says):
     particles, pde = datasets(bias=bias)
@@ -182,7 +202,7 @@ def test_the_report_of_few_runs_finds_no_difference():
         particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
     )
     assert "too few to tell" in page
-    assert "differ here" not in page
+    assert "differ:" not in page
 
 
 def test_the_report_warns_of_another_lambda():
@@ -200,6 +220,7 @@ def test_the_report_warns_of_another_lambda():
     [
         (0.0, "0"),
         (0.02146, "0.0215"),
+        (0.02, "0.0200"),
         (1.23456e-7, "1.23·10⁻⁷"),
         (-4e-4, "−4.00·10⁻⁴"),
         (47.1, "47.1"),

@@ -21,13 +21,29 @@ NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
         "correlation": ("time", "lag"),
         "x": ("site",),
     },
-    "equations": {"mu": ("time", "x"), "sigma": ("time", "x"), **dict.fromkeys((*SCALARS, "min_w"), ("time",))},
+    "equations": {
+        "mu": ("time", "x"),
+        "sigma": ("time", "x"),
+        "initial_mu": ("x",),
+        "initial_sigma": ("x",),
+        **dict.fromkeys((*SCALARS, "min_w"), ("time",)),
+    },
 }
 """Variables that a comparison reads, and their dimensions."""
 
 ATTRIBUTES = {
     "particles": ("balls", "replicas", "particle_lambda", "end_time", "collisions"),
-    "equations": ("lambda", "cells", "degree", "grading", "rtol", "steps", "rejected_steps", "initial_error_mu"),
+    "equations": (
+        "lambda",
+        "cells",
+        "degree",
+        "grading",
+        "rtol",
+        "steps",
+        "rejected_steps",
+        "initial_error_mu",
+        "regularisation",
+    ),
 }
 """Numbers among the attributes."""
 
@@ -47,7 +63,12 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
                         sites of bias b, with b^2 estimated by max(d^2 - s^2, 0); it means little near 0,
         excess_z      = (sum d^2 - sum s^2) / (2 sum s^4)^(1/2), about N(0, 1) if noise is all there is: the test,
         chi2          = mean of z^2 over the sites with s > 0, z = d/s: 1 +- (2/sites)^(1/2) if noise is all there is,
-        z_rms         = chi2^(1/2).
+        z_rms         = chi2^(1/2),
+        gap           = sum d u / sum u^2, the signed size of the difference along the solution, and gap_se,
+        moved         = (sum (u - u_0)^2 / sum u^2)^(1/2), how far the solution has come since time 0,
+        response      = sum (u + d - u_0)(u - u_0) / sum (u - u_0)^2, the part of the predicted change that the
+                        particles have made: 1 if they agree; and response_se. Where little has moved, a small rel_l2
+                        says little, and this is the number to look at.
     Besides, per time:
         correlation, correlation_2 of neighbours and next neighbours over the ensemble, weighted by their spread, and
                         correlation_null_sd, the standard deviation that independent sites would give the first,
@@ -93,7 +114,10 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         difference, error = particles[name].to_numpy() - solution, particles[f"{name}_se"].to_numpy()
         result[f"difference_{name}"] = (("time", "site"), difference)
         result[f"difference_{name}_se"] = (("time", "site"), error)
-        for key, values in _distances(difference, error, solution).items():
+        change = solution - pde[f"initial_{name}"].to_numpy()
+        for key, values in (
+            _distances(difference, error, solution) | _changes(difference, error, solution, change)
+        ).items():
             result[f"{key}_{name}"] = ("time", values)
     for key, values in _spreads(particles, pde).items():
         result[key] = ("time", values)
@@ -149,6 +173,18 @@ def _distances(difference: Array, error: Array, solution: Array) -> dict[str, Ar
         "excess_z": _ratio(surplus, np.sqrt(2 * (error**4).sum(axis=1))),
         "chi2": chi2,
         "z_rms": np.sqrt(chi2),
+    }
+
+
+def _changes(difference: Array, error: Array, solution: Array, change: Array) -> dict[str, Array]:
+    """Give the signed numbers that `compare` explains, shape (times,), from arrays of shape (times, sites)."""
+    size2, moved2 = _norm(solution) ** 2, _norm(change) ** 2
+    return {
+        "gap": _ratio((difference * solution).sum(axis=1), size2),
+        "gap_se": _ratio(_norm(error * solution), size2),
+        "moved": _ratio(np.sqrt(moved2), np.sqrt(size2)),
+        "response": 1 + _ratio((difference * change).sum(axis=1), moved2),
+        "response_se": _ratio(_norm(error * change), moved2),
     }
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import tomllib
 from importlib.resources import files
 from typing import Any
 
@@ -54,6 +55,9 @@ def html(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = _number
+    environment.filters["fixed"] = lambda value, digits: (
+        "—" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    )
     environment.filters["percent"] = lambda value: "—" if value is None else f"{_digits(100 * value, 2)} %"
     template = environment.from_string(files("kinlim.validation").joinpath("pinned.html").read_text(encoding="utf-8"))
     return template.render(
@@ -66,10 +70,18 @@ def html(
         },
         min_w=float(pde["min_w"].min()),
         numbers=numbers,
+        model=_model(particles),
+        system=str(pde.attrs["system"]).replace("'", "′"),
         sure=SURE,
         enough=ENOUGH,
         pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
     )
+
+
+def _model(particles: xr.Dataset) -> dict[str, Any]:
+    """Give the table [model] of the study that the particles were made from."""
+    table = tomllib.loads(str(particles.attrs["study"]))["model"]
+    return dict(table)
 
 
 def _digits(value: float, digits: int) -> str:
@@ -79,7 +91,7 @@ def _digits(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return "—"
     if 1e-3 <= abs(value) < 10**digits:
-        return f"{value:.{digits}g}".replace("-", "−")
+        return f"{value:#.{digits}g}".rstrip(".").replace("-", "−")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.replace('-', '−')}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 

@@ -171,6 +171,7 @@ def _dataset(
     """Label the solution; `balance` has momentum and energy in its columns, from time 0."""
     model, settings = study.model, study.pde
     (mu, w), (node_mu, node_w) = system.to_moments(at_sites), system.to_moments(at_nodes)
+    mu0, sigma0 = model.initial(model.sites, "site")
     start, later = balance[0], balance[1:]
     bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
     at_x, at_node, scalar = ("time", "x"), ("time", "node"), ("time",)
@@ -178,6 +179,8 @@ def _dataset(
         {
             "mu": (at_x, mu, {"long_name": "mean velocity"}),
             "sigma": (at_x, _spread(w), {"long_name": "standard deviation of the velocity"}),
+            "initial_mu": ("x", mu0, {"long_name": "mean velocity at time 0"}),
+            "initial_sigma": ("x", sigma0, {"long_name": "standard deviation of the velocity at time 0"}),
             "E": (at_x, mu**2 / 2 + w, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
             "node_mu": (at_node, node_mu, {"long_name": "mean velocity at the mesh's nodes"}),
             "node_sigma": (at_node, _spread(node_w), {"long_name": "standard deviation at the mesh's nodes"}),
@@ -196,6 +199,7 @@ def _dataset(
         },
         coords={
             "time": ("time", model.times, {"long_name": "time of the equations"}),
+            "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
             "x": ("x", model.sites, {"long_name": "position of the balls"}),
             "node_x": ("node", node_x, {"long_name": "position of the mesh's nodes"}),
         },
