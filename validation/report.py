@@ -58,7 +58,9 @@ def html(
     environment.filters["fixed"] = lambda value, digits: (
         "—" if value is None else f"{value:.{digits}f}".replace("-", "−")
     )
-    environment.filters["percent"] = lambda value: "—" if value is None else f"{_digits(100 * value, 2)} %"
+    environment.filters["percent"] = lambda value: (
+        "—" if value is None else f"{_digits(100 * value, 2)}\N{NO-BREAK SPACE}%"
+    )
     template = environment.from_string(files("kinlim.validation").joinpath("pinned.html").read_text(encoding="utf-8"))
     return template.render(
         particles=particles.attrs,
