@@ -1,4 +1,4 @@
-/* The opponent: the redistribute model (MATHS 1.1) as a plain scalar C program would have it.
+/* The opponent: the redistribute model (Steps 2.1 and 2.2 of the paper) as a plain scalar C program would have it.
  *
  *   gcc -O3 -march=native -ffast-math -o pinned_scalar pinned_scalar.c -lm
  *   ./pinned_scalar BALLS REPLICAS COLLISIONS     (collisions per replica)

@@ -109,7 +109,7 @@ def test_without_lambda_and_spread_it_is_the_heat_equation(tables):
 
 
 def test_spread_relaxes_to_the_slope_over_lambda(tables):
-    # where mu_x > 0 stays, w_t = -lambda mu_x sigma + mu_x^2 + ... settles at sigma = mu_x/lambda (MATHS 1.3)
+    # where mu_x > 0 stays, w_t = -lambda mu_x sigma + mu_x^2 + ... settles at sigma = mu_x/lambda
     tables["model"] |= {"balls": 1000, "mu0": "x", "sigma0": "0", "end_time": 2e-4, "observe": [1.0]}
     tables["particles"]["replicas"] = 2
     middle = solve(check(tables)).sel(x=0.5, method="nearest")

@@ -19,7 +19,7 @@ PAPER = files("kinlim.examples").joinpath("pinned-paper.toml")
 def test_the_papers_run_has_the_papers_numbers():
     model = load(str(PAPER)).model
     assert model.lam == pytest.approx(999 / (2 * math.sqrt(math.pi)), rel=1e-15)  # (2.8)
-    assert abs(model.end_time / model.collision_time - 59840) < 2  # "about 59,840": MATHS 1.5
+    assert abs(model.end_time / model.collision_time - 59840) < 2  # T over the rescaling below (2.7)
     assert model.times == pytest.approx(np.array(model.observe) * model.end_time, rel=1e-3)
     assert model.sites[[0, -1]].tolist() == [0.0, 1.0]
 

@@ -41,7 +41,7 @@ SYSTEMS: dict[str, System] = {"B'": b_prime}
 BOUNDARIES: dict[str, Callable[[FunctionSpace], list[DirichletBC]]] = {"noflux": noflux.constraints}
 
 REGULARISATION = 1e-9
-"""delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w (MATHS 1.3)."""
+"""delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w."""
 
 ROUNDING = 1e-9
 """Spread that cannot be told from none, over the size of mu: slopes of rounding errors drive one of about 1e-13."""
