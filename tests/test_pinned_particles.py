@@ -119,8 +119,8 @@ def test_an_error_in_a_block_reaches_the_caller():
 
 
 def test_an_interrupt_ends_the_running_blocks():
-    # a block of an hour must not be waited for
-    began = time.monotonic()
+    # a block of an hour must not be waited for: those that run give up at their next tick
+    finished = []
 
     def simulate_block(first, count, tick):
         if first == 0:
@@ -128,10 +128,11 @@ def test_an_interrupt_ends_the_running_blocks():
         for part in range(1000):
             time.sleep(0.01)
             tick(part / 1000)
+        finished.append(first)
 
     with pytest.raises(KeyboardInterrupt):
         run_ensemble(simulate_block, 100, 10, MPI.COMM_SELF, 2, "test")
-    assert time.monotonic() - began < 5
+    assert finished == []
 
 
 def test_blocks_are_whole_groups():
