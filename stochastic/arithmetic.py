@@ -32,7 +32,7 @@ def _taylor(first: int, terms: int) -> tuple[float, ...]:
 S0, S1, S2, S3, S4, S5, S6, S7, S8 = _taylor(1, 9)
 C0, C1, C2, C3, C4, C5, C6, C7, C8 = _taylor(0, 9)
 # On |r| <= 1 the first terms left out, (pi/4)^19/19! and (pi/4)^18/18!, are 9e-20 and 2e-18: a radius wrong by a
-# systematic 1e-18 would already move the energy by 1e-12 in a million collisions per site.
+# systematic 1e-18 would already move the energy by 4e-12 in a million collisions per site.
 
 _ONE, _TWO, _62, _63 = np.uint64(1), np.uint64(2), np.uint64(62), np.uint64(63)
 
