@@ -132,7 +132,7 @@ class Formula:
 
 
 def _offences(tree: ast.expr, variables: tuple[str, ...]) -> Iterator[str]:
-    """Everything in the tree that the whitelist does not allow, worst first in reading order."""
+    """Everything in the tree that the whitelist does not allow, in reading order."""
     names = [*variables, *CONSTANTS]
     stack = [(tree, 0)]
     while stack:
@@ -176,7 +176,7 @@ def _magnitude(node: ast.expr) -> float:
     try:
         formula = Formula("", (), node)
         return abs(float(formula.evaluate(NUMPY_FUNCTIONS)))
-    except (OverflowError, ZeroDivisionError):
+    except (OverflowError, ZeroDivisionError, RecursionError):
         return math.inf
     except (KeyError, AssertionError, TypeError, ValueError):
         return 0.0  # not a number: the walk over the operands says why

@@ -128,7 +128,7 @@ class PinnedBalls(Table):
 
     @property
     def length(self) -> float:
-        """B - a."""
+        """Length b - a of the interval."""
         return self.interval[1] - self.interval[0]
 
     @property

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kinlim import api
+from kinlim.errors import InputError
 from kinlim.results import FIGURES, METRICS, PARTICLES, PDE, REPORT, Results
 from kinlim.study import Study
 
@@ -83,7 +84,10 @@ def compare(results: Results) -> dict[str, Any]:
     began = time.perf_counter()
     results.study()  # or it is no result folder
     particles, pde = results.read(PARTICLES), results.read(PDE)
-    comparison = pinned.compare(particles, pde)
+    try:
+        comparison = pinned.compare(particles, pde)
+    except InputError as error:
+        raise InputError(f"{results.path}: {error}") from None
     numbers = pinned.metrics(comparison, particles, pde)
     pictures = report.draw(particles, pde, comparison)
     for name, data in pictures.items():

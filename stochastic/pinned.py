@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpi4py import MPI
 
-from kinlim.parallel import default_threads
+from kinlim.parallel import default_threads, on_root
 from kinlim.pinned import PinnedStudy
 from kinlim.provenance import provenance
 from kinlim.stochastic.ensemble import Tick, run_ensemble
@@ -106,13 +106,16 @@ def simulate(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int |
     began = time.perf_counter()
     statistics = run_ensemble(block, settings.replicas, BLOCK, comm, threads, "particles")
     seconds = time.perf_counter() - began
-    attributes = provenance(
-        comm.size,
-        threads,
-        seconds,
-        study=dump(study),
-        seed=str(settings.seed),  # text, since NetCDF integers end at 2^63
-        collisions=model.collisions[-1] * settings.replicas,
+    attributes = on_root(
+        comm,
+        lambda: provenance(
+            comm.size,
+            threads,
+            seconds,
+            study=dump(study),
+            seed=str(settings.seed),  # text, since NetCDF integers end at 2^63
+            collisions=model.collisions[-1] * settings.replicas,
+        ),
     )
     return _dataset(study, statistics).assign_attrs(attributes)
 
@@ -194,7 +197,7 @@ def _dataset(study: PinnedStudy, statistics: PinnedStatistics) -> xr.Dataset:
             "sigma_local_se": (profile, at_sites(local_se), {"long_name": "standard error of sigma_local"}),
             "correlation": (
                 ("time", "lag"), statistics.pairs.correlation(velocity.variance),
-                {"long_name": "ensemble correlation of v[i] and v[i+lag], mean over sites"},
+                {"long_name": "ensemble correlation of v[i] and v[i+lag], sites weighted by their spread"},
             ),
             "momentum": (scalar, totals[:, 0], {"long_name": "(b-a)/n sum of v, ensemble mean"}),
             "momentum_se": (scalar, totals_se[:, 0], {"long_name": "standard error of momentum"}),

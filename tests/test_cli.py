@@ -121,6 +121,15 @@ def test_compare_refuses_data_of_another_study(tmp_path, file, monkeypatch, caps
     assert (tmp_path / "r" / "report.html").read_bytes() == report
 
 
+def test_compare_names_the_folder_of_an_unusable_dataset(tmp_path, file, monkeypatch, capsys):
+    assert kinlim("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    with xr.open_dataset(tmp_path / "r" / "pde.nc") as opened:
+        dataset = opened.load()
+    dataset.drop_vars("sigma").to_netcdf(tmp_path / "r" / "pde.nc", engine="h5netcdf")
+    assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert f"kinlim: {tmp_path / 'r'}: the dataset of the equations lacks sigma(time, x)" in capsys.readouterr().err
+
+
 def test_wrong_petsc_options_are_told_before_the_particles(tmp_path, file):
     command = [sys.executable, "-m", "kinlim", "run", str(file), "-o", "r", "--", "-pde_ts_type", "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)

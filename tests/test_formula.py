@@ -70,6 +70,7 @@ def test_values(text, expected):
         ("x; x", "not a formula"),
         ("(" * 300 + "x" + ")" * 300, "not a formula"),
         ("-" * 500 + "x", "nested"),
+        ("2**-" * 249 + "2", "nested"),
         ("x+" * 499 + "x", "nested"),
         ("x" * 2000, "2000 characters"),
         ("a\0b", "not a formula"),

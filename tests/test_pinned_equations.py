@@ -105,7 +105,8 @@ def test_without_lambda_and_spread_it_is_the_heat_equation(tables):
     assert result.mu.values[0] == pytest.approx(np.cos(np.pi * x), abs=1e-5)
     assert result.mu.values[1] == pytest.approx(np.exp(-(np.pi**2) * t) * np.cos(np.pi * x), abs=1e-5)
     assert float(result.energy[1]) == pytest.approx(0.25, abs=1e-6)
-    assert float((result.sigma[1] ** 2 / 2).mean()) == pytest.approx(0.25 * (1 - np.exp(-2 * np.pi**2 * t)), rel=0.03)
+    gained = np.trapezoid(result.sigma.values[1] ** 2 / 2, x)  # on 50 sites: 1e-4 at this curvature
+    assert gained == pytest.approx(0.25 * (1 - np.exp(-2 * np.pi**2 * t)), rel=1e-3)
 
 
 def test_spread_relaxes_to_the_slope_over_lambda(tables):
