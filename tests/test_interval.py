@@ -7,13 +7,13 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from kinlim.fem.probe import Nodes, Probe
-from kinlim.meshes.interval import grade, interval
+from kinlim.meshes.interval import grade, graded, interval
 
 
 def p_function(comm, degree, cells=12, ends=(-1.0, 2.0), grading=2.0):
     import basix.ufl
 
-    mesh = interval(comm, ends, cells, grading)
+    mesh = interval(comm, graded(ends, cells, grading))
     return fem.Function(fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", degree, shape=(2,))))
 
 
@@ -51,6 +51,6 @@ def test_a_point_outside_is_refused_on_all_ranks():
 def test_the_ends_are_the_ends_exactly():
     # a + (b - a) * 1.0 misses b by one ulp in a seventh of these, and the last ball then lies outside the mesh
     for a, b in [(0.2, 0.9), (-3.0, -0.7), (-3.3, 7.1), (-0.7, 0.1), *((k / 10, 1.7) for k in range(-30, 17))]:
-        mesh = interval(MPI.COMM_SELF, (a, b), 3, 1.5)
+        mesh = interval(MPI.COMM_SELF, graded((a, b), 3, 1.5))
         assert (mesh.geometry.x[:, 0].min(), mesh.geometry.x[:, 0].max()) == (a, b)
         Probe(mesh, np.array([[a, 0, 0], [b, 0, 0]]))

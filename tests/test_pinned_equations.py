@@ -11,7 +11,7 @@ from mpi4py import MPI
 from kinlim.errors import InputError
 from kinlim.fem.pinned import b_prime, discretise, solve
 from kinlim.fem.timestepper import TimeStepper
-from kinlim.meshes.interval import interval
+from kinlim.meshes.interval import graded, interval
 from kinlim.study import check
 
 
@@ -20,7 +20,7 @@ def manufactured(cells, degree, lam=7.0, end=0.02):
 
     Both have no slope at the ends, where the flux is then -lam sigma: it enters with the source.
     """
-    domain = interval(MPI.COMM_SELF, (0.0, 1.0), cells)
+    domain = interval(MPI.COMM_SELF, graded((0.0, 1.0), cells))
     space = fem.functionspace(domain, basix.ufl.element("Lagrange", "interval", degree, shape=(2,)))
     u, u_t, test = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
     t = fem.Constant(domain, 0.0)

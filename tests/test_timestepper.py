@@ -10,12 +10,12 @@ from mpi4py import MPI
 
 from kinlim.errors import RunError
 from kinlim.fem.timestepper import TimeStepper
-from kinlim.meshes.interval import interval
+from kinlim.meshes.interval import graded, interval
 
 
 def heat(comm, degree=3, cells=24):
     """u_t = u_xx on [0, 1], u = 1 at the ends, u(0) = 1 + sin(pi x): u = 1 + exp(-pi^2 t) sin(pi x)."""
-    domain = interval(comm, (0.0, 1.0), cells)
+    domain = interval(comm, graded((0.0, 1.0), cells))
     space = fem.functionspace(domain, basix.ufl.element("Lagrange", "interval", degree, shape=(1,)))
     u, u_t, v = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
     u.interpolate(lambda x: 1 + np.sin(np.pi * x[:1]))
@@ -72,7 +72,7 @@ def test_the_scheme_has_order_four():
 
 def test_a_solution_that_ends_ends_in_words():
     # u_t = -1/sqrt(u) from 1 is (1 - 3t/2)^(2/3), which ends at t = 2/3: NaN lies beyond and must not travel
-    domain = interval(MPI.COMM_SELF, (0.0, 1.0), 2)
+    domain = interval(MPI.COMM_SELF, graded((0.0, 1.0), 2))
     space = fem.functionspace(domain, basix.ufl.element("Lagrange", "interval", 1, shape=(1,)))
     u, u_t, v = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
     u.x.array[:] = 1.0

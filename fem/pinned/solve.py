@@ -19,7 +19,7 @@ from kinlim.fem.formula import to_ufl
 from kinlim.fem.pinned import b_prime, noflux
 from kinlim.fem.probe import Nodes, Probe
 from kinlim.fem.timestepper import TimeStepper
-from kinlim.meshes.interval import interval
+from kinlim.meshes.interval import graded, interval
 from kinlim.parallel import on_root
 from kinlim.pinned import PinnedBalls, PinnedStudy
 from kinlim.progress import Meter
@@ -71,7 +71,7 @@ def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
         InputError: mu0 or sigma0 cannot be used at a node of the mesh (on all ranks).
     """
     model, settings = study.model, study.pde
-    mesh = interval(comm, model.interval, settings.cells, settings.grading)
+    mesh = interval(comm, graded(model.interval, settings.cells, settings.grading))
     u = fem.Function(
         fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", settings.degree, shape=(2,))), name="u"
     )
