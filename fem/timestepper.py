@@ -3,8 +3,7 @@
 PETSc's implicit form asks for F and for dF = shift dF/du_t + dF/du; both are compiled once from the UFL residual.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,20 +29,20 @@ DEFAULTS = {
 }
 """PETSc options unless the user or the problem sets others under the same prefix."""
 
-
 NOT_A_NUMBER = 72
 """PETSC_ERR_FP."""
-
-KEPT = 4
-"""Times of the last steps that are looked at after a landing."""
 
 
 class TimeStepper:
     """Owns the PETSc objects of one time integration; use as a context, so that they are destroyed collectively.
 
+    Its state is (`time`, `next_step`, `u`): one-step schemes go on from it bit by bit, wherever it was kept meanwhile.
+
     Attributes:
         ts: the PETSc TS.
         u: the solution, at the time reached.
+        time: the time reached.
+        next_step: size of the step that the error control would take from here.
     """
 
     def __init__(
@@ -52,10 +51,12 @@ class TimeStepper:
         u: fem.Function,
         u_t: fem.Function,
         *,
-        bcs: Sequence[fem.DirichletBC] = (),
-        time: fem.Constant | None = None,
+        held: NDArray[np.int32] | None = None,
+        condition: ufl.Form | None = None,
+        clock: fem.Constant | None = None,
         rtol: float,
         atol: NDArray[np.float64],
+        start: float = 0.0,
         first_step: float,
         prefix: str,
         options: dict[str, Any] | None = None,
@@ -64,12 +65,15 @@ class TimeStepper:
 
         Args:
             residual: F, linear in its test function.
-            u: the unknown; holds the initial data, which satisfies `bcs`.
+            u: the unknown; holds the initial data, which satisfies `condition` in the rows `held`.
             u_t: stands for the time derivative in F.
-            bcs: Dirichlet conditions, constant in time.
-            time: stands for t in F, if F depends on it; the scheme is then ra34pw2, since 4l falls to order one.
+            held: rows (unrolled indices, of this rank and its ghosts) in which `condition` takes the place of F.
+            condition: an integral over the boundary, linear in the test function, such as (u - g) v ds.
+            clock: stands for t in the forms, if they depend on it; the scheme is then ra34pw2, since 4l falls to order
+                one.
             rtol: error allowed per step relative to |u|.
             atol: error allowed per step besides, one value a component of u.
+            start: time of the initial data.
             first_step: size of the first step tried.
             prefix: of the PETSc options, such as "pde_".
             options: PETSc options that go before `DEFAULTS`; the user's own go before both.
@@ -77,35 +81,39 @@ class TimeStepper:
         Raises:
             InputError: PETSc does not know an option's value.
         """
-        self.u, self.u_t, self.bcs, self.time = u, u_t, list(bcs), time
+        self.u, self.u_t, self.clock = u, u_t, clock
+        self.time, self.next_step = start, first_step
         space = u.function_space
         comm = space.mesh.comm
-        self.shift = fem.Constant(space.mesh, 0.0)
-        jacobian = self.shift * ufl.derivative(residual, u_t) + ufl.derivative(residual, u)
-        self.residual_form = fem.form(residual)
-        self.jacobian_form = fem.form(jacobian)
-        self.residual_vector = la.vector(space.dofmap.index_map, space.dofmap.bs)
         self.owned = space.dofmap.index_map.size_local * space.dofmap.bs
+        self.shift = fem.Constant(space.mesh, 0.0)
+        self.held = np.empty(0, np.int32) if held is None else held
+        self.held_owned = self.held[self.held < self.owned]
+        self.forms = self._compile(residual)
+        self.condition = None if condition is None else self._compile(condition)
+        self.vector = la.vector(space.dofmap.index_map, space.dofmap.bs)
 
-        self.jacobian = fem_petsc.create_matrix(self.jacobian_form)
+        self.jacobian = fem_petsc.create_matrix(self.forms[1])
+        self.jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+        self.jacobian.setOption(PETSc.Mat.Option.NO_OFF_PROC_ZERO_ROWS, True)
         self.solution = self.jacobian.createVecRight()
         self.solution.array[:] = u.x.array[: self.owned]
-        tolerance = self.solution.duplicate()
-        tolerance.array[:] = np.tile(atol, self.owned // len(atol))
+        self.tolerance = self.solution.duplicate()
+        self.tolerance.array[:] = np.tile(atol, self.owned // len(atol))
 
         self.ts = PETSc.TS().create(comm)
         self.ts.setOptionsPrefix(prefix)
         database = PETSc.Options(prefix)
-        chosen = DEFAULTS | ({"ts_rosw_type": "ra34pw2"} if time is not None else {}) | (options or {})
+        chosen = DEFAULTS | ({"ts_rosw_type": "ra34pw2"} if clock is not None else {}) | (options or {})
         ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
         for key, value in ours.items():
             database[key] = value
         self.ts.setIFunction(self._residual, self.solution.duplicate())
         self.ts.setIJacobian(self._jacobian, self.jacobian)
-        self.ts.setTime(0.0)
+        self.ts.setTime(start)
         self.ts.setTimeStep(first_step)
-        self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.MATCHSTEP)
-        self.ts.setTolerances(rtol=rtol, atol=tolerance)
+        self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.STEPOVER)  # `advance` sees to the landing
+        self.ts.setTolerances(rtol=rtol, atol=self.tolerance)
         self.ts.setMaxSteps(10**9)
         self.ts.setErrorIfStepFails(False)  # `advance` says why
         try:
@@ -119,54 +127,27 @@ class TimeStepper:
             for key in ours:
                 database.delValue(key)
         self.ts.setSolution(self.solution)
-        self.tolerance = tolerance
-        self.next_step = first_step
 
-    def advance(self, until: float, report: Callable[[float], None] | None = None) -> None:
+    def advance(self, until: float, after_step: Callable[[], bool] | None = None) -> bool:
         """Integrate to the time `until` and land on it exactly. Collective.
 
         Args:
             until: the new time, not before the present one.
-            report: called with the time after every step.
+            after_step: called after every step, with `u` and `time` up to date. Where it returns
+                True (on all ranks) the integration pauses; it goes on where `advance` is called again.
+
+        Returns:
+            Whether `until` is reached.
 
         Raises:
             RunError: PETSc gave up; its reason, the time and the step size are named.
         """
-        ts = self.ts
-        if until <= ts.getTime():
-            return
-        times, rejected = deque([ts.getTime()], maxlen=KEPT), ts.getStepRejections()
-
-        def after_step(ts: PETSc.TS) -> None:
-            times.append(ts.getTime())
-            if report is not None:
-                report(times[-1])
-
-        ts.setPostStep(after_step)
-        ts.setTimeStep(min(self.next_step, until - ts.getTime()))
-        ts.setMaxTime(until)
-        ts.setConvergedReason(PETSc.TS.ConvergedReason.CONVERGED_ITERATING)
-        try:
-            ts.solve(self.solution)
-        except PETSc.Error as error:
-            if error.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
-                raise error.__cause__ from None
-            what = "a value was not a number" if error.ierr == NOT_A_NUMBER else f"PETSc raised its error {error.ierr}"
-            raise RunError(
-                f"the time integration stopped at t = {ts.getTime():.6g} of {until:.6g}: {what}; "
-                "a finer mesh or a smaller lambda may help"
-            ) from error
-        reason = ts.getConvergedReason()
-        if reason < 0 or ts.getTime() < until * (1 - 1e-12):
-            raise RunError(
-                f"the time integration stopped at t = {ts.getTime():.6g} of {until:.6g}: {_words(reason)} "
-                f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
-                "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
-            )
-        # To land, PETSc cuts the last steps; the error control would go on with one like those before.
-        untroubled = len(times) < KEPT and ts.getStepRejections() == rejected
-        self.next_step = max(ts.getTimeStep(), *np.diff(times), self.next_step if untroubled else 0.0)
-        self._take(self.solution, self.u)
+        while self.time < until:
+            self._step(until)
+            self._take(self.solution, self.u)
+            if after_step is not None and after_step():
+                break
+        return self.time >= until
 
     def statistics(self) -> dict[str, int]:
         """Counts since the beginning."""
@@ -176,6 +157,43 @@ class TimeStepper:
             "failed_solves": self.ts.getSNESFailures(),
             "linear_solves": self.ts.getKSPIterations(),
         }
+
+    def _step(self, until: float) -> None:
+        ts, left = self.ts, until - self.time
+        step = min(self.next_step, left)
+        if left / 2 < step < left:
+            step = left / 2  # two equal steps rather than one and a sliver
+        ts.setTimeStep(step)
+        try:
+            ts.step()
+        except PETSc.Error as error:
+            if error.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
+                raise error.__cause__ from None
+            what = "a value was not a number" if error.ierr == NOT_A_NUMBER else f"PETSc raised its error {error.ierr}"
+            raise RunError(
+                f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: {what}; "
+                "a finer mesh or a smaller lambda may help"
+            ) from error
+        reason = ts.getConvergedReason()
+        if reason < 0:
+            raise RunError(
+                f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: {_words(reason)} "
+                f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
+                "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
+            )
+        rejected = ts.getTime() - self.time < step * (1 - 1e-12)
+        # A step cut in order to land says nothing against the size that the error control had in mind.
+        self.next_step = ts.getTimeStep() if rejected else max(ts.getTimeStep(), self.next_step * (step < self.next_step))
+        self.time = ts.getTime()
+        if not rejected and step == left:
+            self.time = until
+            ts.setTime(until)
+        ts.monitor(ts.getStepNumber(), self.time, self.solution)
+
+    def _compile(self, form: ufl.Form) -> tuple[fem.Form, fem.Form]:
+        """Compile the form and shift d/du_t + d/du of it."""
+        jacobian = self.shift * ufl.derivative(form, self.u_t) + ufl.derivative(form, self.u)
+        return fem.form(form), fem.form(jacobian)
 
     def __enter__(self) -> Self:
         """Nothing to do: the objects exist."""
@@ -195,18 +213,23 @@ class TimeStepper:
     def _at(self, t: float, x: PETSc.Vec, x_t: PETSc.Vec) -> None:
         self._take(x, self.u)
         self._take(x_t, self.u_t)
-        if self.time is not None:
-            self.time.value = t
+        if self.clock is not None:
+            self.clock.value = t
+
+    def _assemble(self, form: fem.Form) -> NDArray[np.float64]:
+        """Assemble over all ranks; the entries of this rank."""
+        b = self.vector
+        b.array[:] = 0.0
+        fem.assemble_vector(b.array, form)
+        b.scatter_reverse(la.InsertMode.add)
+        return b.array[: self.owned]
 
     def _residual(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
         self._at(t, x, x_t)
-        b = self.residual_vector
-        b.array[:] = 0.0
-        fem.assemble_vector(b.array, self.residual_form)
-        b.scatter_reverse(la.InsertMode.add)
-        for bc in self.bcs:
-            bc.set(b.array, self.u.x.array, -1.0)  # u - g in the constrained rows
-        out.array[:] = b.array[: self.owned]
+        values = out.array_w
+        values[:] = self._assemble(self.forms[0])
+        if self.condition is not None:
+            values[self.held_owned] = self._assemble(self.condition[0])[self.held_owned]
 
     def _jacobian(
         self,
@@ -221,8 +244,12 @@ class TimeStepper:
         self._at(t, x, x_t)
         self.shift.value = shift
         preconditioner.zeroEntries()
-        fem_petsc.assemble_matrix(preconditioner, self.jacobian_form, bcs=self.bcs)
+        fem_petsc.assemble_matrix(preconditioner, self.forms[1])
         preconditioner.assemble()
+        if self.condition is not None:
+            preconditioner.zeroRowsLocal(self.held_owned, diag=0.0)
+            fem_petsc.assemble_matrix(preconditioner, self.condition[1])
+            preconditioner.assemble()
         return True
 
 

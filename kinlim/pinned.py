@@ -190,8 +190,8 @@ class PinnedEquations(Table):
         rtol: error allowed per time step, relative to the size of mu and of w.
     """
 
-    system: Literal["B'"] = "B'"
-    boundary: Literal["noflux"] = "noflux"
+    system: Literal["A", "B'", "C"] = "B'"
+    boundary: Literal["noflux", "paper"] = "noflux"
     cells: Annotated[int, Field(ge=4, le=10**7)] = 400
     grading: Annotated[float, Field(ge=1, le=4)] = 1.0
     degree: Annotated[int, Field(ge=1, le=4)] = 2

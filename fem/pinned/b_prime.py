@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 import ufl
 
+from kinlim.fem.pinned.spread import spread
+
 Array = NDArray[np.float64]
+
+OPTIONS: dict[str, Any] = {}
 
 
 def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
@@ -24,26 +28,27 @@ def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.
     phi = 1 conserves momentum; phi = mu with psi = 1 conserves energy int mu^2/2 + w, since both equations share one
     sigma and one quadrature `dx`. Ends that are left free let neither through.
     """  # noqa: D415
-    mu, w = ufl.split(u)
-    mu_t, w_t = ufl.split(u_t)
-    phi, psi = ufl.split(test)
+    mu, w = u
+    mu_t, w_t = u_t
+    phi, psi = test
     sigma = spread(w, delta)
     flux = mu.dx(0) - lam * sigma  # of momentum
     return (mu_t * phi + flux * phi.dx(0)) * dx + (w_t * psi + w.dx(0) * psi.dx(0) - flux * mu.dx(0) * psi) * dx
 
 
-def spread(w: Any, delta: Any) -> Any:
-    """Give sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), which is sqrt(2|w|) with the sign of w once |w| >> delta.
-
-    Odd in w: where w dips below zero the term lambda mu_x sigma pushes it back; the even form would not.
-    """
-    return ufl.sqrt(2) * w / (w**2 + delta**2) ** 0.25
+def stored(u: Any, delta: Any) -> Any:
+    """Give what the second equation is the balance of: w."""
+    return u[1]
 
 
-def energy(u: Any) -> Any:
+def energy(u: Any, delta: Any) -> Any:
     """Energy density mu^2/2 + w."""
-    mu, w = ufl.split(u)
-    return mu**2 / 2 + w
+    return u[0] ** 2 / 2 + u[1]
+
+
+def absent(u: Any) -> Any:
+    """Give what sigma = 0 at an end makes of the unknowns there: w."""
+    return u[1]
 
 
 def from_moments(mu: Array, sigma: Array) -> Array:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 import basix.ufl
 import ufl
 from dolfinx import fem
-from dolfinx.fem import DirichletBC, FunctionSpace
+from dolfinx.fem import FunctionSpace
 from mpi4py import MPI
 
 from kinlim.errors import InputError
 from kinlim.fem.formula import to_ufl
-from kinlim.fem.pinned import b_prime, noflux
+from kinlim.fem.pinned import a, b_prime, c, noflux, paper
+from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.probe import Nodes, Probe
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.meshes.interval import graded, interval
@@ -32,14 +33,18 @@ Array = NDArray[np.float64]
 class System(Protocol):
     """What a system of equations is made of; (B') in `b_prime` is the example to follow."""
 
+    OPTIONS: dict[str, Any]
+
     def residual(self, u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form: ...  # noqa: D102
-    def energy(self, u: Any) -> Any: ...  # noqa: D102
+    def stored(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
+    def energy(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
+    def absent(self, u: Any) -> Any: ...  # noqa: D102
     def from_moments(self, mu: Array, sigma: Array) -> Array: ...  # noqa: D102
     def to_moments(self, u: Array) -> tuple[Array, Array]: ...  # noqa: D102
 
 
-SYSTEMS: dict[str, System] = {"B'": b_prime}
-BOUNDARIES: dict[str, Callable[[FunctionSpace], list[DirichletBC]]] = {"noflux": noflux.constraints}
+SYSTEMS: dict[str, System] = {"A": a, "B'": b_prime, "C": c}
+BOUNDARIES: dict[str, Callable[[FunctionSpace], NDArray[np.int32]]] = {"noflux": noflux.held, "paper": paper.held}
 
 REGULARISATION = 1e-9
 """delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w."""
@@ -77,13 +82,19 @@ def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
     )
     problem: InputError | None = None
     try:
-        u.interpolate(lambda x: SYSTEMS[settings.system].from_moments(*model.initial(x[0], "node")))
+        u.interpolate(lambda x: SYSTEMS[settings.system].from_moments(*_initial(study, x[0])))
     except InputError as error:
         problem = InputError(f"model.{error}")
     for found in comm.allgather(problem):
         if found is not None:
             raise found
     return u
+
+
+def _initial(study: PinnedStudy, x: Array) -> tuple[Array, Array]:
+    """Initial mean and spread at nodes; ends that are held have no spread."""
+    mu, sigma = study.model.initial(x, "node")
+    return mu, np.where(np.isin(x, study.model.interval), 0.0, sigma) if study.pde.boundary == "paper" else sigma
 
 
 def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
@@ -108,13 +119,23 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
     space, mesh = u.function_space, u.function_space.mesh
     u_t = fem.Function(space, name="u_t")
 
-    dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": QUADRATURE * settings.degree})
+    quadrature = {"quadrature_degree": QUADRATURE * settings.degree}
+    dx, ds = ufl.dx(domain=mesh, metadata=quadrature), ufl.ds(domain=mesh)
     size = sizes(model)
     lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, REGULARISATION * size[1])
-    residual = system.residual(u, u_t, ufl.TestFunction(space), lam, delta, dx)
+    test = ufl.split(ufl.TestFunction(space))
+    residual = system.residual(ufl.split(u), ufl.split(u_t), test, lam, delta, dx)
+    held = BOUNDARIES[settings.boundary](space)
+    flux = EndFlux(
+        u,
+        held,
+        system.stored(u, delta),
+        lambda chi, dx: system.residual(ufl.split(u), (ufl.as_ufl(0), ufl.as_ufl(0)), chi, lam, delta, dx),
+        QUADRATURE * settings.degree,
+    )
 
     mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0])
-    integrals = [fem.form(density * dx) for density in (u[0], system.energy(u))]
+    integrals = [fem.form(density * dx) for density in (u[0], system.energy(u, delta))]
     mismatch = [fem.form(part**2 * dx) for part in (u[0] - mu0, u[0])]
 
     def integrate(form: fem.Form) -> float:
@@ -122,7 +143,8 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
 
     probe, nodes = Probe(mesh, np.pad(model.sites[:, None], ((0, 0), (0, 2)))), Nodes(u)
     error, norm = (integrate(form) for form in mismatch)
-    balance = [[integrate(form) for form in integrals]]
+    flux.start(0.0)
+    balance = [[*(integrate(form) for form in integrals), flux.total]]
     at_sites, at_nodes = [], []
 
     compiled = time.perf_counter()
@@ -131,19 +153,26 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
             residual,
             u,
             u_t,
-            bcs=BOUNDARIES[settings.boundary](space),
+            held=held,
+            condition=system.absent(u) * test[1] * ds if settings.boundary == "paper" else None,
             rtol=settings.rtol,
-            atol=settings.rtol * size,
+            atol=settings.rtol * system.from_moments(size[:1], np.sqrt(2 * size[1:]))[:, 0],
             first_step=1e-4 * model.times[-1],
             prefix="pde_",
+            options=system.OPTIONS,
         ) as stepper,
         Meter("equations", comm.rank == 0) as meter,
     ):
+        def after_step() -> bool:
+            flux.after_step(stepper.time)
+            meter(stepper.time / model.times[-1])
+            return False
+
         for moment in model.times:
-            stepper.advance(moment, lambda t: meter(t / model.times[-1]))
+            stepper.advance(moment, after_step)
             at_sites.append(probe(u))
             at_nodes.append(nodes(u))
-            balance.append([integrate(form) for form in integrals])
+            balance.append([*(integrate(form) for form in integrals), flux.total])
         counts = stepper.statistics()
     ended = time.perf_counter()
 
@@ -178,7 +207,6 @@ def _dataset(
     mu0, sigma0 = model.initial(model.sites, "site")
     start, later = balance[0], balance[1:]
     bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
-    nothing = np.zeros(len(later))  # crosses ends that let nothing through
     at_x, at_node, scalar = ("time", "x"), ("time", "node"), ("time",)
     return xr.Dataset(
         {
@@ -192,13 +220,14 @@ def _dataset(
             "node_E": (at_node, node_mu**2 / 2 + node_w, {"long_name": "energy density at the mesh's nodes"}),
             "momentum": (scalar, later[:, 0], {"long_name": "integral of mu"}),
             "energy": (scalar, later[:, 1], {"long_name": "integral of (mu^2 + sigma^2)/2"}),
-            "energy_flux": (scalar, nothing, {"long_name": "energy gone through the ends since time 0"}),
+            "energy_flux": (scalar, -later[:, 2], {"long_name": "energy gone through the ends since time 0"}),
             "momentum_drift": (
                 scalar, np.abs(later[:, 0] - start[0]) / (bound or 1.0),
                 {"long_name": "|change| of momentum over its bound sqrt(2 (b-a) energy)"},
             ),
             "energy_drift": (
-                scalar, np.abs(later[:, 1] - start[1]) / (start[1] or 1.0), {"long_name": "relative |change| of energy"}
+                scalar, np.abs(later[:, 1] - later[:, 2] - start[1]) / (start[1] or 1.0),
+                {"long_name": "|change of energy + energy_flux| over the initial energy"},
             ),
             "min_w": (scalar, node_w.min(axis=1), {"long_name": "least w = sigma^2/2 at a node"}),
         },
