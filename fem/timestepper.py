@@ -19,7 +19,7 @@ from kinlim.errors import InputError, RunError
 
 DEFAULTS = {
     "ts_type": "rosw",
-    "ts_rosw_type": "4l",
+    "ts_rosw_type": "rodaspr2",
     "ts_adapt_type": "basic",
     "ts_max_snes_failures": -1,  # a failed solve cuts the step instead of ending the run
     "ts_max_reject": 50,
@@ -69,8 +69,7 @@ class TimeStepper:
             u_t: stands for the time derivative in F.
             held: rows (unrolled indices, of this rank and its ghosts) in which `condition` takes the place of F.
             condition: an integral over the boundary, linear in the test function, such as (u - g) v ds.
-            clock: stands for t in the forms, if they depend on it; the scheme is then ra34pw2, since 4l falls to order
-                one.
+            clock: stands for t in the forms, if they depend on it.
             rtol: error allowed per step relative to |u|.
             atol: error allowed per step besides, one value a component of u.
             start: time of the initial data.
@@ -104,7 +103,7 @@ class TimeStepper:
         self.ts = PETSc.TS().create(comm)
         self.ts.setOptionsPrefix(prefix)
         database = PETSc.Options(prefix)
-        chosen = DEFAULTS | ({"ts_rosw_type": "ra34pw2"} if clock is not None else {}) | (options or {})
+        chosen = DEFAULTS | (options or {})
         ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
         for key, value in ours.items():
             database[key] = value

@@ -6,8 +6,9 @@ import pytest
 from dolfinx import fem
 from mpi4py import MPI
 
+from kinlim.errors import InputError
 from kinlim.fem.probe import Nodes, Probe
-from kinlim.meshes.interval import grade, graded, interval
+from kinlim.meshes.interval import grade, graded, interval, read, refine
 
 
 def p_function(comm, degree, cells=12, ends=(-1.0, 2.0), grading=2.0):
@@ -37,7 +38,7 @@ def test_the_probe_is_exact_on_quadratics_at_any_point():
     u = p_function(MPI.COMM_WORLD, 2)
     u.interpolate(lambda x: np.stack([x[0] ** 2 - x[0], 3 - x[0]]))
     x = np.concatenate([np.linspace(-1, 2, 101), Nodes(u).x])
-    values = Probe(u.function_space.mesh, np.pad(x[:, None], ((0, 0), (0, 2))))(u)
+    values = Probe(u.function_space.mesh, x)(u)
     assert values == pytest.approx(np.stack([x**2 - x, 3 - x], axis=-1), abs=1e-13)
     assert Nodes(u)(u)[:, 0] == pytest.approx(Nodes(u).x ** 2 - Nodes(u).x, abs=1e-13)
 
@@ -45,7 +46,7 @@ def test_the_probe_is_exact_on_quadratics_at_any_point():
 @pytest.mark.parallel
 def test_a_point_outside_is_refused_on_all_ranks():
     with pytest.raises(ValueError, match="outside the mesh"):
-        Probe(p_function(MPI.COMM_WORLD, 1).function_space.mesh, np.array([[0.0, 0, 0], [2.1, 0, 0]]))
+        Probe(p_function(MPI.COMM_WORLD, 1).function_space.mesh, np.array([0.0, 2.1]))
 
 
 def test_the_ends_are_the_ends_exactly():
@@ -53,4 +54,55 @@ def test_the_ends_are_the_ends_exactly():
     for a, b in [(0.2, 0.9), (-3.0, -0.7), (-3.3, 7.1), (-0.7, 0.1), *((k / 10, 1.7) for k in range(-30, 17))]:
         mesh = interval(MPI.COMM_SELF, graded((a, b), 3, 1.5))
         assert (mesh.geometry.x[:, 0].min(), mesh.geometry.x[:, 0].max()) == (a, b)
-        Probe(mesh, np.array([[a, 0, 0], [b, 0, 0]]))
+        Probe(mesh, np.array([a, b]))
+
+
+@pytest.mark.parallel
+def test_points_are_found_in_cells_of_any_size():
+    # 1400 nanometres at the ends of 1200 cells graded by 2: DOLFINx's search with a tolerance loses the last point
+    mesh = interval(MPI.COMM_WORLD, graded((0.0, 1.0), 1200, 3.0))
+    Probe(mesh, np.linspace(0, 1, 3001))
+
+
+def test_refinement_keeps_the_nodes():
+    nodes = graded((0.0, 1.0), 5, 2.0)
+    finer = refine(nodes)
+    assert (finer[::2] == nodes).all()
+    assert np.diff(finer)[::2] == pytest.approx(np.diff(nodes) / 2)
+    assert np.diff(finer)[1::2] == pytest.approx(np.diff(nodes) / 2)
+
+
+@pytest.mark.parallel
+def test_a_mesh_from_a_file(tmp_path_factory):
+    from dolfinx.io import XDMFFile
+
+    nodes = graded((0.0, 2.0), 7, 1.5)
+    folder = MPI.COMM_WORLD.bcast(tmp_path_factory.mktemp("mesh") if MPI.COMM_WORLD.rank == 0 else None)
+    with XDMFFile(MPI.COMM_WORLD, folder / "mesh.xdmf", "w") as file:
+        file.write_mesh(interval(MPI.COMM_WORLD, nodes))
+    assert read(folder / "mesh.xdmf") == pytest.approx(nodes)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0 0.5 a 1", "cannot be read as a mesh"),
+        ("0\n0.1\n0.5\n0.5\n0.7\n1", "holds the node 0.5 twice"),
+        ("0 0.2 1", "holds 3 nodes"),
+        ("0 0.2 0.4 nan 1", "not finite"),
+    ],
+)
+def test_files_that_are_no_interval(tmp_path, text, words):
+    (tmp_path / "nodes.txt").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read(tmp_path / "nodes.txt")
+
+
+def test_a_text_file_of_nodes(tmp_path):
+    (tmp_path / "nodes.txt").write_text("# by hand\n0\n0.5  # middle\n0.1\n0.75\n1\n")
+    assert read(tmp_path / "nodes.txt").tolist() == [0, 0.1, 0.5, 0.75, 1]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="nothing.xdmf: cannot be read"):
+        read(tmp_path / "nothing.xdmf")

@@ -17,7 +17,7 @@ from kinlim.fem.pinned.spread import spread
 
 Array = NDArray[np.float64]
 
-OPTIONS: dict[str, Any] = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": "basic"}
+OPTIONS: dict[str, Any] = {"ts_type": "bdf", "ts_bdf_order": 4, "ts_adapt_safety": 0.8, "snes_linesearch_type": "basic"}
 
 
 def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:

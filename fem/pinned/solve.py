@@ -141,7 +141,7 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
     def integrate(form: fem.Form) -> float:
         return float(comm.allreduce(fem.assemble_scalar(form)))
 
-    probe, nodes = Probe(mesh, np.pad(model.sites[:, None], ((0, 0), (0, 2)))), Nodes(u)
+    probe, nodes = Probe(mesh, model.sites), Nodes(u)
     error, norm = (integrate(form) for form in mismatch)
     flux.start(0.0)
     balance = [[*(integrate(form) for form in integrals), flux.total]]
