@@ -37,6 +37,9 @@ HOLDS = 1 + 1e-9
 FLOOR = 1e-12
 """Changes below this part of the iterate are rounding, and prove nothing."""
 
+STOPPED = 0.1
+"""A front that moves by less than this part of itself in the last third of the iterations has all but stopped."""
+
 LONGEST, SHORTEST = 1e3, 1e-18
 """Times between which the recursion of Lemma 6.4 is tried."""
 
@@ -94,7 +97,7 @@ def inequalities(trace: xr.Dataset) -> list[Inequality]:
         return T * (1 + lam) * a[n] * (2 * sum_a[n] + sum_b[n]) + T * lam * b[n] * sum_a[n]
 
     now, old, after, second = slice(1, -1), slice(None, -2), slice(1, None), slice(2, None)
-    add("before (6.5)", "printed", "‖√|wₖ| − √|wₖ₋₁|‖ ≤ ‖wₖ − wₖ₋₁‖", root[after], b[after], known_b)
+    add("step to (6.5)", "printed", "‖√|wₖ| − √|wₖ₋₁|‖ ≤ ‖wₖ − wₖ₋₁‖", root[after], b[after], known_b)
     add("(6.5), (6.7), (6.9)", "printed", "aₖ₊₁ ≤ λ√(2T+1) bₖ", a[second], printed * b[now], known_a)
     add(
         "(6.6), (6.8)", "printed", "bₖ₊₁ ≤ T(1+λ)‖eₓ−gₓ‖(‖eₓ‖+‖gₓ‖+‖f‖) + Tλ‖gₓ‖‖f−h‖", b[second],
@@ -204,7 +207,7 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
     slowest = np.maximum.accumulate(first)  # converged on [0, T'] and on every shorter interval
     front = [_last(T, slowest <= k) for k in range(len(converged))]
     done, waited = front[-1], front[2 * (len(front) - 1) // 3]
-    alpha, beta = float(trace["mu_h1"][0, -1]) / sqrt(T[-1]), float(trace["w_l1"][0, -1]) / T[-1]
+    columns = [int(np.searchsorted(T, t * (1 - 1e-12))) for t in trace["observation"].to_numpy() if t > 0]
     verdict: dict[str, Any] = {
         "lambda_B": float(trace.attrs["lambda_B"]),
         "end_time": float(T[-1]),
@@ -213,18 +216,301 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
         "tolerance": float(trace.attrs["tolerance"]),
         "converged": bool(done == T[-1]),
         "converged_up_to": done,
-        "stalled": bool(done != T[-1] and len(front) > 3 and done == waited),
+        "stalled": waited is not None and done is not None and done < min(T[-1], (1 + STOPPED) * waited),
         "followed_up_to": _last(T, np.isfinite(trace["a"].to_numpy()[-1])),
-        "convergence": [
-            _convergence(trace, int(np.searchsorted(T, t * (1 - 1e-12))), int(slowest[np.searchsorted(T, t * (1 - 1e-12))]))
-            for t in trace["observation"].to_numpy()
-            if t > 0
-        ],
+        "convergence": [_convergence(trace, column, int(slowest[column])) for column in columns],
         "front": [{"iterations": k, "time": time} for k, time in enumerate(front)],
         "inequalities": [_worst(one, T) for one in inequalities(trace)],
-        "recursion": _recursions(trace, alpha, beta),
+        "recursion": _recursions(trace),
         "lipschitz": _lipschitz(trace),
         "agreement": None if solution is None else _agreement(trace, solution),
     }
     verdict["conclusion"] = _conclusion(verdict)
     return verdict
+
+
+def _last(T: Array, good: NDArray[np.bool_]) -> float | None:
+    """The last of the times before which all are good."""
+    count = len(good) if good.all() else int(good.argmin())
+    return float(T[count - 1]) if count else None
+
+
+def _worst(one: Inequality, T: Array) -> dict[str, Any]:
+    """An inequality where it is nearest to failing, or fails most."""
+    entry: dict[str, Any] = {"label": one.label, "kind": one.kind, "statement": one.statement}
+    ratio = one.ratio
+    checked = ~np.isnan(ratio)
+    if not checked.any():
+        return entry | {"holds": None, "max_ratio": None, "iteration": None, "time": None, "checked": 0, "failed": 0}
+    row, column = np.unravel_index(np.nanargmax(ratio), ratio.shape)
+    worst = float(ratio[row, column])
+    return entry | {
+        "holds": worst <= HOLDS,
+        "max_ratio": worst if np.isfinite(worst) else None,  # None beside False: the right side is 0
+        "iteration": one.first + int(row),
+        "time": float(T[column]),
+        "checked": int(checked.sum()),
+        "failed": int((ratio[checked] > HOLDS).sum()),
+    }
+
+
+def _convergence(trace: xr.Dataset, column: int, first: int) -> dict[str, Any]:
+    """How the iteration went on [0, T'], T' being a step end."""
+    a, b, mu, w = (trace[name].to_numpy()[1:, column] for name in ("a", "b", "mu_h1", "w_l1"))  # k = 1, 2, ...
+    known = (a > FLOOR * mu) & (b > FLOOR * w) & np.isfinite(a)
+    known[first:] = False  # what follows convergence is rounding
+    count = len(known) if known.all() else int(known.argmin())
+    factors = {}
+    for name, change in (("mu", a[:count]), ("w", b[:count])):
+        ratios = change[1:] / change[:-1]
+        factors[f"contraction_{name}_worst"] = float(ratios.max()) if len(ratios) else None
+        factors[f"contraction_{name}"] = float(np.exp(np.log(ratios[-3:]).mean())) if len(ratios) else None
+    slope = float(np.polyfit(np.log(b[: count - 1]), np.log(a[1:count]), 1)[0]) if count >= 4 else None
+    finite = np.isfinite(a) & (mu > 0)
+    return {
+        "time": float(trace["time"][column]),
+        "iterations": first if first <= len(a) else None,
+        **factors,
+        "exponent": slope,
+        "least_change": float((a[finite] / mu[finite]).min()) if finite.any() else None,
+        "w_l1": float(w[-1]) if np.isfinite(w[-1]) else None,
+        "largest_w_l1": float(np.nanmax(w)) if np.isfinite(w).any() else None,
+    }
+
+
+def _recursions(trace: xr.Dataset) -> dict[str, Any]:
+    """Lemma 6.4's recursion: the largest T for which it converges; and the one with square roots, at no longer a T."""
+    lam, length, end = trace.attrs["lambda_B"], trace.attrs["length"], float(trace["time"][-1])
+    alpha, beta = float(trace["mu_h1"][0, -1]) / sqrt(end), float(trace["w_l1"][0, -1]) / end
+    largest = lemma_time(alpha, beta, lam)
+    column = max(int(np.searchsorted(trace["time"], min(end, largest or end), side="right")) - 1, 0)
+    T = float(trace["time"][column])
+    _, B = careful_recursion(alpha * sqrt(T), beta * T, lam, T, length, 200)
+    # The same with the norms of an iterate in place of the growing sums: B_{n+1} = r B_{n-1}^(1/2) + s B_n^(1/2).
+    P, W = (float(np.nan_to_num(trace[name].to_numpy()[-1, column])) for name in ("mu_x_l2", "w_l1"))
+    smooth, c = min(T, length**2 / 8), lam * sqrt(1 + min(T / 2, (length / pi) ** 2))
+    limit = (smooth * (c * (2 * P + lam * sqrt(W)) + lam * P)) ** 2
+    return {
+        "alpha": alpha,
+        "beta": beta,
+        "largest_T": largest,
+        "converges_at_end_time": largest is not None and largest >= end,
+        "careful": {
+            "T": T,
+            "floor": (smooth * lam * alpha) ** 2 * T,
+            "first": beta * T,
+            "least": float(B.min()),
+            "last": float(B[-1]),
+            "steps": len(B) - 1,
+            "limit": limit,
+            "limit_over_w": limit / W if W > 0 else None,
+        },
+    }
+
+
+def _lipschitz(trace: xr.Dataset) -> dict[str, Any]:
+    """The largest Lipschitz constant of the square root that the iterates show in the weighted norm."""
+    change, root, b, w, mu = (
+        trace[name].to_numpy()[1:] for name in ("weighted_change", "root_change", "b", "w_l1", "mu_h1")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where((b > FLOOR * w + (FLOOR * mu) ** 2) & (change > 0), root / change, np.nan)
+    known = np.isfinite(ratio)
+    return {"largest": float(ratio[known].max()) if known.any() else None}
+
+
+def _agreement(trace: xr.Dataset, solution: xr.Dataset) -> list[dict[str, Any]]:
+    """Relative L2 differences of the last iterate from the time-stepped solution at the observation times."""
+    if solution.attrs.get("boundary") != "paper":
+        raise InputError(
+            f"the solution has boundary = {solution.attrs.get('boundary')!r}; the iteration is for boundary = 'paper'"
+        )
+    times, x = trace["observation"].to_numpy(), trace["node_x"].to_numpy()
+    for name, mine, other in (("times", times, solution["time"]), ("nodes", x, solution["node_x"])):
+        if len(mine) != len(other) or not np.allclose(mine, other, rtol=1e-9, atol=1e-12):
+            raise InputError(f"the iteration and the solution were recorded at different {name}")
+    pairs = {
+        "mu": (trace["node_mu"].to_numpy(), solution["node_mu"].to_numpy()),
+        "w": (trace["node_w"].to_numpy(), solution["node_sigma"].to_numpy() ** 2 / 2),
+    }
+    rows: list[dict[str, Any]] = [{"time": float(t)} for t in times]
+    for name, (mine, other) in pairs.items():
+        distance, size = (np.sqrt(np.trapezoid(values**2, x, axis=1)) for values in (mine - other, other))
+        for row, d, s in zip(rows, distance, size, strict=True):
+            row[f"rel_l2_{name}"] = float(d / s) if s > 0 and np.isfinite(d) else None
+    return rows
+
+
+def _conclusion(verdict: dict[str, Any]) -> list[str]:
+    """Say it in sentences."""
+    number = report._number
+    lam, T, done = verdict["lambda_B"], verdict["end_time"], verdict["converged_up_to"]
+    printed, careful = (
+        [one for one in verdict["inequalities"] if one["kind"] == kind] for kind in ("printed", "careful")
+    )
+    said = []
+    if verdict["converged"]:
+        said.append(
+            f"At λ_B = {number(lam)} the iteration converges on [0, {number(T)}]: "
+            f"{verdict['convergence'][-1]['iterations']} iterations to a tolerance of {number(verdict['tolerance'], 1)}."
+        )
+    else:
+        so_far = "on no interval from 0" if done is None else f"on [0, {number(done)}]"
+        said.append(
+            f"At λ_B = {number(lam)}, after {verdict['iterations']} iterations, the iteration has converged {so_far} "
+            f"to a tolerance of {number(verdict['tolerance'], 1)}, not on [0, {number(T)}]. "
+            + (
+                "The front has all but stopped: beyond it the changes no longer fall. The least change that is reached "
+                "grows with T' from rounding upwards, as it must if the iteration amplifies rounding errors before it "
+                "damps them; then more digits, not more iterations, would carry it further."
+                if verdict["stalled"]
+                else "The front was still moving: more iterations would carry it further."
+            )
+        )
+    if verdict["agreement"]:
+        for name, symbol in (("mu", "μ"), ("w", "w")):
+            differences = [row[f"rel_l2_{name}"] for row in verdict["agreement"] if row[f"rel_l2_{name}"] is not None]
+            if differences:
+                said.append(
+                    f"The last iterate's {symbol} differs from the time-stepped solution by at most "
+                    f"{number(max(differences), 2)} in relative L²."
+                )
+    broken = [one for one in printed if one["holds"] is False]
+    for one in broken:
+        much = (
+            "its right side is 0 where its left is not"
+            if one["max_ratio"] is None
+            else f"left over right reaches {number(one['max_ratio'])}, at k = {one['iteration']}, T' = {number(one['time'])}"
+        )
+        said.append(f"Printed {one['label']} fails on these iterates: {much}.")
+    said.append(
+        ("" if broken else "No printed inequality fails on these iterates; that is luck of their size. ")
+        + "With c μ(0) and c² w(0) for initial data every iterate becomes (c μₖ, c² wₖ): the left side of (6.5) is then c "
+        "times what it was and its right side c² times, so that it fails for small c whatever its constant; (6.6) "
+        "likewise where e = g."
+    )
+    if wrong := [one["label"] for one in careful if one["holds"] is False]:
+        said.append(f"Of the mended inequalities {', '.join(wrong)} fail: that is an error of this program or its mesh.")
+    else:
+        said.append("All mended inequalities, with square roots, hold.")
+    largest = verdict["recursion"]["largest_T"]
+    said.append(
+        "A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. "
+        + (
+            "The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence for no T that was tried"
+            if largest is None
+            else f"The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence up to T = {number(largest)}"
+        )
+        + ("." if done is None else f"; the iteration itself converges up to T = {number(done)} at least.")
+    )
+    said.append(
+        "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ a₀ √Bₙ keeps Bₙ from falling to 0, however "
+        "small T is. √ is not Lipschitz at 0; a contraction would need w ≥ c·(distance from the ends), where it is, in a "
+        "weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise: by (6.5′) and (6.6′) the map "
+        "w ↦ μ ↦ w is continuous in L¹, by smoothing it is compact, and it maps {|w(t)| ≤ R exp(4λ²t)} into itself for "
+        "R = 2|w(0)| + 3|μ(0)|², so that by Schauder it has a fixed point, for every T. Where w(0) ≥ 0 it solves (B) "
+        "itself: μₓ² − λμₓ√|w| ≥ −λ²|w|/4 keeps w from becoming negative."
+    )
+    return said
+
+
+def text(verdict: dict[str, Any]) -> str:
+    """Give the verdict as a table for a terminal."""
+
+    def cell(value: float | None, form: str = ".3g") -> str:
+        return "-" if value is None else format(value, form)
+
+    lines = [
+        f"lambda_B = {verdict['lambda_B']:g}, [0, {verdict['end_time']:g}], {verdict['steps']} steps, "
+        f"{verdict['iterations']} iterations, tolerance {verdict['tolerance']:g}",
+        "",
+        f"{'T':>10}  {'iterations':>10}  {'b ratio':>8}  {'worst':>8}  {'exponent':>8}  {'least change':>12}",
+    ]
+    lines += [
+        f"{row['time']:>10.4g}  {row['iterations'] or '-':>10}  {cell(row['contraction_w']):>8}  "
+        f"{cell(row['contraction_w_worst']):>8}  {cell(row['exponent']):>8}  {cell(row['least_change']):>12}"
+        for row in verdict["convergence"]
+    ]
+    lines += ["", f"{'inequality':<22}{'left/right':>10}  {'at k':>5}  {'T':>10}"]
+    lines += [
+        f"{one['label']:<22}{cell(one['max_ratio']):>10}  {one['iteration'] or '-':>5}  {cell(one['time'], '.4g'):>10}  "
+        + {True: "holds", False: "FAILS", None: "-"}[one["holds"]]
+        for one in verdict["inequalities"]
+    ]
+    return "\n".join([*lines, "", *verdict["conclusion"]])
+
+
+def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
+    """Draw the changes by iteration, the front, the inequalities by iteration, and a_{k+1} against b_k."""
+    T, k = trace["time"].to_numpy(), trace["iteration"].to_numpy()
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    (changes, progress), (ratios, powers) = figure.subplots(2, 2)
+    rows = verdict["convergence"]
+    shown = [rows[i] for i in sorted(set(np.linspace(0, len(rows) - 1, min(len(rows), 4)).round().astype(int)))]
+    for i, row in enumerate(shown):
+        column = int(np.searchsorted(T, row["time"]))
+        a, b, w = (trace[name].to_numpy()[:, column] for name in ("a", "b", "w_l1"))
+        mu = trace["mu_h1"].to_numpy()[:, column]
+        label, color = f"T' = {report._number(row['time'])}", f"C{i}"
+        with np.errstate(divide="ignore", invalid="ignore"):
+            changes.semilogy(k[1:], _positive(a[1:] / mu[1:]), "-", color=color, lw=1.2, label=label)
+            changes.semilogy(k[1:], _positive(b[1:] / w[1:]), ":", color=color, lw=1.2)
+        powers.loglog(_positive(b[1:-1]), _positive(a[2:]), "o", ms=3, color=color, label=label)
+    changes.axhline(verdict["tolerance"], color="0.6", lw=0.8)
+    changes.set(title="Relative change: μ in H¹ (lines), w in L¹ (dots)", xlabel="iteration k")
+
+    reached = [(one["iterations"], one["time"]) for one in verdict["front"] if one["time"] is not None]
+    if reached:
+        progress.plot(*zip(*reached, strict=True), drawstyle="steps-post", color="tab:blue", label="iteration")
+    lemma = verdict["recursion"]["largest_T"]
+    if lemma is not None:
+        progress.axhline(lemma, color="tab:red", lw=1, label="Lemma 6.4 as printed")
+    progress.set(title="Converged on [0, T'] within k iterations", xlabel="iteration k", ylabel="T'")
+    progress.set_ylim(bottom=0, top=1.05 * max([verdict["end_time"] if reached else 0] + [t for _, t in reached] or [1]))
+
+    for one in inequalities(trace):
+        if "n = 0" in one.label or one.label.startswith("a priori"):
+            continue
+        ratio = np.nanmax(np.where(np.isfinite(one.ratio), one.ratio, -1), axis=1, initial=-1)
+        style = "-" if one.kind == "printed" else "--"
+        ratios.semilogy(one.first + np.arange(len(ratio)), _positive(ratio), style, lw=1.2, label=one.label)
+    ratios.axhline(1, color="0.3", lw=0.8)
+    ratios.set(title="Left side over right side, worst T'; above 1 it fails", xlabel="iterate on the left, k")
+
+    columns = np.searchsorted(T, [row["time"] for row in shown])
+    b, a = trace["b"].to_numpy()[1:-1, columns], trace["a"].to_numpy()[2:, columns]
+    known = (b > 0) & (a > 0)
+    if known.any():
+        span, top = np.array([b[known].min(), b[known].max()]), a[known].max()
+        for power, name, style in ((1.0, "b", "-"), (0.5, "√b", "--")):
+            powers.loglog(span, top * (span / span[1]) ** power, style, color="0.6", lw=1, label=f"a ∝ {name}")
+    powers.set(title="aₖ₊₁ against bₖ", xlabel="bₖ = ‖wₖ − wₖ₋₁‖", ylabel="aₖ₊₁ = ‖μₖ₊₁ − μₖ‖")
+    for axis in (changes, progress, ratios, powers):
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def html(trace: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
+    """Fill the template: one file with its figure inside.
+
+    Args:
+        trace: as `kinlim.fem.picard.iterate` returns it.
+        verdict: as `judge` gives it.
+        picture: `figure` as PNG, from `kinlim.validation.report.png`.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = report._number
+    template = environment.from_string(
+        files("kinlim.validation").joinpath("wellposed.html").read_text(encoding="utf-8")
+    )
+    return template.render(
+        trace=trace.attrs, verdict=verdict, model=report._model(trace), picture=base64.b64encode(picture).decode()
+    )
+
+
+def _positive(values: Array) -> Array:
+    """What a logarithmic axis can show."""
+    return np.where(values > 0, values, np.nan)

@@ -10,4 +10,4 @@ def spread(w: Any, delta: Any) -> Any:
 
     Odd in w: where w dips below zero the term lambda mu_x sigma pushes it back; the even form would not.
     """
-    return ufl.sqrt(2) * w / (w**2 + delta**2) ** 0.25
+    return ufl.sqrt(2) * w / ufl.sqrt(ufl.sqrt(w**2 + delta**2))
