@@ -140,10 +140,8 @@ class HeatEquations:
         """
         domain = initial.function_space.mesh
         degree = initial.function_space.element.basix_element.degree
-        self.comm, self.initial = domain.comm, initial
-        space = fem.functionspace(
-            domain, basix.ufl.element("Lagrange", "interval", degree, shape=(2 * STAGES,), dtype=domain.geometry.x.dtype)
-        )
+        self.comm = domain.comm
+        space = fem.functionspace(domain, basix.ufl.element("Lagrange", "interval", degree, shape=(2 * STAGES,)))
         self.u, self.given, self.before = (fem.Function(space) for _ in range(3))
         self.owned = space.dofmap.index_map.size_local * space.dofmap.bs
         both = ufl.as_vector([initial[0]] * STAGES + [initial[1]] * STAGES)
@@ -255,7 +253,7 @@ def iterate(
     Args:
         study: the study; T is its last observation time.
         comm: the ranks that share the mesh. Collective.
-        steps: steps of [0, T], at least; every observation time ends one.
+        steps: of [0, T], about; every observation time ends one, see `step_ends`.
         iterations: at most so many.
         tolerance: of the changes.
 
@@ -315,12 +313,13 @@ def iterate(
 
 
 def step_ends(times: Array, steps: int) -> Array:
-    """Ends of steps from 0 to the last of the increasing `times`, at least `steps` of them; every time is one.
+    """Ends of about `steps` steps from 0 to the last of the increasing `times`; every time is one, time 0 is none.
 
-    Equal between neighbouring times; time 0 is no end.
+    Equal between neighbouring times, where their number is the share of `steps` rounded up; a share is let off a
+    hundredth of a step, since observation times are those of whole collisions.
     """
     edges = np.union1d(0.0, times)
-    counts = [ceil(steps * gap / edges[-1] - 1e-6) for gap in np.diff(edges)]
+    counts = [max(ceil(steps * gap / edges[-1] - 0.01), 1) for gap in np.diff(edges)]
     pieces = [np.linspace(a, b, n + 1)[1:] for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)]
     return np.concatenate(pieces)
 

@@ -148,12 +148,17 @@ class TimeStepper:
         Raises:
             RunError: PETSc gave up; its reason, the time and the step size are named.
         """
+        self.ts.restartStep()  # of a scheme with memory, so that it can go on from here without
         while self.time < until:
             self._step(until)
             self._take(self.solution, self.u)
             if after_step is not None and after_step():
                 break
         return self.time >= until
+
+    def largest(self) -> float:
+        """Largest absolute value of the solution. Collective."""
+        return float(self.solution.norm(PETSc.NormType.NORM_INFINITY))
 
     def statistics(self) -> dict[str, int]:
         """Counts since the beginning."""

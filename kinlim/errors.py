@@ -1,4 +1,4 @@
-"""The two ways a command can fail, each with its exit code."""
+"""The ways a command can end early, each with its exit code."""
 
 
 class InputError(Exception):
@@ -11,3 +11,9 @@ class RunError(Exception):
     """A computation could not be finished: one paragraph with the reason and the likely remedy (exit code 1)."""
 
     exit_code = 1
+
+
+class Stopped(RunError):
+    """A signal asked for the end; a checkpoint was written, from which --resume goes on (exit code 75)."""
+
+    exit_code = 75

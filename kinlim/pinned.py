@@ -4,7 +4,7 @@ Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partia
 """
 
 from math import pi, sqrt
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,20 +182,37 @@ class PinnedEquations(Table):
     """The PDE side: which form of the system, which boundary conditions, and the discretisation.
 
     Attributes:
-        system: "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5).
-        boundary: "noflux", no momentum and no energy leaves through the ends.
+        system: "A", in (mu, sigma): (2.7)-(2.8); "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5); "C", in
+            (mu, E = (mu^2 + sigma^2)/2): (2.9)-(2.10). All with the one lambda of `PinnedBalls`.
+        boundary: "noflux", no momentum and no energy leaves through the ends; "paper", mu_x = 0 and sigma = 0 there.
+        mesh: a file of nodes, see `kinlim.meshes.interval.read`, instead of cells and grading.
         cells: of the interval mesh.
         grading: cells near the ends shrink like s^grading; 1 is uniform.
+        refinements: how often every cell is halved.
         degree: of the Lagrange elements.
         rtol: error allowed per time step, relative to the size of mu and of w.
+        regularisation: delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w.
     """
 
     system: Literal["A", "B'", "C"] = "B'"
     boundary: Literal["noflux", "paper"] = "noflux"
+    mesh: Annotated[str | None, Field(min_length=1)] = None
     cells: Annotated[int, Field(ge=4, le=10**7)] = 400
     grading: Annotated[float, Field(ge=1, le=4)] = 1.0
+    refinements: Annotated[int, Field(ge=0, le=10)] = 0
     degree: Annotated[int, Field(ge=1, le=4)] = 2
-    rtol: Annotated[float, Field(ge=1e-12, le=0.1)] = 1e-6
+    rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
+    regularisation: Annotated[float, Field(ge=1e-14, le=1e-2)] = 1e-9
+
+    @model_validator(mode="after")
+    def _one_mesh(self) -> Self:
+        given = [key for key in ("cells", "grading") if getattr(self, key) != type(self).model_fields[key].default]
+        if self.mesh is not None and given:
+            raise ValueError(
+                f"mesh = '{self.mesh}' and {given[0]} = {getattr(self, given[0])} are both given; a mesh from a file has "
+                "its own cells, and refinements halves them"
+            )
+        return self
 
 
 class Heading(Table):
@@ -212,6 +229,10 @@ class PinnedStudy(Table):
     model: PinnedBalls
     particles: PinnedParticles
     pde: PinnedEquations = PinnedEquations()
+
+    def vary(self, **settings: Any) -> Self:
+        """The same study with other settings of the equations."""
+        return self.model_copy(update={"pde": PinnedEquations.model_validate(self.pde.model_dump() | settings)})
 
     @model_validator(mode="after")
     def _statistics_fit(self) -> Self:

@@ -1,9 +1,11 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
 study.toml (resolved)   particles.nc   pde.nc   metrics.json   figures/*.png   report.html   log.txt
+While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -25,6 +27,8 @@ from kinlim.study import Study, check, dump, load, parse
 STUDY, PARTICLES, PDE, METRICS, FIGURES, REPORT, LOG = (
     "study.toml", "particles.nc", "pde.nc", "metrics.json", "figures", "report.html", "log.txt",
 )  # fmt: skip
+PDE_CHECKPOINT = "pde.checkpoint"
+CHECKPOINT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,11 @@ class Results:
 
     path: Path
 
-    def claim(self, study: Study, files: tuple[str, ...]) -> None:
+    def claim(self, study: Study, files: tuple[str, ...], *, resume: bool = False) -> None:
         """Make the folder ready to receive `files` of `study`, or refuse before any work is done.
 
         A stage may join a folder that holds another stage of the same study; nothing that is there is overwritten.
+        To `resume`, the folder must be of this study; what it holds of `files` was done before.
 
         Raises:
             InputError: a file is there already, the folder belongs to another study, or it cannot be written.
@@ -44,7 +49,14 @@ class Results:
         existing = self.path / STUDY
         try:
             new = not existing.exists()
-            taken = [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
+            if resume and new:
+                raise InputError(f"{self.path}: holds nothing to resume (it has no {STUDY}); leave --resume out")
+            if not resume and PDE in files and (self.path / PDE_CHECKPOINT).exists():
+                raise InputError(
+                    f"{self.path}: holds {PDE_CHECKPOINT} of a run that was stopped; add --resume to go on with it, or "
+                    "give another folder with -o"
+                )
+            taken = [] if resume else [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
             if taken:
                 raise InputError(
                     f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give "
@@ -91,11 +103,57 @@ class Results:
 
     def write_dataset(self, name: str, dataset: xr.Dataset) -> None:
         """Write NetCDF-4 that `xarray.open_dataset` reads without kinlim."""
-        # Into memory first: HDF5 cannot let go of a file on a full disk, and takes the process down with it.
-        memory = io.BytesIO()
-        with h5netcdf.File(memory, "w") as file:
-            dataset.dump_to_store(H5NetCDFStore(file))  # type: ignore[no-untyped-call]
-        self.write(name, lambda path: path.write_bytes(memory.getvalue()))
+        data = _netcdf(dataset)
+        self.write(name, lambda path: path.write_bytes(data))
+
+    def write_checkpoint(self, name: str, dataset: xr.Dataset) -> None:
+        """Write a checkpoint: one line of JSON with version, length and checksum, then NetCDF-4. The last one is kept."""
+        data = _netcdf(dataset)
+        manifest = {
+            "kinlim checkpoint": CHECKPOINT_VERSION,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        target, new = self.path / name, self.path / f"{name}.new"
+        self.write(new.name, lambda path: path.write_bytes(json.dumps(manifest).encode() + b"\n" + data))
+        try:
+            if target.exists():
+                target.replace(target.with_name(f"{name}.previous"))
+            new.replace(target)
+        except OSError as error:
+            raise RunError(f"{target}: could not be renamed ({error.strerror})") from error
+
+    def read_checkpoint(self, name: str) -> xr.Dataset | None:
+        """The newest whole checkpoint of this folder's study, or None where there is none.
+
+        Raises:
+            InputError: there are checkpoints, but none is whole, or it is of another study.
+        """
+        problems = []
+        for path in (self.path / name, self.path / f"{name}.previous"):
+            if not path.exists():
+                continue
+            try:
+                dataset = _checkpoint(path.read_bytes())
+            except (OSError, ValueError) as error:
+                problems.append(f"{path.name}: {error}")
+                self.log(f"checkpoint {path.name} cannot be used: {error}")
+                continue
+            text = str(dataset.attrs.get("study", ""))
+            if different := self._difference(check(parse(text, str(path)), str(path))):
+                raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
+            return dataset
+        if problems:
+            raise InputError(
+                f"{self.path}: no checkpoint can be used ({'; '.join(problems)}); start again in another folder"
+            )
+        return None
+
+    def drop_checkpoint(self, name: str) -> None:
+        """Remove the checkpoints of a stage that has reached its end."""
+        for path in (self.path / name, self.path / f"{name}.previous"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def write_json(self, name: str, data: Any) -> None:
         """Write indented JSON; NaN is refused, since JSON has none."""
@@ -139,3 +197,30 @@ class Results:
                 if old != new:
                     return f"{table}.{key} = {old!r} there, {new!r} here"
         return ""
+
+
+def _netcdf(dataset: xr.Dataset) -> bytes:
+    """Give the dataset as NetCDF-4."""
+    # Into memory first: HDF5 cannot let go of a file on a full disk, and takes the process down with it.
+    memory = io.BytesIO()
+    with h5netcdf.File(memory, "w") as file:
+        dataset.dump_to_store(H5NetCDFStore(file))  # type: ignore[no-untyped-call]
+    return memory.getvalue()
+
+
+def _checkpoint(content: bytes) -> xr.Dataset:
+    """Verify and read the content of a checkpoint; ValueError says what is wrong with it."""
+    line, newline, data = content.partition(b"\n")
+    try:
+        manifest = json.loads(line)
+        version, length, checksum = (manifest[key] for key in ("kinlim checkpoint", "bytes", "sha256"))
+    except (ValueError, KeyError, TypeError):
+        raise ValueError("it does not begin as a checkpoint does") from None
+    if version != CHECKPOINT_VERSION:
+        raise ValueError(f"it has version {version}, this kinlim reads {CHECKPOINT_VERSION}")
+    if len(data) != length:
+        raise ValueError(f"it has {len(data)} bytes of {length}")
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise ValueError("its checksum is wrong")
+    with xr.open_dataset(io.BytesIO(data), engine="h5netcdf") as opened:
+        return opened.load()

@@ -1,14 +1,14 @@
 """Section 6 held against its own iteration: what converges, and which inequalities of the proof the iterates obey.
 
-The printed proof bounds ||sqrt|f| - sqrt|h||| in L2 by ||f - h|| in L1, where (sqrt|f| - sqrt|h|)^2 <= |f - h| gives its
-square root. With it, L the length of the interval and f = w_k, h = w_{k-1}, e = mu_k, g = mu_{k-1},
+The printed proof bounds ||sqrt|f| - sqrt|h||| in L2 by ||f - h|| in L1, where (sqrt|f| - sqrt|h|)^2 <= |f - h| gives
+the root of that. With it, L the length of the interval and f = w_k, h = w_{k-1}, e = mu_k, g = mu_{k-1},
 
     (6.5')   ||mu_{k+1} - mu_k||_H1 <= lambda_B (1 + min(T/2, L^2/pi^2))^(1/2) ||f - h||^(1/2),
     (6.6')   ||w_{k+1} - w_k||_L1 <= min(T, L^2/8) [ ||e_x - g_x|| (||e_x + g_x|| + lambda_B ||f||^(1/2))
                                                      + lambda_B ||g_x|| ||f - h||^(1/2) ].
 
-(6.5'): u = mu_{k+1} - mu_k, s = sqrt|f| - sqrt|h| have |u(t)|^2/2 + ||u_x||^2 <= lambda_B ||s|| ||u_x|| on [0, t], hence
-||u_x|| <= lambda_B ||s|| and |u(t)|^2 <= lambda_B^2 ||s||^2/2; and int u = 0, so ||u|| <= (L/pi) ||u_x||.
+(6.5'): u = mu_{k+1} - mu_k, s = sqrt|f| - sqrt|h| have |u(t)|^2/2 + ||u_x||^2 <= lambda_B ||s|| ||u_x|| on [0, t], so
+that ||u_x|| <= lambda_B ||s|| and |u(t)|^2 <= lambda_B^2 ||s||^2/2; and int u = 0, whence ||u|| <= (L/pi) ||u_x||.
 (6.6'): Duhamel, and for g >= 0 int_0^infinity int e^{t Laplace} g = int g(x) (x - a)(b - x)/2 <= L^2/8 int g.
 
 (B') is unchanged by (mu, w) -> (c mu, c^2 w), and so are the two above; (6.5) and (6.6) are not, and fail for small c.
@@ -74,7 +74,7 @@ class Inequality:
 
 
 def inequalities(trace: xr.Dataset) -> list[Inequality]:
-    """Evaluate both sides of the printed inequalities of Section 6, and of the mended ones, for every iterate and T'."""
+    """Evaluate both sides of the inequalities of Section 6, as printed and mended, for every iterate and T'."""
     q = {str(name): trace[name].to_numpy() for name in trace.data_vars if trace[name].dims == ("iteration", "time")}
     lam, length, T = trace.attrs["lambda_B"], trace.attrs["length"], trace["time"].to_numpy()
     a, b, mu, mu_x, w, root = q["a"], q["b"], q["mu_h1"], q["mu_x_l2"], q["w_l1"], q["root_change"]
@@ -100,8 +100,12 @@ def inequalities(trace: xr.Dataset) -> list[Inequality]:
     add("step to (6.5)", "printed", "‖√|wₖ| − √|wₖ₋₁|‖ ≤ ‖wₖ − wₖ₋₁‖", root[after], b[after], known_b)
     add("(6.5), (6.7), (6.9)", "printed", "aₖ₊₁ ≤ λ√(2T+1) bₖ", a[second], printed * b[now], known_a)
     add(
-        "(6.6), (6.8)", "printed", "bₖ₊₁ ≤ T(1+λ)‖eₓ−gₓ‖(‖eₓ‖+‖gₓ‖+‖f‖) + Tλ‖gₓ‖‖f−h‖", b[second],
-        T * (1 + lam) * change[now] * (mu_x[now] + mu_x[old] + w[now]) + T * lam * mu_x[old] * b[now], known_b,
+        "(6.6), (6.8)",
+        "printed",
+        "bₖ₊₁ ≤ T(1+λ)‖eₓ−gₓ‖(‖eₓ‖+‖gₓ‖+‖f‖) + Tλ‖gₓ‖‖f−h‖",
+        b[second],
+        T * (1 + lam) * change[now] * (mu_x[now] + mu_x[old] + w[now]) + T * lam * mu_x[old] * b[now],
+        known_b,
     )
     add("(6.10)", "printed", "bₖ₊₁ ≤ T(1+λ)aₖ(2Σa+Σb) + Tλbₖ Σa", b[second], bound_b(now), known_b)
     add("(6.9), n = 0", "printed", "a₁ ≤ λ√(2T+1) b₀", a[after], printed * b[:1], known_a)
@@ -110,18 +114,30 @@ def inequalities(trace: xr.Dataset) -> list[Inequality]:
     add("Lemma 6.2", "careful", "‖(μₖ₊₁−μₖ)ₓ‖ ≤ λ‖√|wₖ| − √|wₖ₋₁|‖", change[second], lam * root[now], known_a)
     add("(6.5′)", "careful", "aₖ₊₁ ≤ λ√(1+min(T/2, L²/π²)) bₖ^½", a[second], careful * np.sqrt(b[now]), known_a)
     add(
-        "(6.6′)", "careful", "bₖ₊₁ ≤ min(T, L²/8)[‖eₓ−gₓ‖(‖eₓ+gₓ‖+λ‖f‖^½) + λ‖gₓ‖‖f−h‖^½]", b[second],
-        smooth * (change[now] * (total[now] + lam * np.sqrt(w[now])) + lam * mu_x[old] * np.sqrt(b[now])), known_b,
+        "(6.6′)",
+        "careful",
+        "bₖ₊₁ ≤ min(T, L²/8)[‖eₓ−gₓ‖(‖eₓ+gₓ‖+λ‖f‖^½) + λ‖gₓ‖‖f−h‖^½]",
+        b[second],
+        smooth * (change[now] * (total[now] + lam * np.sqrt(w[now])) + lam * mu_x[old] * np.sqrt(b[now])),
+        known_b,
     )
     add(
-        "(6.10′)", "careful", "bₖ₊₁ ≤ min(T, L²/8)[aₖ(2Σa+λ(Σb)^½) + λbₖ^½ Σa]", b[second],
-        smooth * (a[now] * (2 * sum_a[now] + lam * np.sqrt(sum_b[now])) + lam * np.sqrt(b[now]) * sum_a[now]), known_b,
+        "(6.10′)",
+        "careful",
+        "bₖ₊₁ ≤ min(T, L²/8)[aₖ(2Σa+λ(Σb)^½) + λbₖ^½ Σa]",
+        b[second],
+        smooth * (a[now] * (2 * sum_a[now] + lam * np.sqrt(sum_b[now])) + lam * np.sqrt(b[now]) * sum_a[now]),
+        known_b,
     )
     before = slice(None, -1)
-    add("a priori, μ", "careful", "‖(μₖ₊₁)ₓ‖² ≤ |μ(0)|² + λ²‖wₖ‖", mu_x[after] ** 2, mean0 + lam**2 * w[before], known_a)
+    add("a priori, μ", "careful", "‖(μₖ₊₁)ₓ‖² ≤ |μ(0)|²+λ²‖wₖ‖", mu_x[after] ** 2, mean0 + lam**2 * w[before], known_a)
     add(
-        "a priori, w", "careful", "‖wₖ₊₁‖ ≤ min(T, L²/8)[|w(0)| + λ‖(μₖ)ₓ‖‖wₖ‖^½ + ‖(μₖ)ₓ‖²]", w[after],
-        smooth * (w0 + lam * mu_x[before] * np.sqrt(w[before]) + mu_x[before] ** 2), known_b,
+        "a priori, w",
+        "careful",
+        "‖wₖ₊₁‖ ≤ min(T, L²/8)[|w(0)| + λ‖(μₖ)ₓ‖‖wₖ‖^½ + ‖(μₖ)ₓ‖²]",
+        w[after],
+        smooth * (w0 + lam * mu_x[before] * np.sqrt(w[before]) + mu_x[before] ** 2),
+        known_b,
     )
     return found
 
@@ -140,9 +156,7 @@ def recursion(a0: float, b0: float, lam: float, T: float, count: int) -> tuple[A
     return np.array(A), np.array(B)
 
 
-def careful_recursion(
-    a0: float, b0: float, lam: float, T: float, length: float, count: int
-) -> tuple[Array, Array]:
+def careful_recursion(a0: float, b0: float, lam: float, T: float, length: float, count: int) -> tuple[Array, Array]:
     """Run (6.5') and (6.10') with equality, likewise.
 
     It never converges where a_0 > 0: B_{n+1} >= min(T, L^2/8) lambda_B a_0 B_n^(1/2), so that B_n cannot fall below
@@ -195,7 +209,8 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
         recursion: Lemma 6.4 on the measured a_0 and b_0, as printed and with the square roots.
         lipschitz: the largest ||sqrt|w_k| - sqrt|w_{k-1}||| / ||(w_k - w_{k-1})/sqrt(d)||, d the distance from the
             ends: a bounded one is what a contraction argument would need.
-        agreement: relative L2 differences of the last iterate from the solution.
+        rounding_growth: c in exp(c lambda^2 T'), the growth of the least change with T', where the front has stopped.
+        agreement: L2 differences of the last iterate from the solution, relative to its largest size so far.
         conclusion: all this in sentences.
 
     Raises:
@@ -223,8 +238,11 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
         "inequalities": [_worst(one, T) for one in inequalities(trace)],
         "recursion": _recursions(trace),
         "lipschitz": _lipschitz(trace),
+        "rounding_growth": None,
         "agreement": None if solution is None else _agreement(trace, solution),
     }
+    if verdict["stalled"]:
+        verdict["rounding_growth"] = _rounding_growth(trace)
     verdict["conclusion"] = _conclusion(verdict)
     return verdict
 
@@ -278,6 +296,22 @@ def _convergence(trace: xr.Dataset, column: int, first: int) -> dict[str, Any]:
     }
 
 
+def _rounding_growth(trace: xr.Dataset) -> float | None:
+    """How fast the least relative change of mu grows with T', between rounding and order one, in units of lambda^2.
+
+    Linearised where mu_x = lambda sigma, (B') has w_t = -lambda^2 w besides diffusion. The iteration sums
+    exp(-lambda^2 t) as its Taylor series does, with terms as large as exp(lambda^2 t) and their rounding errors: c = 1.
+    """
+    T, a, mu = (trace[name].to_numpy() for name in ("time", "a", "mu_h1"))
+    known = np.isfinite(a[1:]).all(axis=0) & (mu[1:] > 0).all(axis=0)
+    least = np.full(len(T), np.nan)
+    least[known] = (a[1:, known] / mu[1:, known]).min(axis=0)
+    between = (least > 1e-12) & (least < 1e-3)
+    if between.sum() < 5:
+        return None
+    return float(np.polyfit(T[between], np.log(least[between]), 1)[0] / (trace.attrs["lambda_B"] ** 2 / 2))
+
+
 def _recursions(trace: xr.Dataset) -> dict[str, Any]:
     """Lemma 6.4's recursion: the largest T for which it converges; and the one with square roots, at no longer a T."""
     lam, length, end = trace.attrs["lambda_B"], trace.attrs["length"], float(trace["time"][-1])
@@ -320,14 +354,14 @@ def _lipschitz(trace: xr.Dataset) -> dict[str, Any]:
 
 
 def _agreement(trace: xr.Dataset, solution: xr.Dataset) -> list[dict[str, Any]]:
-    """Relative L2 differences of the last iterate from the time-stepped solution at the observation times."""
+    """L2 differences of the last iterate from the solution, relative to the largest that was observed so far."""
     if solution.attrs.get("boundary") != "paper":
         raise InputError(
             f"the solution has boundary = {solution.attrs.get('boundary')!r}; the iteration is for boundary = 'paper'"
         )
     times, x = trace["observation"].to_numpy(), trace["node_x"].to_numpy()
-    for name, mine, other in (("times", times, solution["time"]), ("nodes", x, solution["node_x"])):
-        if len(mine) != len(other) or not np.allclose(mine, other, rtol=1e-9, atol=1e-12):
+    for name, mine, where in (("times", times, "time"), ("nodes", x, "node_x")):
+        if len(mine) != solution[where].size or not np.allclose(mine, solution[where], rtol=1e-9, atol=1e-12):
             raise InputError(f"the iteration and the solution were recorded at different {name}")
     pairs = {
         "mu": (trace["node_mu"].to_numpy(), solution["node_mu"].to_numpy()),
@@ -335,7 +369,8 @@ def _agreement(trace: xr.Dataset, solution: xr.Dataset) -> list[dict[str, Any]]:
     }
     rows: list[dict[str, Any]] = [{"time": float(t)} for t in times]
     for name, (mine, other) in pairs.items():
-        distance, size = (np.sqrt(np.trapezoid(values**2, x, axis=1)) for values in (mine - other, other))
+        distance, now = (np.sqrt(np.trapezoid(values**2, x, axis=1)) for values in (mine - other, other))
+        size = np.maximum.accumulate(now)  # norms over [0, T'] see no solution that has died out
         for row, d, s in zip(rows, distance, size, strict=True):
             row[f"rel_l2_{name}"] = float(d / s) if s > 0 and np.isfinite(d) else None
     return rows
@@ -345,6 +380,7 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
     """Say it in sentences."""
     number = report._number
     lam, T, done = verdict["lambda_B"], verdict["end_time"], verdict["converged_up_to"]
+    growth = verdict["rounding_growth"]
     printed, careful = (
         [one for one in verdict["inequalities"] if one["kind"] == kind] for kind in ("printed", "careful")
     )
@@ -352,7 +388,8 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
     if verdict["converged"]:
         said.append(
             f"At λ_B = {number(lam)} the iteration converges on [0, {number(T)}]: "
-            f"{verdict['convergence'][-1]['iterations']} iterations to a tolerance of {number(verdict['tolerance'], 1)}."
+            f"{verdict['convergence'][-1]['iterations']} iterations to a tolerance of "
+            f"{number(verdict['tolerance'], 1)}."
         )
     else:
         so_far = "on no interval from 0" if done is None else f"on [0, {number(done)}]"
@@ -361,18 +398,21 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
             f"to a tolerance of {number(verdict['tolerance'], 1)}, not on [0, {number(T)}]. "
             + (
                 "The front has all but stopped: beyond it the changes no longer fall. The least change that is reached "
-                "grows with T' from rounding upwards, as it must if the iteration amplifies rounding errors before it "
-                "damps them; then more digits, not more iterations, would carry it further."
+                "grows with T' from rounding upwards"
+                + ("" if growth is None else f", like exp({number(growth, 2)} λ²T') with λ = λ_B/√2")
+                + ". Where μₓ = λσ the equations relax with rate λ², and the iteration sums exp(−λ²T') term by term, "
+                "the largest being about exp(λ²T'): more digits, not more iterations, would carry it further."
                 if verdict["stalled"]
                 else "The front was still moving: more iterations would carry it further."
             )
         )
     if verdict["agreement"]:
         for name, symbol in (("mu", "μ"), ("w", "w")):
-            differences = [row[f"rel_l2_{name}"] for row in verdict["agreement"] if row[f"rel_l2_{name}"] is not None]
+            rows = [row for row in verdict["agreement"] if row["time"] <= (done or 0)]
+            differences = [row[f"rel_l2_{name}"] for row in rows if row[f"rel_l2_{name}"] is not None]
             if differences:
                 said.append(
-                    f"The last iterate's {symbol} differs from the time-stepped solution by at most "
+                    f"Where it has converged, {symbol} differs from the time-stepped solution by at most "
                     f"{number(max(differences), 2)} in relative L²."
                 )
     broken = [one for one in printed if one["holds"] is False]
@@ -380,36 +420,36 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
         much = (
             "its right side is 0 where its left is not"
             if one["max_ratio"] is None
-            else f"left over right reaches {number(one['max_ratio'])}, at k = {one['iteration']}, T' = {number(one['time'])}"
+            else f"left over right reaches {number(one['max_ratio'])}"
         )
-        said.append(f"Printed {one['label']} fails on these iterates: {much}.")
+        said.append(
+            f"Printed {one['label']} fails on these iterates: {much}, at k = {one['iteration']}, "
+            f"T' = {number(one['time'])}."
+        )
     said.append(
         ("" if broken else "No printed inequality fails on these iterates; that is luck of their size. ")
-        + "With c μ(0) and c² w(0) for initial data every iterate becomes (c μₖ, c² wₖ): the left side of (6.5) is then c "
-        "times what it was and its right side c² times, so that it fails for small c whatever its constant; (6.6) "
-        "likewise where e = g."
+        + "With c μ(0) and c² w(0) for initial data every iterate becomes (c μₖ, c² wₖ): the left side of (6.5) is "
+        "then c times what it was and its right side c² times, so that it fails for small c whatever its constant; "
+        "(6.6) likewise where e = g."
     )
     if wrong := [one["label"] for one in careful if one["holds"] is False]:
-        said.append(f"Of the mended inequalities {', '.join(wrong)} fail: that is an error of this program or its mesh.")
+        said.append(f"Of the mended inequalities {', '.join(wrong)} fail: an error of this program, or of its mesh.")
     else:
         said.append("All mended inequalities, with square roots, hold.")
-    largest = verdict["recursion"]["largest_T"]
+    lemma = verdict["recursion"]["largest_T"]
+    up_to = "for no T that was tried" if lemma is None else f"up to T = {number(lemma)}"
     said.append(
-        "A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. "
-        + (
-            "The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence for no T that was tried"
-            if largest is None
-            else f"The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence up to T = {number(largest)}"
-        )
+        "A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. The recursion of Lemma 6.4, "
+        f"from the measured a₀ and b₀, would give convergence {up_to}"
         + ("." if done is None else f"; the iteration itself converges up to T = {number(done)} at least.")
     )
     said.append(
-        "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ a₀ √Bₙ keeps Bₙ from falling to 0, however "
-        "small T is. √ is not Lipschitz at 0; a contraction would need w ≥ c·(distance from the ends), where it is, in a "
-        "weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise: by (6.5′) and (6.6′) the map "
-        "w ↦ μ ↦ w is continuous in L¹, by smoothing it is compact, and it maps {|w(t)| ≤ R exp(4λ²t)} into itself for "
-        "R = 2|w(0)| + 3|μ(0)|², so that by Schauder it has a fixed point, for every T. Where w(0) ≥ 0 it solves (B) "
-        "itself: μₓ² − λμₓ√|w| ≥ −λ²|w|/4 keeps w from becoming negative."
+        "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ a₀ √Bₙ keeps Bₙ from falling to 0, "
+        "however small T is. √ is not Lipschitz at 0; a contraction would need w ≥ c·(distance from the ends), where "
+        "it is, in a weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise: by (6.5′) and "
+        "(6.6′) the map w ↦ μ ↦ w is continuous in L¹, by smoothing it is compact, and it maps "
+        "{|w(t)| ≤ R exp(4λ²t)} into itself for R = 2|w(0)| + 3|μ(0)|², so that by Schauder it has a fixed point, for "
+        "every T. Where w(0) ≥ 0 it solves (B) itself: μₓ² − λμₓ√|w| ≥ −λ²|w|/4 keeps w from becoming negative."
     )
     return said
 
@@ -433,8 +473,8 @@ def text(verdict: dict[str, Any]) -> str:
     ]
     lines += ["", f"{'inequality':<22}{'left/right':>10}  {'at k':>5}  {'T':>10}"]
     lines += [
-        f"{one['label']:<22}{cell(one['max_ratio']):>10}  {one['iteration'] or '-':>5}  {cell(one['time'], '.4g'):>10}  "
-        + {True: "holds", False: "FAILS", None: "-"}[one["holds"]]
+        f"{one['label']:<22}{cell(one['max_ratio']):>10}  {one['iteration'] or '-':>5}  "
+        f"{cell(one['time'], '.4g'):>10}  " + {True: "holds", False: "FAILS", None: "-"}[one["holds"]]
         for one in verdict["inequalities"]
     ]
     return "\n".join([*lines, "", *verdict["conclusion"]])
@@ -466,7 +506,7 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
     if lemma is not None:
         progress.axhline(lemma, color="tab:red", lw=1, label="Lemma 6.4 as printed")
     progress.set(title="Converged on [0, T'] within k iterations", xlabel="iteration k", ylabel="T'")
-    progress.set_ylim(bottom=0, top=1.05 * max([verdict["end_time"] if reached else 0] + [t for _, t in reached] or [1]))
+    progress.set_ylim(0, 1.05 * verdict["end_time"])
 
     for one in inequalities(trace):
         if "n = 0" in one.label or one.label.startswith("a priori"):
@@ -475,6 +515,8 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
         style = "-" if one.kind == "printed" else "--"
         ratios.semilogy(one.first + np.arange(len(ratio)), _positive(ratio), style, lw=1.2, label=one.label)
     ratios.axhline(1, color="0.3", lw=0.8)
+    low, high = ratios.get_ylim()
+    ratios.set_ylim(bottom=low * (low / high) ** 0.6)  # room for the legend
     ratios.set(title="Left side over right side, worst T'; above 1 it fails", xlabel="iterate on the left, k")
 
     columns = np.searchsorted(T, [row["time"] for row in shown])
@@ -487,7 +529,7 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
     powers.set(title="aₖ₊₁ against bₖ", xlabel="bₖ = ‖wₖ − wₖ₋₁‖", ylabel="aₖ₊₁ = ‖μₖ₊₁ − μₖ‖")
     for axis in (changes, progress, ratios, powers):
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False)
+            axis.legend(fontsize=7, frameon=False, ncols=2 if axis is ratios else 1)
     return figure
 
 

@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": "basic"}
 
+RESOLUTION = np.inf
+"""Largest h lambda/degree, h the width of a cell."""
+
 
 def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
     """Weak form, the second equation tested with sigma psi, for all (phi, psi):

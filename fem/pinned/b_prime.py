@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {}
 
+RESOLUTION = np.inf
+"""Largest h lambda/degree, h the width of a cell."""
+
 
 def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
     """Conservative weak form, for all (phi, psi):

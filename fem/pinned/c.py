@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {"ts_type": "bdf", "ts_bdf_order": 4, "ts_adapt_safety": 0.8, "snes_linesearch_type": "basic"}
 
+RESOLUTION = 1.5
+"""Largest h lambda/degree, h the width of a cell."""
+
 
 def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
     """Conservative weak form, for all (phi, psi):

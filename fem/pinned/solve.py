@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,17 +15,18 @@ from dolfinx import fem
 from dolfinx.fem import FunctionSpace
 from mpi4py import MPI
 
-from kinlim.errors import InputError
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.formula import to_ufl
 from kinlim.fem.pinned import a, b_prime, c, noflux, paper
 from kinlim.fem.pinned.flux import EndFlux
-from kinlim.fem.probe import Nodes, Probe
+from kinlim.fem.pinned.record import Balance, Record
 from kinlim.fem.timestepper import TimeStepper
-from kinlim.meshes.interval import graded, interval
+from kinlim.meshes.interval import graded, interval, read, refine
 from kinlim.parallel import on_root
 from kinlim.pinned import PinnedBalls, PinnedStudy
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
+from kinlim.signals import StopRequests
 from kinlim.study import dump
 
 Array = NDArray[np.float64]
@@ -34,6 +36,7 @@ class System(Protocol):
     """What a system of equations is made of; (B') in `b_prime` is the example to follow."""
 
     OPTIONS: dict[str, Any]
+    RESOLUTION: float
 
     def residual(self, u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form: ...  # noqa: D102
     def stored(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
@@ -46,14 +49,21 @@ class System(Protocol):
 SYSTEMS: dict[str, System] = {"A": a, "B'": b_prime, "C": c}
 BOUNDARIES: dict[str, Callable[[FunctionSpace], NDArray[np.int32]]] = {"noflux": noflux.held, "paper": paper.held}
 
-REGULARISATION = 1e-9
-"""delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w."""
-
 ROUNDING = 1e-9
 """Spread that cannot be told from none, over the size of mu: rounding errors in mu0 = 0.5 drive one of 2e-15."""
 
 QUADRATURE = 3
 """Degree of the quadrature over that of the elements; sigma is no polynomial, so none is exact."""
+
+
+REST = (ufl.as_ufl(0), ufl.as_ufl(0))
+"""No time derivative."""
+
+KEEP_EVERY = 60.0
+"""Seconds between checkpoints."""
+
+BLOWN_UP = 1e4
+"""Times the size of the data, beyond which an unknown is no solution."""
 
 
 def sizes(model: PinnedBalls) -> Array:
@@ -69,20 +79,57 @@ def sizes(model: PinnedBalls) -> Array:
     return np.array([mean, spread**2 / 2])
 
 
+def nodes_of(study: PinnedStudy, comm: MPI.Comm) -> Array:
+    """Nodes of the study's mesh, refinements included. Collective.
+
+    Raises:
+        InputError: the mesh file is unusable, or does not cover the interval.
+    """
+    model, settings = study.model, study.pde
+    if settings.mesh is None:
+        nodes = graded(model.interval, settings.cells, settings.grading)
+    else:
+        nodes = on_root(comm, lambda: read(settings.mesh or ""))
+        if (nodes[0], nodes[-1]) != model.interval:
+            raise InputError(
+                f"pde.mesh = '{settings.mesh}' reaches from {nodes[0]:.17g} to {nodes[-1]:.17g}; "
+                f"model.interval is {list(model.interval)}"
+            )
+    for _ in range(settings.refinements):
+        nodes = refine(nodes)
+    if not (np.diff(nodes) > 0).all():
+        raise InputError(
+            f"pde.cells = {settings.cells} with grading {settings.grading:g} and {settings.refinements} refinements makes "
+            "cells too small for floating-point numbers to tell their ends apart"
+        )
+    return nodes
+
+
 def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
     """Build mesh and space of a study and interpolate its initial data. Collective; takes milliseconds.
 
     Raises:
-        InputError: mu0 or sigma0 cannot be used at a node of the mesh (on all ranks).
+        InputError: the mesh is unusable or too coarse for the system, or mu0 or sigma0 cannot be used at one of its
+            nodes (on all ranks).
     """
     model, settings = study.model, study.pde
-    mesh = interval(comm, graded(model.interval, settings.cells, settings.grading))
+    system = SYSTEMS[settings.system]
+    nodes = nodes_of(study, comm)
+    widest, allowed = np.diff(nodes).max(), system.RESOLUTION * settings.degree / model.lam
+    if widest > allowed:
+        cells = len(nodes) - 1
+        raise InputError(
+            f"pde.system = '{settings.system}' with lambda = {model.lam:.6g} and degree {settings.degree} needs cells no "
+            f"wider than {allowed:.3g}, the widest of these {cells} is {widest:.3g}: take at least "
+            f"{ceil(cells * widest / allowed)} of this kind, a higher degree, or system B'"
+        )
+    mesh = interval(comm, nodes)
     u = fem.Function(
         fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", settings.degree, shape=(2,))), name="u"
     )
     problem: InputError | None = None
     try:
-        u.interpolate(lambda x: SYSTEMS[settings.system].from_moments(*_initial(study, x[0])))
+        u.interpolate(lambda x: system.from_moments(*_initial(study, x[0])))
     except InputError as error:
         problem = InputError(f"model.{error}")
     for found in comm.allgather(problem):
@@ -97,20 +144,32 @@ def _initial(study: PinnedStudy, x: Array) -> tuple[Array, Array]:
     return mu, np.where(np.isin(x, study.model.interval), 0.0, sigma) if study.pde.boundary == "paper" else sigma
 
 
-def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
+def solve(
+    study: PinnedStudy,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+    *,
+    checkpoint: xr.Dataset | None = None,
+    keep: Callable[[xr.Dataset], None] | None = None,
+    options: dict[str, Any] | None = None,
+) -> xr.Dataset:
     """Solve the limit equations of a study.
 
     Args:
         study: the study.
         comm: the ranks that share the mesh. Collective.
+        checkpoint: go on from here, on any number of ranks: bit by bit on as many as wrote it, with a one-step scheme.
+        keep: called on rank 0 with a checkpoint now and then, and when SIGTERM or SIGUSR1 asks for the end.
+        options: PETSc options that go before those of the system; the user's own go before both.
 
     Returns:
         The same dataset on every rank, with (time, x): mu, sigma, E at the sites; (time, node): node_mu, node_sigma,
-        node_E at the mesh's own nodes; (time): momentum, energy, energy_flux, min_w.
+        node_E at the mesh's own nodes; (frame, point): frame_mu, frame_sigma, for pictures; (time): momentum, energy,
+        energy_flux, min_w.
 
     Raises:
         InputError: the initial data cannot be used at a node of the mesh, or a PETSc option has no meaning.
         RunError: the time integration failed; see `TimeStepper.advance`.
+        Stopped: a signal came, and `keep` has been called.
     """
     began = time.perf_counter()
     model, settings = study.model, study.pde
@@ -119,61 +178,81 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
     space, mesh = u.function_space, u.function_space.mesh
     u_t = fem.Function(space, name="u_t")
 
-    quadrature = {"quadrature_degree": QUADRATURE * settings.degree}
-    dx, ds = ufl.dx(domain=mesh, metadata=quadrature), ufl.ds(domain=mesh)
+    degree = QUADRATURE * settings.degree
+    dx, ds = ufl.dx(domain=mesh, metadata={"quadrature_degree": degree}), ufl.ds(domain=mesh)
     size = sizes(model)
-    lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, REGULARISATION * size[1])
-    test = ufl.split(ufl.TestFunction(space))
-    residual = system.residual(ufl.split(u), ufl.split(u_t), test, lam, delta, dx)
+    lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, settings.regularisation * size[1])
+
+    def weak_form(u_t: Any, test: Any, dx: Any) -> ufl.Form:
+        return system.residual(ufl.split(u), u_t, ufl.split(test), lam, delta, dx)
+
+    test = ufl.TestFunction(space)
     held = BOUNDARIES[settings.boundary](space)
-    flux = EndFlux(
-        u,
-        held,
-        system.stored(u, delta),
-        lambda chi, dx: system.residual(ufl.split(u), (ufl.as_ufl(0), ufl.as_ufl(0)), chi, lam, delta, dx),
-        QUADRATURE * settings.degree,
-    )
-
-    mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0])
-    integrals = [fem.form(density * dx) for density in (u[0], system.energy(u, delta))]
-    mismatch = [fem.form(part**2 * dx) for part in (u[0] - mu0, u[0])]
-
-    def integrate(form: fem.Form) -> float:
-        return float(comm.allreduce(fem.assemble_scalar(form)))
-
-    probe, nodes = Probe(mesh, model.sites), Nodes(u)
-    error, norm = (integrate(form) for form in mismatch)
-    flux.start(0.0)
-    balance = [[*(integrate(form) for form in integrals), flux.total]]
-    at_sites, at_nodes = [], []
+    flux = EndFlux(u, held, system.stored(u, delta), lambda chi, dx: weak_form(REST, chi, dx), degree)
+    balance = Balance(u, system.energy(u, delta), dx)
+    mismatch = [fem.form(part**2 * dx) for part in (u[0] - to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]), u[0])]
+    error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in mismatch)
+    record = Record(model, u, balance, flux)
+    first_step, counts = 1e-4 * model.times[-1], {}
+    if checkpoint is None:
+        flux.start(0.0)
+        record.begin()
+    else:
+        first_step, counts = record.restore(checkpoint)
 
     compiled = time.perf_counter()
     with (
         TimeStepper(
-            residual,
+            weak_form(ufl.split(u_t), test, dx),
             u,
             u_t,
             held=held,
             condition=system.absent(u) * test[1] * ds if settings.boundary == "paper" else None,
             rtol=settings.rtol,
             atol=settings.rtol * system.from_moments(size[:1], np.sqrt(2 * size[1:]))[:, 0],
-            first_step=1e-4 * model.times[-1],
+            start=record.time,
+            first_step=first_step,
             prefix="pde_",
-            options=system.OPTIONS,
+            options=system.OPTIONS | (options or {}),
         ) as stepper,
         Meter("equations", comm.rank == 0) as meter,
+        StopRequests() as requests,
     ):
-        def after_step() -> bool:
-            flux.after_step(stepper.time)
-            meter(stepper.time / model.times[-1])
-            return False
+        largest = BLOWN_UP * max(size[0], system.from_moments(size[:1], np.sqrt(2 * size[1:]))[1, 0])
+        kept = time.monotonic()
 
-        for moment in model.times:
-            stepper.advance(moment, after_step)
-            at_sites.append(probe(u))
-            at_nodes.append(nodes(u))
-            balance.append([*(integrate(form) for form in integrals), flux.total])
-        counts = stepper.statistics()
+        def after_step() -> bool:
+            record.step(stepper.time)
+            meter(stepper.time / model.times[-1])
+            if stepper.largest() > largest:
+                raise RunError(
+                    f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, or "
+                    f"the mesh ({settings.cells} cells of degree {settings.degree}) is"
+                )
+            return due()
+
+        def due() -> bool:
+            wanted = requests.received or (keep is not None and time.monotonic() - kept > KEEP_EVERY)
+            return bool(comm.allreduce(wanted)) if comm.size > 1 else wanted
+
+        for moment in model.times[record.taken :]:
+            while not stepper.advance(moment, after_step):
+                if keep is not None:
+                    state = record.checkpoint(study, stepper.next_step, stepper.statistics(), counts)
+                    on_root(comm, lambda: keep(state))  # noqa: B023 - called at once
+                    kept = time.monotonic()
+                if comm.allreduce(requests.received):
+                    raise Stopped(
+                        f"stopped by a signal at t = {stepper.time:.6g} of {model.times[-1]:.6g}"
+                        + ("; a checkpoint is written, --resume goes on from it" if keep is not None else "")
+                    )
+            record.observe()
+            if not balance.plausible(flux.total):
+                raise RunError(
+                    f"the energy at t = {moment:.6g} is {balance.now()[1]:.4g}, {balance.start[1]:.4g} at the start: this "
+                    f"is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
+                )
+        counts = {key: value + counts.get(key, 0) for key, value in stepper.statistics().items()}
     ended = time.perf_counter()
 
     attributes = on_root(
@@ -184,62 +263,9 @@ def solve(study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
             ended - began,
             study=dump(study),
             stepping_seconds=ended - compiled,
-            regularisation=float(delta.value),
+            delta=float(delta.value),
             initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
             **counts,
         ),
     )
-    dataset = _dataset(study, system, np.array(at_sites), np.array(at_nodes), nodes.x, np.array(balance))
-    return dataset.assign_attrs(attributes)
-
-
-def _spread(w: Array) -> Array:
-    """Give sigma = sqrt(2w), 0 where w is negative (`min_w` says by how much)."""
-    return np.sqrt(2 * np.maximum(w, 0))
-
-
-def _dataset(
-    study: PinnedStudy, system: System, at_sites: Array, at_nodes: Array, node_x: Array, balance: Array
-) -> xr.Dataset:
-    """Label the solution; `balance` has momentum and energy in its columns, from time 0."""
-    model, settings = study.model, study.pde
-    (mu, w), (node_mu, node_w) = system.to_moments(at_sites), system.to_moments(at_nodes)
-    mu0, sigma0 = model.initial(model.sites, "site")
-    start, later = balance[0], balance[1:]
-    bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
-    at_x, at_node, scalar = ("time", "x"), ("time", "node"), ("time",)
-    return xr.Dataset(
-        {
-            "mu": (at_x, mu, {"long_name": "mean velocity"}),
-            "sigma": (at_x, _spread(w), {"long_name": "standard deviation of the velocity"}),
-            "initial_mu": ("x", mu0, {"long_name": "mean velocity at time 0"}),
-            "initial_sigma": ("x", sigma0, {"long_name": "standard deviation of the velocity at time 0"}),
-            "E": (at_x, mu**2 / 2 + w, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
-            "node_mu": (at_node, node_mu, {"long_name": "mean velocity at the mesh's nodes"}),
-            "node_sigma": (at_node, _spread(node_w), {"long_name": "standard deviation at the mesh's nodes"}),
-            "node_E": (at_node, node_mu**2 / 2 + node_w, {"long_name": "energy density at the mesh's nodes"}),
-            "momentum": (scalar, later[:, 0], {"long_name": "integral of mu"}),
-            "energy": (scalar, later[:, 1], {"long_name": "integral of (mu^2 + sigma^2)/2"}),
-            "energy_flux": (scalar, -later[:, 2], {"long_name": "energy gone through the ends since time 0"}),
-            "momentum_drift": (
-                scalar, np.abs(later[:, 0] - start[0]) / (bound or 1.0),
-                {"long_name": "|change| of momentum over its bound sqrt(2 (b-a) energy)"},
-            ),
-            "energy_drift": (
-                scalar, np.abs(later[:, 1] - later[:, 2] - start[1]) / (start[1] or 1.0),
-                {"long_name": "|change of energy + energy_flux| over the initial energy"},
-            ),
-            "min_w": (scalar, node_w.min(axis=1), {"long_name": "least w = sigma^2/2 at a node"}),
-        },
-        coords={
-            "time": ("time", model.times, {"long_name": "time of the equations"}),
-            "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
-            "x": ("x", model.sites, {"long_name": "position of the balls"}),
-            "node_x": ("node", node_x, {"long_name": "position of the mesh's nodes"}),
-        },
-        attrs={
-            "title": f"{study.study.name}: equations", "model": "pinned", "system": settings.system,
-            "boundary": settings.boundary, "lambda": model.lam, "cells": settings.cells, "grading": settings.grading,
-            "degree": settings.degree, "rtol": settings.rtol,
-        },
-    )  # fmt: skip
+    return record.dataset(study, system.to_moments).assign_attrs(attributes)

@@ -1,0 +1,38 @@
+"""SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class StopRequests:
+    """Notes such signals while it is entered, instead of letting them end the process.
+
+    Attributes:
+        received: whether one came.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self.received = False
+        self.before: list[object] = []
+
+    def __enter__(self) -> Self:
+        """Listen. Outside the main thread, where Python allows no handlers, nothing changes."""
+        try:
+            self.before = [signal.signal(number, self._note) for number in SIGNALS]
+        except ValueError:
+            self.before = []
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the former handlers back."""
+        for number, handler in zip(SIGNALS, self.before, strict=False):
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
