@@ -29,12 +29,15 @@ DEFAULTS = {
 }
 """PETSc options unless the user or the problem sets others under the same prefix."""
 
+FORCED = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": "basic"}
+"""Where t stands in the forms: PETSc's Rosenbrock schemes are for autonomous equations, and fall to order one."""
+
 ALONE = {"pc_factor_mat_ordering_type": "rcm"}
 TOGETHER = {"pc_factor_mat_solver_type": "mumps"}
 """Where one rank is alone, PETSc's own factorisation is three times as fast on the band that an interval gives."""
 
-TOO_LARGE = 1e200
-"""Stands for what has overflowed, so that the error control can refuse the step that led there."""
+MOST_REFUSED = 30
+"""Times that a step may be quartered because it led to values that are no numbers."""
 
 NOT_A_NUMBER = 72
 """PETSC_ERR_FP."""
@@ -76,7 +79,7 @@ class TimeStepper:
             u_t: stands for the time derivative in F.
             held: rows (unrolled indices, of this rank and its ghosts) in which `condition` takes the place of F.
             condition: an integral over the boundary, linear in the test function, such as (u - g) v ds.
-            clock: stands for t in the forms, if they depend on it.
+            clock: stands for t in the forms, if they depend on it; see `FORCED`.
             rtol: error allowed per step relative to |u|.
             atol: error allowed per step besides, one value a component of u.
             start: time of the initial data.
@@ -104,13 +107,15 @@ class TimeStepper:
         self.jacobian.setOption(PETSc.Mat.Option.NO_OFF_PROC_ZERO_ROWS, True)
         self.solution = self.jacobian.createVecRight()
         self.solution.array[:] = u.x.array[: self.owned]
-        self.tolerance = self.solution.duplicate()
+        self.accepted, self.tolerance = self.solution.duplicate(), self.solution.duplicate()
+        self.refused = self.refused_in_a_row = 0
         self.tolerance.array[:] = np.tile(atol, self.owned // len(atol))
 
         self.ts = PETSc.TS().create(comm)
         self.ts.setOptionsPrefix(prefix)
         database = PETSc.Options(prefix)
-        chosen = DEFAULTS | (ALONE if comm.size == 1 else TOGETHER) | (options or {})
+        given_in_time = FORCED if clock is not None else {}
+        chosen = DEFAULTS | (ALONE if comm.size == 1 else TOGETHER) | given_in_time | (options or {})
         ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
         for key, value in ours.items():
             database[key] = value
@@ -150,8 +155,11 @@ class TimeStepper:
         """
         self.ts.restartStep()  # of a scheme with memory, so that it can go on from here without
         while self.time < until:
+            before = self.time
             self._step(until)
             self._take(self.solution, self.u)
+            if self.time == before:
+                continue
             if after_step is not None and after_step():
                 break
         return self.time >= until
@@ -164,20 +172,23 @@ class TimeStepper:
         """Counts since the beginning."""
         return {
             "steps": self.ts.getStepNumber(),
-            "rejected_steps": self.ts.getStepRejections(),
+            "rejected_steps": self.ts.getStepRejections() + self.refused,
             "failed_solves": self.ts.getSNESFailures(),
             "linear_solves": self.ts.getKSPIterations(),
         }
 
     def _step(self, until: float) -> None:
         ts, left = self.ts, until - self.time
-        step = min(self.next_step, left)
+        step = left if self.next_step > left * (1 - 1e-9) else self.next_step
         if left / 2 < step < left:
             step = left / 2  # two equal steps rather than one and a sliver
         ts.setTimeStep(step)
+        self.solution.copy(self.accepted)
         try:
             ts.step()
         except PETSc.Error as error:
+            if error.__cause__ is None and error.ierr == NOT_A_NUMBER and self._refuse(step):
+                return
             if error.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
                 raise error.__cause__ from None
             what = "a value was not a number" if error.ierr == NOT_A_NUMBER else f"PETSc raised its error {error.ierr}"
@@ -192,6 +203,14 @@ class TimeStepper:
                 f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
                 "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
             )
+        if not np.isfinite(self.solution.sum()):  # the largest of some errors says nothing of those that are NaN
+            if not self._refuse(step):
+                raise RunError(
+                    f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: a value was not a number; "
+                    "a finer mesh or a smaller lambda may help"
+                )
+            return
+        self.refused_in_a_row = 0
         rejected = ts.getTime() - self.time < step * (1 - 1e-12)
         # A step cut in order to land says nothing against the size that the error control had in mind.
         self.next_step = ts.getTimeStep() if rejected else max(ts.getTimeStep(), self.next_step * (step < self.next_step))
@@ -200,6 +219,18 @@ class TimeStepper:
             self.time = until
             ts.setTime(until)
         ts.monitor(ts.getStepNumber(), self.time, self.solution)
+
+    def _refuse(self, step: float) -> bool:
+        """Undo a step of the given size that led to no numbers and try a shorter one next, unless that was tried often."""
+        self.refused_in_a_row += 1
+        if self.refused_in_a_row > MOST_REFUSED:
+            return False
+        self.accepted.copy(self.solution)
+        self.ts.setTime(self.time)
+        self.ts.restartStep()
+        self.next_step = step / 4
+        self.refused += 1
+        return True
 
     def _compile(self, form: ufl.Form) -> tuple[fem.Form, fem.Form]:
         """Compile the form and shift d/du_t + d/du of it."""
@@ -214,7 +245,7 @@ class TimeStepper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Destroy the PETSc objects. Collective."""
-        for thing in (self.ts, self.jacobian, self.solution, self.tolerance):
+        for thing in (self.ts, self.jacobian, self.solution, self.accepted, self.tolerance):
             thing.destroy()
 
     def _take(self, vector: PETSc.Vec, function: fem.Function) -> None:
@@ -241,8 +272,6 @@ class TimeStepper:
         values[:] = self._assemble(self.forms[0])
         if self.condition is not None:
             values[self.held_owned] = self._assemble(self.condition[0])[self.held_owned]
-        if not np.isfinite(values.sum()):
-            values[~np.isfinite(values)] = TOO_LARGE
 
     def _jacobian(
         self,

@@ -17,7 +17,7 @@ from kinlim.fem.pinned.spread import spread
 
 Array = NDArray[np.float64]
 
-OPTIONS: dict[str, Any] = {"ts_type": "bdf", "ts_bdf_order": 4, "ts_adapt_safety": 0.8, "snes_linesearch_type": "basic"}
+OPTIONS: dict[str, Any] = {"ts_type": "bdf", "ts_bdf_order": 4, "ts_adapt_safety": 0.8, "ts_adapt_wnormtype": "2", "snes_linesearch_type": "basic"}
 
 RESOLUTION = 1.5
 """Largest h lambda/degree, h the width of a cell."""
