@@ -8,9 +8,21 @@ comparison = kinlim.compare(particles, pde)
 kinlim.run(study, "results/mine")         # all three, and a report, into a folder
 """
 
-from kinlim.api import compare, load, simulate, solve
-from kinlim.errors import InputError, RunError
+from kinlim.api import compare, converge, iterate, load, simulate, solve
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.version import __version__
 from kinlim.workflow import run
 
-__all__ = ["InputError", "RunError", "__version__", "compare", "load", "run", "simulate", "solve"]
+__all__ = [
+    "InputError",
+    "RunError",
+    "Stopped",
+    "__version__",
+    "compare",
+    "converge",
+    "iterate",
+    "load",
+    "run",
+    "simulate",
+    "solve",
+]

@@ -6,7 +6,7 @@ wait for PETSc and numba to load.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinlim import study as studies
 from kinlim.study import Study
@@ -30,12 +30,38 @@ def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | Non
     return pinned.simulate(study, comm or world(), threads)
 
 
-def solve(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
-    """Solve the limit equations; see `kinlim.fem.pinned.solve`. Collective over `comm`, by default all ranks."""
+def solve(study: Study, *, comm: "MPI.Comm | None" = None, estimate_error: bool = False, **more: Any) -> "xr.Dataset":
+    """Solve the limit equations; see `kinlim.fem.pinned.solve`. Collective over `comm`, by default all ranks.
+
+    Args:
+        study: the study.
+        comm: the ranks.
+        estimate_error: add what `kinlim.fem.pinned.refinement.estimate` finds.
+        more: `checkpoint` and `keep` of `kinlim.fem.pinned.solve`.
+    """
     from kinlim.fem import pinned
+    from kinlim.fem.pinned import refinement
     from kinlim.parallel import world
 
-    return pinned.solve(study, comm or world())
+    comm = comm or world()
+    solution = pinned.solve(study, comm, **more)
+    return solution.merge(refinement.estimate(study, solution, comm)) if estimate_error else solution
+
+
+def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
+    """Measure errors under refinement; see `kinlim.fem.pinned.refinement.converge`. Collective."""
+    from kinlim.fem.pinned import refinement
+    from kinlim.parallel import world
+
+    return refinement.converge(study, comm or world())
+
+
+def iterate(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
+    """Run the iteration of the well-posedness proof; see `kinlim.fem.picard.iterate`. Collective."""
+    from kinlim.fem import picard
+    from kinlim.parallel import world
+
+    return picard.iterate(study, comm or world(), **study.iteration.model_dump())
 
 
 def check(study: Study, *, comm: "MPI.Comm | None" = None) -> None:

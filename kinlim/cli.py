@@ -1,6 +1,6 @@
 """The command line: `kinlim COMMAND`, alone or under mpirun. PETSc options go after `--`.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input. Errors are one paragraph; --debug adds the traceback.
+Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written. Errors are one paragraph; --debug adds the traceback.
 """
 
 import itertools
@@ -18,7 +18,7 @@ import typer
 
 from kinlim import workflow
 from kinlim.errors import InputError, RunError
-from kinlim.results import REPORT, Results
+from kinlim.results import CONVERGENCE, ITERATION, PDE, REPORT, Results
 from kinlim.study import STUDIES, Study, check, load, override
 from kinlim.version import __version__
 
@@ -51,6 +51,9 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, max=4096, help="Threads per rank for the particles. [default: all cores]", show_default=False),
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done stays, what was begun goes on.")
+]
 
 
 @app.callback()
@@ -64,21 +67,63 @@ def _common(
 
 
 @app.command()
-def run(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:
+def run(
+    study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None, resume: Resume = False
+) -> None:
     """Simulate the particles, solve the equations, compare them, write a report."""
-    _stages(study, output, set, workflow.STAGES, threads)
+    _stages(study, output, set, workflow.STAGES, threads=threads, resume=resume)
 
 
 @app.command()
 def simulate(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:
     """Simulate the particles."""
-    _stages(study, output, set, ("simulate",), threads)
+    _stages(study, output, set, ("simulate",), threads=threads)
 
 
 @app.command()
-def solve(study: StudyFile, output: Output = None, set: Set = None) -> None:
+def solve(
+    study: StudyFile,
+    output: Output = None,
+    set: Set = None,
+    resume: Resume = False,
+    estimate_error: Annotated[
+        bool, typer.Option("--estimate-error", help="Solve three times more, and say how large the errors are.")
+    ] = False,
+) -> None:
     """Solve the limit equations."""
-    _stages(study, output, set, ("solve",), None)
+    folder = _stages(study, output, set, ("solve",), resume=resume, estimate_error=estimate_error)
+    if estimate_error:
+        from kinlim.parallel import on_root, world
+
+        _say(on_root(world(), lambda: _errors(Results(folder))))
+
+
+@app.command()
+def converge(study: StudyFile, output: Output = None, set: Set = None) -> None:
+    """Measure errors and observed orders under refinement of mesh, degree and time step."""
+    from kinlim.validation import convergence
+
+    loaded, folder = _study(study, output, set)
+    _say(convergence.text(workflow.converge(loaded, folder)))
+    _say(f"Report: {folder / f'{CONVERGENCE}.html'}")
+
+
+@app.command()
+def iterate(study: StudyFile, output: Output = None, set: Set = None) -> None:
+    """Run the iteration of the well-posedness proof, with all its norms and inequalities."""
+    from kinlim.validation import wellposed
+
+    loaded, folder = _study(study, output, set)
+    _say(wellposed.text(workflow.iterate(loaded, folder)))
+    _say(f"Report: {folder / f'{ITERATION}.html'}")
+
+
+@app.command()
+def paraview(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with pde.nc.")]) -> None:
+    """Write the solution of a result folder for ParaView, as pde.bp (VTX)."""
+    from kinlim.parallel import on_root, world
+
+    _say(f"For ParaView: {on_root(world(), lambda: workflow.paraview(folder))}")
 
 
 @app.command()
@@ -104,7 +149,7 @@ def demo(output: Output = None, threads: Threads = None) -> None:
     """Run the paper's study with few replicas, in less than a minute."""
     tables = override(tomllib.loads(_example("pinned")), [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
     folder = _unused(Path("results") / "demo") if output is None else _folder(output)
-    _go(check(tables, "demo"), folder, workflow.STAGES, threads)
+    _go(check(tables, "demo"), folder, workflow.STAGES, threads=threads)
 
 
 @app.command()
@@ -183,21 +228,37 @@ def _line(message: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
-def _stages(
-    path: Path,
-    output: str | None,
-    overrides: list[str] | None,
-    stages: tuple[workflow.Stage, ...],
-    threads: int | None,
-) -> None:
+def _study(path: Path, output: str | None, overrides: list[str] | None) -> tuple[Study, Path]:
+    """The study, and the folder for its results."""
     from kinlim.parallel import on_root, world
 
     study = on_root(world(), lambda: load(path, overrides or ()))
-    _go(study, Path("results") / study.study.name if output is None else _folder(output), stages, threads)
+    return study, Path("results") / study.study.name if output is None else _folder(output)
 
 
-def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], threads: int | None) -> None:
-    numbers = workflow.run(study, folder, stages, threads=threads)
+def _stages(
+    path: Path, output: str | None, overrides: list[str] | None, stages: tuple[workflow.Stage, ...], **more: Any
+) -> Path:
+    study, folder = _study(path, output, overrides)
+    _go(study, folder, stages, **more)
+    return folder
+
+
+def _errors(results: Results) -> str:
+    """What the estimate of the error in pde.nc says of the last time."""
+    pde = results.read(PDE).isel(time=-1)
+    lines = [f"Estimated relative L2 errors at the sites at {float(pde.fraction):g} T:"]
+    for name, symbol in (("mu", "mu"), ("sigma", "sigma")):
+        parts = ", ".join(
+            f"{source} {float(value):.2g}"
+            for source, value in zip(pde["source"].to_numpy(), pde[f"error_{name}"].to_numpy(), strict=True)
+        )
+        lines.append(f"  {symbol}: {float(pde[f'error_{name}_total']):.2g} ({parts})")
+    return "\n".join(lines)
+
+
+def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: Any) -> None:
+    numbers = workflow.run(study, folder, stages, **more)
     if numbers is None:
         _say(f"Results: {folder}")
     else:

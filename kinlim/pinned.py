@@ -215,6 +215,20 @@ class PinnedEquations(Table):
         return self
 
 
+class PinnedIteration(Table):
+    """The iteration of the well-posedness proof, on [0, end_time]; its mesh and degree are those of the equations.
+
+    Attributes:
+        steps: of [0, end_time], about.
+        iterations: at most so many.
+        tolerance: relative change of an iterate that counts as none.
+    """
+
+    steps: Annotated[int, Field(ge=1, le=10**6)] = 200
+    iterations: Annotated[int, Field(ge=2, le=10**4)] = 60
+    tolerance: Annotated[float, Field(ge=1e-13, le=0.1)] = 1e-8
+
+
 class Heading(Table):
     """What is studied, and under which name."""
 
@@ -229,6 +243,7 @@ class PinnedStudy(Table):
     model: PinnedBalls
     particles: PinnedParticles
     pde: PinnedEquations = PinnedEquations()
+    iteration: PinnedIteration = PinnedIteration()
 
     def vary(self, **settings: Any) -> Self:
         """The same study with other settings of the equations."""

@@ -27,6 +27,8 @@ from kinlim.study import Study, check, dump, load, parse
 STUDY, PARTICLES, PDE, METRICS, FIGURES, REPORT, LOG = (
     "study.toml", "particles.nc", "pde.nc", "metrics.json", "figures", "report.html", "log.txt",
 )  # fmt: skip
+CONVERGENCE, ITERATION = "convergence", "iteration"
+FIELD, VTX = f"{FIGURES}/field.png", "pde.bp"
 PDE_CHECKPOINT = "pde.checkpoint"
 CHECKPOINT_VERSION = 1
 
@@ -71,6 +73,10 @@ class Results:
         if new:
             with self._whole(STUDY) as temporary:
                 temporary.write_text(dump(study), encoding="utf-8")
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return (self.path / name).exists()
 
     def study(self) -> Study:
         """The study that the folder holds."""

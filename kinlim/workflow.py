@@ -1,16 +1,30 @@
 """From a study to a result folder: the stages of a run, each written as soon as it is done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kinlim import api
 from kinlim.errors import InputError
-from kinlim.results import FIGURES, METRICS, PARTICLES, PDE, REPORT, Results
+from kinlim.results import (
+    CONVERGENCE,
+    FIELD,
+    FIGURES,
+    ITERATION,
+    METRICS,
+    PARTICLES,
+    PDE,
+    PDE_CHECKPOINT,
+    REPORT,
+    VTX,
+    Results,
+)
 from kinlim.study import Study
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from mpi4py import MPI
 
 Stage = Literal["simulate", "solve", "compare"]
@@ -19,9 +33,13 @@ STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
 
 WRITES: dict[Stage, tuple[str, ...]] = {
     "simulate": (PARTICLES,),
-    "solve": (PDE,),
+    "solve": (PDE, FIELD),
     "compare": (METRICS, FIGURES, REPORT),
 }
+
+
+STEPPED = 1e-9
+"""rtol of the time-stepped solution beside the iteration."""
 
 
 def run(
@@ -31,6 +49,8 @@ def run(
     *,
     comm: "MPI.Comm | None" = None,
     threads: int | None = None,
+    resume: bool = False,
+    estimate_error: bool = False,
 ) -> dict[str, Any] | None:
     """Go through stages of a study. Collective over `comm`, by default all ranks.
 
@@ -40,6 +60,9 @@ def run(
         stages: "simulate" writes particles.nc, "solve" pde.nc, "compare" metrics.json, figures/ and report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
+        resume: go on with a run of this study that was stopped: stages that are done stay, the equations go on from
+            their checkpoint.
+        estimate_error: solve the equations three times more, and add what that tells of their error.
 
     Returns:
         The content of metrics.json if "compare" is among the stages.
@@ -48,6 +71,7 @@ def run(
         InputError: before any work, where earlier results would be overwritten, the folder cannot be written, or the
             equations cannot use the initial data.
         RunError: a stage failed, or a file could not be written.
+        Stopped: a signal came while the equations were solved; their checkpoint is written.
     """
     from kinlim.parallel import on_root, world
 
@@ -55,20 +79,119 @@ def run(
     results = Results(Path(folder))
     if "solve" in stages:
         api.check(study, comm=comm)
-    on_root(comm, lambda: results.claim(study, tuple(name for stage in stages for name in WRITES[stage])))
+    files = tuple(name for stage in stages for name in WRITES[stage])
+    on_root(comm, lambda: results.claim(study, files, resume=resume))
     numbers: dict[str, Any] | None = None
     for stage in stages:
         began = time.perf_counter()
         if stage == "compare":
             numbers = on_root(comm, lambda: compare(results))
             continue
-        dataset = (
-            api.simulate(study, comm=comm, threads=threads) if stage == "simulate" else api.solve(study, comm=comm)
-        )
+        if resume and on_root(comm, lambda: results.has(WRITES[stage][0])):  # noqa: B023 - called at once
+            continue
+        if stage == "simulate":
+            dataset = api.simulate(study, comm=comm, threads=threads)
+        else:
+            checkpoint = on_root(comm, lambda: results.read_checkpoint(PDE_CHECKPOINT)) if resume else None
+            dataset = api.solve(
+                study,
+                comm=comm,
+                estimate_error=estimate_error,
+                checkpoint=checkpoint,
+                keep=lambda state: results.write_checkpoint(PDE_CHECKPOINT, state),
+            )
         on_root(comm, lambda: results.write_dataset(WRITES[stage][0], dataset))  # noqa: B023 - called at once
+        if stage == "solve":
+            on_root(comm, lambda: _after_solve(results, dataset))  # noqa: B023 - called at once
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
     return numbers
+
+
+def _after_solve(results: Results, pde: "xr.Dataset") -> None:
+    """Draw the solution, and let go of what was kept in case it were stopped."""
+    from kinlim.validation import figures, report
+
+    picture = report.png(figures.field(pde))
+    results.write(FIELD, lambda path: path.write_bytes(picture))
+    results.drop_checkpoint(PDE_CHECKPOINT)
+
+
+def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:
+    """Measure the errors of the equations' solver on a study and write convergence.nc, .json, .html and figure.
+
+    Collective. Returns the verdict of `kinlim.validation.convergence.judge`; raises as `run` does.
+    """
+    from kinlim.validation import convergence
+
+    return _examine(CONVERGENCE, api.converge, convergence.judge, convergence, study, folder, comm)
+
+
+def iterate(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:
+    """Run the iteration of the well-posedness proof on a study and write iteration.nc, .json, .html and figure.
+
+    Collective. The fixed point is held against the time-stepped solution of (B') with the paper's ends. Returns the
+    verdict of `kinlim.validation.wellposed.judge`; raises as `run` does.
+    """
+    from kinlim.parallel import world
+    from kinlim.validation import wellposed
+
+    def judge(trace: "xr.Dataset") -> dict[str, Any]:
+        stepped = study.vary(system="B'", boundary="paper", rtol=min(study.pde.rtol, STEPPED))
+        return wellposed.judge(trace, api.solve(stepped, comm=comm or world()))
+
+    return _examine(ITERATION, api.iterate, judge, wellposed, study, folder, comm)
+
+
+def _examine(
+    name: str,
+    measure: Callable[..., "xr.Dataset"],
+    judge: Callable[["xr.Dataset"], dict[str, Any]],
+    pages: Any,
+    study: Study,
+    folder: str | Path,
+    comm: "MPI.Comm | None",
+) -> dict[str, Any]:
+    """Measure, judge and write under one `name`; `pages` has figure and html."""
+    from kinlim.parallel import on_root, world
+    from kinlim.validation import report
+
+    comm = comm or world()
+    results, began = Results(Path(folder)), time.perf_counter()
+    api.check(study, comm=comm)
+    on_root(comm, lambda: results.claim(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
+    dataset = measure(study, comm=comm)
+    verdict = judge(dataset)
+
+    def write() -> None:
+        arguments = (verdict,) if name == CONVERGENCE else (dataset, verdict)
+        picture = report.png(pages.figure(*arguments))
+        page = pages.html(dataset, verdict, picture)
+        results.write_dataset(f"{name}.nc", dataset)
+        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(picture))
+        results.write(f"{name}.html", lambda path: path.write_text(page, encoding="utf-8"))
+        results.write_json(f"{name}.json", verdict)
+        results.log(f"{name}: {time.perf_counter() - began:.2f} s on {comm.size} rank(s)")
+
+    on_root(comm, write)
+    return verdict
+
+
+def paraview(folder: str | Path) -> Path:
+    """Write pde.bp, for ParaView, from the pde.nc of a result folder, on this rank alone.
+
+    Raises:
+        InputError: there is no pde.nc, or pde.bp is there already.
+    """
+    from kinlim.fem.pinned import paraview
+
+    results = Results(Path(folder))
+    results.study()
+    target = results.path / VTX
+    if target.exists():
+        raise InputError(f"{target}: is there already, and kept; move it away to have it written again")
+    paraview.write(results.read(PDE), target)
+    return target
 
 
 def compare(results: Results) -> dict[str, Any]:

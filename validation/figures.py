@@ -96,6 +96,31 @@ def spreads(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> F
     return figure
 
 
+def field(pde: xr.Dataset) -> Figure:
+    """Draw mu, its change since time 0 and sigma over space and time."""
+    x, t = pde["frame_x"].to_numpy(), pde["frame_time"].to_numpy()
+    mu, sigma = pde["frame_mu"].to_numpy(), pde["frame_sigma"].to_numpy()
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    axes = figure.subplots(1, 3, sharex=True, sharey=True)
+    for axis, values, title, colors in (
+        (axes[0], mu, "mean velocity μ", "RdBu_r"),
+        (axes[1], mu - mu[0], "change of μ since time 0", "RdBu_r"),
+        (axes[2], sigma, "spread σ", "viridis"),
+    ):
+        largest = float(np.abs(values).max()) or 1.0
+        image = axis.pcolormesh(
+            x, t, values, cmap=colors, vmin=-largest if colors == "RdBu_r" else 0, vmax=largest,
+            shading="gouraud", rasterized=True,
+        )  # fmt: skip
+        bar = figure.colorbar(image, ax=axis)
+        bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel("position x")
+    axes[0].set_ylabel("time t")
+    axes[0].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+    return figure
+
+
 def shown(comparison: xr.Dataset) -> list[int]:
     """Indices of the times that are drawn."""
     count = comparison.sizes["time"]

@@ -36,6 +36,7 @@ def draw(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> dict
     return {
         "moments": png(figures.moments(particles, pde, comparison)),
         "spreads": png(figures.spreads(particles, pde, comparison)),
+        "field": png(figures.field(pde)),
     }
 
 
@@ -51,18 +52,8 @@ def html(
         numbers: as in metrics.json.
         pictures: as `draw` makes them.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = _number
-    environment.filters["fixed"] = lambda value, digits: (
-        "—" if value is None else f"{value:.{digits}f}".replace("-", "−")
-    )
-    environment.filters["percent"] = lambda value: (
-        "—" if value is None else f"{_digits(100 * value, 2)}\N{NO-BREAK SPACE}%"
-    )
-    template = environment.from_string(files("kinlim.validation").joinpath("pinned.html").read_text(encoding="utf-8"))
-    return template.render(
+    return render(
+        "pinned.html",
         particles=particles.attrs,
         pde=pde.attrs,
         comparison=comparison.attrs,
@@ -72,18 +63,46 @@ def html(
         },
         min_w=float(pde["min_w"].min()),
         numbers=numbers,
-        model=_model(particles),
+        model=model_of(particles),
         system=str(pde.attrs["system"]).replace("'", "′"),
         sure=SURE,
         enough=ENOUGH,
-        pictures={name: base64.b64encode(data).decode() for name, data in pictures.items()},
+        pictures={name: embedded(data) for name, data in pictures.items()},
     )
 
 
-def _model(particles: xr.Dataset) -> dict[str, Any]:
-    """Give the table [model] of the study that the particles were made from."""
-    table = tomllib.loads(str(particles.attrs["study"]))["model"]
-    return dict(table)
+def render(name: str, **context: Any) -> str:
+    """Fill the template `name` of this package: a self-contained page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: files("kinlim.validation").joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["fixed"] = lambda value, digits: (
+        "—" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    )
+    environment.filters["percent"] = lambda value: (
+        "—" if value is None else f"{_digits(100 * value, 2)}\N{NO-BREAK SPACE}%"
+    )
+    return environment.get_template(name).render(context)
+
+
+def embedded(picture: bytes) -> str:
+    """A PNG as text for an HTML page."""
+    return base64.b64encode(picture).decode()
+
+
+def model_of(dataset: xr.Dataset) -> dict[str, Any]:
+    """The table [model] of the study that a dataset was made from."""
+    return dict(tomllib.loads(str(dataset.attrs["study"]))["model"])
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for readers: about `digits` digits, powers of ten where it would be long, a dash for none."""
+    return "—" if value is None else _digits(value, digits)
 
 
 def _digits(value: float, digits: int) -> str:
@@ -96,7 +115,3 @@ def _digits(value: float, digits: int) -> str:
         return f"{value:#.{digits}g}".rstrip(".").replace("-", "−")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.replace('-', '−')}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "—" if value is None else _digits(value, digits)

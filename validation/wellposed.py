@@ -14,13 +14,10 @@ that ||u_x|| <= lambda_B ||s|| and |u(t)|^2 <= lambda_B^2 ||s||^2/2; and int u =
 (B') is unchanged by (mu, w) -> (c mu, c^2 w), and so are the two above; (6.5) and (6.6) are not, and fail for small c.
 """
 
-import base64
 from dataclasses import dataclass
-from importlib.resources import files
 from math import log, pi, sqrt
 from typing import Any
 
-import jinja2
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -378,7 +375,7 @@ def _agreement(trace: xr.Dataset, solution: xr.Dataset) -> list[dict[str, Any]]:
 
 def _conclusion(verdict: dict[str, Any]) -> list[str]:
     """Say it in sentences."""
-    number = report._number
+    number = report.number
     lam, T, done = verdict["lambda_B"], verdict["end_time"], verdict["converged_up_to"]
     growth = verdict["rounding_growth"]
     printed, careful = (
@@ -400,8 +397,8 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
                 "The front has all but stopped: beyond it the changes no longer fall. The least change that is reached "
                 "grows with T' from rounding upwards"
                 + ("" if growth is None else f", like exp({number(growth, 2)} λ²T') with λ = λ_B/√2")
-                + ". Where μₓ = λσ the equations relax with rate λ², and the iteration sums exp(−λ²T') term by term, "
-                "the largest being about exp(λ²T'): more digits, not more iterations, would carry it further."
+                + ". The likely cause: where μₓ = λσ the equations relax with rate λ², and the iteration sums exp(−λ²T') "
+                "term by term, the largest being about exp(λ²T'). More digits, not more iterations, would carry it further."
                 if verdict["stalled"]
                 else "The front was still moving: more iterations would carry it further."
             )
@@ -446,7 +443,8 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
     said.append(
         "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ a₀ √Bₙ keeps Bₙ from falling to 0, "
         "however small T is. √ is not Lipschitz at 0; a contraction would need w ≥ c·(distance from the ends), where "
-        "it is, in a weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise: by (6.5′) and "
+        "it is, in a weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise (an argument of ours, "
+        "not the paper's): by (6.5′) and "
         "(6.6′) the map w ↦ μ ↦ w is continuous in L¹, by smoothing it is compact, and it maps "
         "{|w(t)| ≤ R exp(4λ²t)} into itself for R = 2|w(0)| + 3|μ(0)|², so that by Schauder it has a fixed point, for "
         "every T. Where w(0) ≥ 0 it solves (B) itself: μₓ² − λμₓ√|w| ≥ −λ²|w|/4 keeps w from becoming negative."
@@ -491,7 +489,7 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
         column = int(np.searchsorted(T, row["time"]))
         a, b, w = (trace[name].to_numpy()[:, column] for name in ("a", "b", "w_l1"))
         mu = trace["mu_h1"].to_numpy()[:, column]
-        label, color = f"T' = {report._number(row['time'])}", f"C{i}"
+        label, color = f"T' = {report.number(row['time'])}", f"C{i}"
         with np.errstate(divide="ignore", invalid="ignore"):
             changes.semilogy(k[1:], _positive(a[1:] / mu[1:]), "-", color=color, lw=1.2, label=label)
             changes.semilogy(k[1:], _positive(b[1:] / w[1:]), ":", color=color, lw=1.2)
@@ -541,15 +539,12 @@ def html(trace: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
         verdict: as `judge` gives it.
         picture: `figure` as PNG, from `kinlim.validation.report.png`.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = report._number
-    template = environment.from_string(
-        files("kinlim.validation").joinpath("wellposed.html").read_text(encoding="utf-8")
-    )
-    return template.render(
-        trace=trace.attrs, verdict=verdict, model=report._model(trace), picture=base64.b64encode(picture).decode()
+    return report.render(
+        "wellposed.html",
+        trace=trace.attrs,
+        verdict=verdict,
+        model=report.model_of(trace),
+        picture=report.embedded(picture),
     )
 
 

@@ -59,6 +59,9 @@ QUADRATURE = 3
 REST = (ufl.as_ufl(0), ufl.as_ufl(0))
 """No time derivative."""
 
+FIRST_STEP = 1e-4
+"""First step tried, as a fraction of the whole time."""
+
 KEEP_EVERY = 60.0
 """Seconds between checkpoints."""
 
@@ -150,7 +153,7 @@ def solve(
     *,
     checkpoint: xr.Dataset | None = None,
     keep: Callable[[xr.Dataset], None] | None = None,
-    options: dict[str, Any] | None = None,
+    fixed_steps: int | None = None,
 ) -> xr.Dataset:
     """Solve the limit equations of a study.
 
@@ -159,7 +162,7 @@ def solve(
         comm: the ranks that share the mesh. Collective.
         checkpoint: go on from here, on any number of ranks: bit by bit on as many as wrote it, with a one-step scheme.
         keep: called on rank 0 with a checkpoint now and then, and when SIGTERM or SIGUSR1 asks for the end.
-        options: PETSc options that go before those of the system; the user's own go before both.
+        fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
     Returns:
         The same dataset on every rank, with (time, x): mu, sigma, E at the sites; (time, node): node_mu, node_sigma,
@@ -193,7 +196,8 @@ def solve(
     mismatch = [fem.form(part**2 * dx) for part in (u[0] - to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]), u[0])]
     error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in mismatch)
     record = Record(model, u, balance, flux)
-    first_step, counts = 1e-4 * model.times[-1], {}
+    first_step = model.times[-1] * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
+    counts: dict[str, int] = {}
     if checkpoint is None:
         flux.start(0.0)
         record.begin()
@@ -213,7 +217,7 @@ def solve(
             start=record.time,
             first_step=first_step,
             prefix="pde_",
-            options=system.OPTIONS | (options or {}),
+            options=system.OPTIONS | ({} if fixed_steps is None else {"ts_adapt_type": "none"}),
         ) as stepper,
         Meter("equations", comm.rank == 0) as meter,
         StopRequests() as requests,

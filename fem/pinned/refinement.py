@@ -1,0 +1,174 @@
+"""How far a solution is from the next better ones: finer mesh, higher degree, shorter steps, less regularisation."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mpi4py import MPI
+
+from kinlim.errors import InputError, RunError
+from kinlim.fem.pinned.manufactured import errors
+from kinlim.fem.pinned.solve import nodes_of, solve
+from kinlim.meshes.interval import graded
+from kinlim.parallel import on_root
+from kinlim.pinned import PinnedStudy
+from kinlim.provenance import provenance
+from kinlim.study import dump
+
+Array = NDArray[np.float64]
+
+LARGER = 10.0
+"""Times the regularisation, for its effect on the answer."""
+
+FINE = 1e-9
+"""rtol where the error in time must not show."""
+
+LEVELS = 4
+"""Refinements that an order is read off."""
+
+TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+STEPS = (50, 100, 200, 400, 800)
+
+
+def estimate(study: PinnedStudy, solution: xr.Dataset, comm: MPI.Comm) -> xr.Dataset:
+    """Estimate the error of a solution from three others. Collective.
+
+    One has every cell halved, one a tenth of the tolerance, one LARGER times the regularisation. The relative L2
+    difference each makes at the sites estimates the error from the mesh and from the time steps; for the
+    regularisation it is an upper bound, since the solution has LARGER times less of it.
+
+    Returns:
+        With (source, time): error_mu, error_sigma, for the sources "mesh", "steps", "regularisation", and their
+        sums with (time): error_mu_total, error_sigma_total.
+    """
+    settings = study.pde
+    others = {
+        "mesh": study.vary(refinements=settings.refinements + 1),
+        "steps": study.vary(rtol=max(settings.rtol / 10, 1e-12)),
+        "regularisation": study.vary(regularisation=min(LARGER * settings.regularisation, 1e-2)),
+    }
+    solutions = [solve(other, comm) for other in others.values()]
+    result = xr.Dataset(coords={"source": ("source", list(others)), "time": solution["time"]})
+    for name in ("mu", "sigma"):
+        found = np.array([distance(solution[name], other[name]) for other in solutions])
+        result[f"error_{name}"] = (
+            ("source", "time"), found, {"long_name": f"estimated relative L2 error of {name} at the sites"},
+        )  # fmt: skip
+        result[f"error_{name}_total"] = ("time", found.sum(axis=0), {"long_name": f"sum of error_{name}"})
+    return result
+
+
+def distance(one: xr.DataArray, other: xr.DataArray) -> Array:
+    """Relative L2 distance of two solutions with dimensions (time, x), shape (times,); absolute where all is 0."""
+    norm = np.sqrt((other.to_numpy() ** 2).sum(axis=1))
+    gap = np.sqrt(((one.to_numpy() - other.to_numpy()) ** 2).sum(axis=1))
+    return np.divide(gap, norm, out=gap.copy(), where=norm > 0)
+
+
+def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
+    """Measure errors under refinement, on manufactured solutions and on the study's own data. Collective.
+
+    Rows, with `family` and `value`:
+        "manufactured", the width of a cell: L2 errors in mu and w; see `manufactured`;
+        "mesh", the widest cell: against one more refinement, at rtol FINE;
+        "degree", the degree: against the highest on a refined mesh, at rtol FINE;
+        "steps", the size of fixed steps: against the same mesh at rtol FINE;
+        "tolerance", rtol: against the same mesh at rtol FINE / 10.
+    In the last four errors are relative L2 distances of mu and sigma at the sites at end_time. A solution that
+    cannot be computed has no row.
+
+    Args:
+        study: the study.
+        comm: the ranks.
+
+    Returns:
+        With (row): family, degree, value, error_mu, error_sigma, steps, seconds.
+    """
+    began = time.perf_counter()
+    at_end = study.model_copy(update={"model": study.model.model_copy(update={"observe": (1.0,)})})
+    families = [_manufactured(at_end, comm), _mesh(at_end, comm), _degree(at_end, comm), _time(at_end, comm)]
+    rows = [row for family in families for row in family]
+    columns = dict(zip(("family", "degree", "value", "error_mu", "error_sigma", "steps", "seconds"), zip(*rows), strict=True))
+    settings = study.pde
+    attributes = {
+        "title": f"{study.study.name}: convergence", "model": "pinned", "system": settings.system,
+        "boundary": settings.boundary, "degree": settings.degree, "cells": len(nodes_of(study, comm)) - 1,
+        "lambda": study.model.lam,
+    }  # fmt: skip
+    seconds = time.perf_counter() - began
+    attributes |= on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))
+    return xr.Dataset({name: ("row", list(values)) for name, values in columns.items()}, attrs=attributes)
+
+
+Row = tuple[str, int, float, float, float, int, float]
+
+
+def _manufactured(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
+    """P1 to P4 on four meshes of [a, b], with the study's system, ends and grading."""
+    settings, ends = study.pde, study.model.interval
+    for degree in (1, 2, 3, 4):
+        for cells in (8, 16, 32):
+            nodes = graded(ends, cells, settings.grading)
+            began = time.perf_counter()
+            found = on_root(comm, lambda: errors(settings.system, settings.boundary, degree, nodes))  # noqa: B023
+            yield "manufactured", degree, float(np.diff(nodes).max()), *found, 0, time.perf_counter() - began
+
+
+def _mesh(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
+    settings = study.pde
+    if settings.mesh is None:
+        cells = max(4, settings.cells // 4)
+        meshes = [study.vary(cells=cells * 2**k, rtol=FINE) for k in range(LEVELS + 1)]
+    else:
+        more = settings.refinements
+        meshes = [study.vary(refinements=more + k, rtol=FINE) for k in range(LEVELS)]
+    reference, _ = _timed(meshes[-1], comm)
+    for finer in meshes[:-1]:
+        try:
+            solution, seconds = _timed(finer, comm)
+        except (InputError, RunError):  # too coarse for the system, which is one of the answers
+            continue
+        yield _row("mesh", finer, float(np.diff(nodes_of(finer, comm)).max()), solution, reference, seconds)
+
+
+def _degree(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
+    reference, _ = _timed(study.vary(degree=4, refinements=study.pde.refinements + 1, rtol=FINE), comm)
+    for degree in (1, 2, 3, 4):
+        other = study.vary(degree=degree, rtol=FINE)
+        try:
+            solution, seconds = _timed(other, comm)
+        except (InputError, RunError):
+            continue
+        yield _row("degree", other, degree, solution, reference, seconds)
+
+
+def _time(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
+    reference, _ = _timed(study.vary(rtol=FINE / 10), comm)
+    for steps in STEPS:
+        try:
+            solution, seconds = _timed(study, comm, steps)
+        except RunError:  # too long a step
+            continue
+        yield _row("steps", study, study.model.times[-1] / steps, solution, reference, seconds)
+    for rtol in TOLERANCES:
+        other = study.vary(rtol=rtol)
+        try:
+            solution, seconds = _timed(other, comm)
+        except RunError:
+            continue
+        yield _row("tolerance", other, rtol, solution, reference, seconds)
+
+
+def _timed(study: PinnedStudy, comm: MPI.Comm, fixed_steps: int | None = None) -> tuple[xr.Dataset, float]:
+    solution = solve(study, comm, fixed_steps=fixed_steps)
+    return solution, float(solution.attrs["stepping_seconds"])
+
+
+def _row(
+    family: str, study: PinnedStudy, value: float, solution: xr.Dataset, reference: xr.Dataset, seconds: float
+) -> Row:
+    mu, sigma = (float(distance(solution[name], reference[name])[-1]) for name in ("mu", "sigma"))
+    return family, study.pde.degree, float(value), mu, sigma, int(solution.attrs["steps"]), seconds

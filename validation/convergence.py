@@ -1,0 +1,218 @@
+"""Errors under refinement: the orders that they show, what was expected, and a verdict."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kinlim.validation import report
+
+Array = NDArray[np.float64]
+
+LESS = 0.2
+"""By how much an observed order may fall short of degree + 1 on a manufactured solution."""
+
+TIMES = 10.0
+"""Error over rtol up to which rtol means what it says."""
+
+FAMILIES = {
+    "manufactured": ("manufactured solutions", "widest cell h"),
+    "mesh": ("the study's data", "widest cell h"),
+    "degree": ("the study's data", "degree p"),
+    "steps": ("the study's data", "fixed time step"),
+    "tolerance": ("the study's data", "rtol"),
+}
+"""Family of rows: what is solved, and what is refined."""
+
+
+def judge(rows: xr.Dataset) -> dict[str, Any]:
+    """Orders and verdict from the errors, JSON-able.
+
+    Args:
+        rows: as `kinlim.fem.pinned.refinement.converge` returns them.
+
+    Returns:
+        table: one object a row, with order_mu and order_sigma, log(e/e')/log(h/h') to the row before of the same
+            family and degree, None where there is none.
+        passed: whether every manufactured solution shows an order of at least degree + 1 - LESS, and every error in
+            time is at most TIMES its tolerance.
+        conclusion: sentences.
+    """
+    table: list[dict[str, Any]] = []
+    for k in range(rows.sizes["row"]):
+        row = {name: rows[name].to_numpy()[k].item() for name in rows.data_vars}
+        before = next((r for r in reversed(table) if (r["family"], r["degree"]) == (row["family"], row["degree"])), None)
+        for name in ("mu", "sigma"):
+            row[f"order_{name}"] = None if before is None or row["family"] == "degree" else _order(before, row, name)
+        table.append(row)
+    said, passed = [], True
+    for part in (_manufactured(table), _mesh(table), _degree(table), _steps(table), _tolerance(table)):
+        for sentence, good in part:
+            said.append(sentence)
+            passed = passed and good
+    return {"passed": passed, "conclusion": said, "table": table}
+
+
+def text(verdict: dict[str, Any]) -> str:
+    """Give the verdict as a table for a terminal."""
+    lines = []
+    for family, (what, refined) in FAMILIES.items():
+        rows = [row for row in verdict["table"] if row["family"] == family]
+        if not rows:
+            continue
+        second = "w" if family == "manufactured" else "sigma"
+        lines += [
+            f"{what}, {refined} ",
+            f"{'p':>3} {refined:>16} {'error mu':>10} {'order':>6} {'error ' + second:>12} {'order':>6} {'steps':>6} {'s':>8}",
+        ]
+        for row in rows:
+            orders = ["" if row[f"order_{name}"] is None else f"{row[f'order_{name}']:.2f}" for name in ("mu", "sigma")]
+            lines.append(
+                f"{row['degree']:>3} {row['value']:>16.4g} {row['error_mu']:>10.2e} {orders[0]:>6} "
+                f"{row['error_sigma']:>12.2e} {orders[1]:>6} {row['steps'] or '':>6} {row['seconds']:>8.3f}"
+            )
+        lines.append("")
+    return "\n".join([*lines, *verdict["conclusion"]])
+
+
+def figure(verdict: dict[str, Any]) -> Figure:
+    """Draw the errors of every family: mu as lines, w or sigma as dashes."""
+    figure = Figure(figsize=(13, 7.5), layout="constrained")
+    axes = figure.subplots(2, 3).ravel()
+    for axis, (family, (what, refined)) in zip(axes, FAMILIES.items(), strict=False):
+        rows = [row for row in verdict["table"] if row["family"] == family]
+        by_degree = {None: rows} if family == "degree" else {}
+        for row in rows if family != "degree" else []:
+            by_degree.setdefault(row["degree"], []).append(row)
+        for k, (degree, some) in enumerate(by_degree.items()):
+            x = [row["value"] for row in some]
+            name = "" if degree is None else f", P{degree}"
+            second = "w" if family == "manufactured" else "σ"
+            for column, style, symbol in (("error_mu", "o-", "μ"), ("error_sigma", "s--", second)):
+                draw = axis.semilogy if family == "degree" else axis.loglog
+                draw(x, [row[column] for row in some], style, ms=4, color=f"C{k}", lw=1.2, label=f"{symbol}{name}")
+            if family in ("manufactured", "mesh") and degree is not None and len(some) > 1:
+                last = max(some[-1]["error_mu"], some[-1]["error_sigma"])
+                guide = [1.6 * last * (h / x[-1]) ** (degree + 1) for h in x]
+                axis.loglog(x, guide, ":", color="0.6", lw=1, label=f"h^{degree + 1}")
+        if family == "tolerance" and rows:
+            x = [row["value"] for row in rows]
+            axis.loglog(x, x, color="0.6", lw=1, label="error = rtol")
+            axis.fill_between(x, x, [TIMES * v for v in x], color="0.9", lw=0, label=f"up to {TIMES:g} rtol")
+        if not rows:
+            axis.text(0.5, 0.5, "no run reached the end", ha="center", transform=axis.transAxes)
+        axis.set(title=what[0].upper() + what[1:], xlabel=refined, ylabel="L² error" + (
+            "" if family == "manufactured" else ", relative"))
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=7, frameon=False, ncols=3 if family == "manufactured" else 1)
+    last = axes[-1]
+    last.axis("off")
+    return figure
+
+
+def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
+    """Fill the template: one file with its figure inside.
+
+    Args:
+        rows: as `kinlim.fem.pinned.refinement.converge` returns them.
+        verdict: as `judge` gives it.
+        picture: `figure` as PNG, from `kinlim.validation.report.png`.
+    """
+    return report.render(
+        "convergence.html",
+        rows=rows.attrs,
+        verdict=verdict,
+        families=FAMILIES,
+        less=LESS,
+        model=report.model_of(rows),
+        picture=report.embedded(picture),
+    )
+
+
+Sentences = list[tuple[str, bool]]
+
+
+def _order(before: dict[str, Any], row: dict[str, Any], name: str) -> float | None:
+    old, new = before[f"error_{name}"], row[f"error_{name}"]
+    if not (old > 0 and new > 0):
+        return None
+    return float(np.log(old / new) / np.log(before["value"] / row["value"]))
+
+
+def _of(table: list[dict[str, Any]], family: str) -> list[dict[str, Any]]:
+    return [row for row in table if row["family"] == family]
+
+
+def _lowest(row: dict[str, Any]) -> float | None:
+    orders = [row[f"order_{name}"] for name in ("mu", "sigma") if row[f"order_{name}"] is not None]
+    return min(orders) if orders else None
+
+
+def _manufactured(table: list[dict[str, Any]]) -> Sentences:
+    rows = _of(table, "manufactured")
+    said: Sentences = []
+    for degree in sorted({row["degree"] for row in rows}):
+        lowest = _lowest([row for row in rows if row["degree"] == degree][-1])
+        if lowest is None:
+            continue
+        good = lowest >= degree + 1 - LESS
+        said.append(
+            (
+                f"Manufactured solution, P{degree}: order {lowest:.2f} on the finest pair of meshes, where "
+                f"{degree + 1} is expected: {'passed' if good else 'FAILED'}.",
+                good,
+            )
+        )
+    return said
+
+
+def _mesh(table: list[dict[str, Any]]) -> Sentences:
+    rows = _of(table, "mesh")
+    lowest = _lowest(rows[-1]) if rows else None
+    if lowest is None:
+        return []
+    degree = rows[-1]["degree"]
+    full = lowest >= degree + 1 - LESS
+    why = (
+        "as smooth data allow"
+        if full
+        else f"less than the {degree + 1} of smooth data: the solution is rougher than the mesh can follow, as where sigma "
+        "has a root or a jump"
+    )
+    return [(f"On the study's own data the order in h is {lowest:.2f} on the finest pair, {why}.", True)]
+
+
+def _degree(table: list[dict[str, Any]]) -> Sentences:
+    rows = _of(table, "degree")
+    if len(rows) < 2:
+        return []
+    gains = [rows[k]["error_sigma"] / rows[k + 1]["error_sigma"] for k in range(len(rows) - 1) if rows[k + 1]["error_sigma"]]
+    if not gains:
+        return []
+    return [(f"A degree more divides the error in sigma by {min(gains):.3g} to {max(gains):.3g}.", True)]
+
+
+def _steps(table: list[dict[str, Any]]) -> Sentences:
+    rows = _of(table, "steps")
+    lowest = _lowest(rows[-1]) if rows else None
+    if lowest is None:
+        return [("Fixed time steps do not reach the end on these data; error control does.", True)]
+    return [(f"With fixed time steps the order in time on the study's own data is {lowest:.2f} on the finest pair.", True)]
+
+
+def _tolerance(table: list[dict[str, Any]]) -> Sentences:
+    rows = _of(table, "tolerance")
+    if not rows:
+        return []
+    worst = max(rows, key=lambda row: max(row["error_mu"], row["error_sigma"]) / row["value"])
+    ratio = max(worst["error_mu"], worst["error_sigma"]) / worst["value"]
+    good = ratio <= TIMES
+    return [
+        (
+            f"The error in time is at most {ratio:.2g} times rtol (at rtol = {worst['value']:g}), "
+            f"where up to {TIMES:g} is promised: {'passed' if good else 'FAILED'}.",
+            good,
+        )
+    ]
