@@ -11,14 +11,15 @@ from kinlim.validation import report
 
 Array = NDArray[np.float64]
 
-LESS = 0.2
-"""By how much an observed order may fall short of degree + 1 on a manufactured solution."""
+LESS, LESS_IN_TIME = 0.2, 0.3
+"""By how much an observed order may fall short of degree + 1 on a manufactured solution, and of the scheme's in time."""
 
 TIMES = 10.0
 """Error over rtol up to which rtol means what it says."""
 
 FAMILIES = {
     "manufactured": ("manufactured solutions", "widest cell h"),
+    "time": ("smooth solution", "fixed time step"),
     "mesh": ("the study's data", "widest cell h"),
     "degree": ("the study's data", "degree p"),
     "steps": ("the study's data", "fixed time step"),
@@ -48,7 +49,7 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
             row[f"order_{name}"] = None if before is None or row["family"] == "degree" else _order(before, row, name)
         table.append(row)
     said, passed = [], True
-    for part in (_manufactured(table), _mesh(table), _degree(table), _steps(table), _tolerance(table)):
+    for part in (_manufactured(table), _smooth(table, rows.attrs["order_in_time"]), _mesh(table), _degree(table), _steps(table), _tolerance(table)):
         for sentence, good in part:
             said.append(sentence)
             passed = passed and good
@@ -62,7 +63,7 @@ def text(verdict: dict[str, Any]) -> str:
         rows = [row for row in verdict["table"] if row["family"] == family]
         if not rows:
             continue
-        second = "w" if family == "manufactured" else "sigma"
+        second = "w" if family in ("manufactured", "time") else "sigma"
         lines += [
             f"{what}, {refined} ",
             f"{'p':>3} {refined:>16} {'error mu':>10} {'order':>6} {'error ' + second:>12} {'order':>6} {'steps':>6} {'s':>8}",
@@ -79,36 +80,39 @@ def text(verdict: dict[str, Any]) -> str:
 
 def figure(verdict: dict[str, Any]) -> Figure:
     """Draw the errors of every family: mu as lines, w or sigma as dashes."""
-    figure = Figure(figsize=(13, 7.5), layout="constrained")
-    axes = figure.subplots(2, 3).ravel()
-    for axis, (family, (what, refined)) in zip(axes, FAMILIES.items(), strict=False):
-        rows = [row for row in verdict["table"] if row["family"] == family]
-        by_degree = {None: rows} if family == "degree" else {}
-        for row in rows if family != "degree" else []:
-            by_degree.setdefault(row["degree"], []).append(row)
-        for k, (degree, some) in enumerate(by_degree.items()):
-            x = [row["value"] for row in some]
-            name = "" if degree is None else f", P{degree}"
-            second = "w" if family == "manufactured" else "σ"
-            for column, style, symbol in (("error_mu", "o-", "μ"), ("error_sigma", "s--", second)):
-                draw = axis.semilogy if family == "degree" else axis.loglog
-                draw(x, [row[column] for row in some], style, ms=4, color=f"C{k}", lw=1.2, label=f"{symbol}{name}")
-            if family in ("manufactured", "mesh") and degree is not None and len(some) > 1:
-                last = max(some[-1]["error_mu"], some[-1]["error_sigma"])
-                guide = [1.6 * last * (h / x[-1]) ** (degree + 1) for h in x]
-                axis.loglog(x, guide, ":", color="0.6", lw=1, label=f"h^{degree + 1}")
-        if family == "tolerance" and rows:
-            x = [row["value"] for row in rows]
-            axis.loglog(x, x, color="0.6", lw=1, label="error = rtol")
-            axis.fill_between(x, x, [TIMES * v for v in x], color="0.9", lw=0, label=f"up to {TIMES:g} rtol")
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    for axis, (family, (what, refined)) in zip(figure.subplots(2, 3).ravel(), FAMILIES.items(), strict=True):
+        rows = _of(verdict["table"], family)
+        known = family in ("manufactured", "time")
+        axis.set(
+            title=what[0].upper() + what[1:], xlabel=refined, ylabel="L² error" + ("" if known else ", relative"),
+            xscale="linear" if family == "degree" else "log", yscale="log",
+        )  # fmt: skip
         if not rows:
             axis.text(0.5, 0.5, "no run reached the end", ha="center", transform=axis.transAxes)
-        axis.set(title=what[0].upper() + what[1:], xlabel=refined, ylabel="L² error" + (
-            "" if family == "manufactured" else ", relative"))
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False, ncols=3 if family == "manufactured" else 1)
-    last = axes[-1]
-    last.axis("off")
+            continue
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            groups.setdefault("" if family == "degree" else f"P{row['degree']}", []).append(row)
+        for k, (name, some) in enumerate(groups.items()):
+            x = [row["value"] for row in some]
+            for column, style, symbol in (("error_mu", "o-", "μ"), ("error_sigma", "s--", "w" if known else "σ")):
+                label = f"{symbol} {name}" if len(groups) == 1 else name if style == "o-" else None
+                axis.plot(x, [row[column] for row in some], style, ms=4, color=f"C{k}", lw=1.2, label=label)
+        if family in ("manufactured", "mesh"):
+            for some in groups.values():
+                last, power = some[-1], some[-1]["degree"] + 1
+                start = 1.6 * max(last["error_mu"], last["error_sigma"])
+                guide = [start * (row["value"] / last["value"]) ** power for row in some]
+                axis.plot([row["value"] for row in some], guide, ":", color="0.6", lw=1)
+        if family == "tolerance":
+            x = [row["value"] for row in rows]
+            axis.plot(x, x, color="0.6", lw=1, label="error = rtol")
+            axis.fill_between(x, x, [TIMES * v for v in x], color="0.9", lw=0, label=f"up to {TIMES:g} rtol")
+        values = sorted({row["value"] for row in rows})
+        axis.set_xticks(values, [f"{value:.3g}" for value in values])
+        axis.minorticks_off()
+        axis.legend(fontsize=8, frameon=False)
     return figure
 
 
@@ -166,6 +170,16 @@ def _manufactured(table: list[dict[str, Any]]) -> Sentences:
             )
         )
     return said
+
+
+def _smooth(table: list[dict[str, Any]], order: int) -> Sentences:
+    rows = _of(table, "time")
+    lowest = _lowest(rows[-1]) if rows else None
+    if lowest is None:
+        return []
+    good = bool(lowest >= order - LESS_IN_TIME)
+    said = f"Fixed time steps on a smooth solution: order {lowest:.2f} on the finest pair, where {order} is expected"
+    return [(f"{said}: {'passed' if good else 'FAILED'}.", good)]
 
 
 def _mesh(table: list[dict[str, Any]]) -> Sentences:

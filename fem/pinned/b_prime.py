@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {}
 
+ORDER = 4
+"""Order of the time integration, in fixed steps."""
+
 RESOLUTION = np.inf
 """Largest h lambda/degree, h the width of a cell."""
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mpi4py import MPI
 
 from kinlim.errors import InputError, RunError
-from kinlim.fem.pinned.manufactured import errors
-from kinlim.fem.pinned.solve import nodes_of, solve
+from kinlim.fem.pinned.manufactured import errors, errors_in_time
+from kinlim.fem.pinned.solve import SYSTEMS, nodes_of, solve
 from kinlim.meshes.interval import graded
 from kinlim.parallel import on_root
 from kinlim.pinned import PinnedStudy
@@ -30,6 +30,7 @@ LEVELS = 4
 """Refinements that an order is read off."""
 
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+SMOOTH_STEPS = (6, 12, 24)
 STEPS = (50, 100, 200, 400, 800)
 
 
@@ -72,12 +73,13 @@ def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
     """Measure errors under refinement, on manufactured solutions and on the study's own data. Collective.
 
     Rows, with `family` and `value`:
-        "manufactured", the width of a cell: L2 errors in mu and w; see `manufactured`;
+        "manufactured", the width of a cell: L2 errors in mu and w; see `manufactured.errors`;
+        "time", the size of fixed steps on a smooth solution; see `manufactured.errors_in_time`;
         "mesh", the widest cell: against one more refinement, at rtol FINE;
         "degree", the degree: against the highest on a refined mesh, at rtol FINE;
         "steps", the size of fixed steps: against the same mesh at rtol FINE;
         "tolerance", rtol: against the same mesh at rtol FINE / 10.
-    In the last four errors are relative L2 distances of mu and sigma at the sites at end_time. A solution that
+    In the last four, errors are relative L2 distances of mu and sigma at the sites at end_time. A solution that
     cannot be computed has no row.
 
     Args:
@@ -89,14 +91,14 @@ def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
     """
     began = time.perf_counter()
     at_end = study.model_copy(update={"model": study.model.model_copy(update={"observe": (1.0,)})})
-    families = [_manufactured(at_end, comm), _mesh(at_end, comm), _degree(at_end, comm), _time(at_end, comm)]
-    rows = [row for family in families for row in family]
+    families = (_manufactured, _smooth, _mesh, _degree, _time)
+    rows = [row for family in families for row in family(at_end, comm)]
     columns = dict(zip(("family", "degree", "value", "error_mu", "error_sigma", "steps", "seconds"), zip(*rows), strict=True))
     settings = study.pde
     attributes = {
         "title": f"{study.study.name}: convergence", "model": "pinned", "system": settings.system,
         "boundary": settings.boundary, "degree": settings.degree, "cells": len(nodes_of(study, comm)) - 1,
-        "lambda": study.model.lam,
+        "lambda": study.model.lam, "order_in_time": SYSTEMS[settings.system].ORDER,
     }  # fmt: skip
     seconds = time.perf_counter() - began
     attributes |= on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))
@@ -115,6 +117,13 @@ def _manufactured(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
             began = time.perf_counter()
             found = on_root(comm, lambda: errors(settings.system, settings.boundary, degree, nodes))  # noqa: B023
             yield "manufactured", degree, float(np.diff(nodes).max()), *found, 0, time.perf_counter() - began
+
+
+def _smooth(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
+    settings = study.pde
+    found = on_root(comm, lambda: errors_in_time(settings.system, settings.boundary, SMOOTH_STEPS))
+    for number, (step, mu, second) in zip(SMOOTH_STEPS, found, strict=True):
+        yield "time", 3, step, mu, second, number, 0.0
 
 
 def _mesh(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
