@@ -153,7 +153,6 @@ class TimeStepper:
         Raises:
             RunError: PETSc gave up; its reason, the time and the step size are named.
         """
-        self.ts.restartStep()  # of a scheme with memory, so that it can go on from here without
         while self.time < until:
             before = self.time
             self._step(until)

@@ -60,7 +60,7 @@ QUADRATURE = 3
 REST = (ufl.as_ufl(0), ufl.as_ufl(0))
 """No time derivative."""
 
-FIRST_STEP = 1e-4
+FIRST_STEP = 1e-6
 """First step tried, as a fraction of the whole time."""
 
 KEEP_EVERY = 60.0
