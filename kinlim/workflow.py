@@ -34,7 +34,7 @@ STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
 WRITES: dict[Stage, tuple[str, ...]] = {
     "simulate": (PARTICLES,),
     "solve": (PDE, FIELD),
-    "compare": (METRICS, FIGURES, REPORT),
+    "compare": (METRICS, f"{FIGURES}/moments.png", f"{FIGURES}/spreads.png", REPORT),
 }
 
 

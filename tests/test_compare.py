@@ -228,4 +228,4 @@ def test_the_report_warns_of_another_lambda():
     ],
 )
 def test_numbers_are_written_for_people(value, text):
-    assert report._number(value) == text
+    assert report.number(value) == text

@@ -1,0 +1,159 @@
+"""Going on from a checkpoint: the same solution as without a stop, and no checkpoint that is not whole is used."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mpi4py import MPI
+
+from kinlim.errors import InputError, Stopped
+from kinlim.fem.pinned import solve
+from kinlim.results import Results
+from kinlim.study import check, dump
+
+SOLUTION = ("mu", "sigma", "node_mu", "node_sigma", "momentum", "energy", "energy_flux", "frame_mu", "frame_time")
+
+
+def stopped_halfway(study, comm, monkeypatch):
+    """A checkpoint from the middle of an interval between observations, as a signal makes it."""
+    module = sys.modules["kinlim.fem.pinned.solve"]
+    middle = 0.77 * study.model.times[-1]
+    step, kept = module.Record.step, []
+
+    def step_and_signal(record, t):
+        step(record, t)
+        if t > middle:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Record, "step", step_and_signal)
+        with pytest.raises(Stopped, match="a checkpoint is written"):
+            solve(study, comm, keep=kept.append)
+    kept = comm.bcast(kept)
+    assert len(kept) == 1
+    assert middle < kept[0].attrs["time"] < study.model.times[-1]
+    return kept[0]
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize("boundary", ["noflux", "paper"])
+def test_a_stop_changes_no_bit(tables, boundary, monkeypatch):
+    tables["pde"]["boundary"] = boundary
+    study = check(tables)
+    whole = solve(study, MPI.COMM_WORLD)
+    rest = solve(study, MPI.COMM_WORLD, checkpoint=stopped_halfway(study, MPI.COMM_WORLD, monkeypatch))
+    for name in SOLUTION:
+        assert (whole[name].values == rest[name].values).all(), name
+    for count in ("steps", "rejected_steps", "linear_solves"):
+        assert whole.attrs[count] == rest.attrs[count]
+
+
+@pytest.mark.parallel
+def test_other_ranks_go_on_to_the_same_solution(tables, monkeypatch):
+    tables["pde"]["boundary"] = "paper"
+    study = check(tables)
+    alone, together = MPI.COMM_SELF, MPI.COMM_WORLD
+    whole = solve(study, alone)
+    checkpoint = stopped_halfway(study, alone, monkeypatch)
+    for name in SOLUTION[:-1]:
+        rest = solve(study, together, checkpoint=checkpoint)
+        assert rest[name].values == pytest.approx(whole[name].values, rel=1e-10, abs=1e-10), name
+
+
+@pytest.mark.parametrize("system", ["A", "C"])
+def test_schemes_with_a_memory_go_on_within_the_tolerance(tables, system, monkeypatch):
+    tables["pde"]["system"] = system
+    study = check(tables)
+    whole = solve(study, MPI.COMM_SELF)
+    rest = solve(study, MPI.COMM_SELF, checkpoint=stopped_halfway(study, MPI.COMM_SELF, monkeypatch))
+    assert rest.mu.values == pytest.approx(whole.mu.values, abs=10 * study.pde.rtol)
+
+
+def checkpoints(folder, study, times=(0.1, 0.2)):
+    """A result folder with a checkpoint for each of the times, of which two are kept."""
+    results = Results(folder)
+    results.claim(study, ("pde.nc",))
+    for t in times:
+        state = xr.Dataset({"u": ("node", np.arange(50.0))}, attrs={"study": dump(study), "time": t})
+        results.write_checkpoint("pde.checkpoint", state)
+    return results
+
+
+def test_the_newest_checkpoint_is_read_and_the_last_one_kept(tmp_path, study):
+    results = checkpoints(tmp_path, study, (0.1, 0.2, 0.3))
+    assert results.read_checkpoint("pde.checkpoint").attrs["time"] == 0.3
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"study.toml", "pde.checkpoint", "pde.checkpoint.previous"}
+    results.drop_checkpoint("pde.checkpoint")
+    assert results.read_checkpoint("pde.checkpoint") is None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(tmp_path, study, seed):
+    results = checkpoints(tmp_path, study)
+    random, path = np.random.default_rng(seed), tmp_path / "pde.checkpoint"
+    content = bytearray(path.read_bytes())
+    if seed % 2:
+        content = content[: random.integers(len(content))]
+    else:
+        content[random.integers(len(content))] ^= 1 << random.integers(8)
+    path.write_bytes(content)
+    assert results.read_checkpoint("pde.checkpoint").attrs["time"] == 0.1
+    assert "cannot be used" in (tmp_path / "log.txt").read_text()
+
+
+def test_without_any_whole_checkpoint_nothing_is_resumed(tmp_path, study):
+    results = checkpoints(tmp_path, study)
+    for name in ("pde.checkpoint", "pde.checkpoint.previous"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"no checkpoint can be used .*bytes of"):
+        results.read_checkpoint("pde.checkpoint")
+
+
+def test_a_checkpoint_of_another_study_is_refused(tmp_path, study, tables):
+    results = checkpoints(tmp_path, study)
+    tables["pde"]["rtol"] = 1e-5
+    (tmp_path / "study.toml").write_text(dump(check(tables)))
+    with pytest.raises(InputError, match="pde.rtol = 1e-05 there, 1e-07 here"):
+        results.read_checkpoint("pde.checkpoint")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_the_command_with_75_and_resume_finishes_it(tmp_path, tables, number):
+    tables["pde"] |= {"cells": 3000, "rtol": 1e-10}  # seconds
+    file = tmp_path / "slow.toml"
+    file.write_text(dump(check(tables)))
+    command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r")]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # until the time stepping has begun there is nothing to keep, and the signal just ends it; so again and again
+    while running.poll() is None and not (tmp_path / "r" / "study.toml").exists():
+        time.sleep(0.01)
+    time.sleep(0.7)
+    running.send_signal(number)
+    said = running.communicate(timeout=60)[1]
+    if running.returncode == -number:
+        pytest.skip("the machine is too slow: the signal came before the first step")
+    assert running.returncode == 75, said
+    assert "--resume goes on from it" in said
+    assert (tmp_path / "r" / "pde.checkpoint").exists()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "add --resume" in again.stderr
+    file.write_text(file.read_text().replace("rtol = 1e-10", "rtol = 1e-09"))
+    other = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert other.returncode == 2
+    assert "belongs to another study" in other.stderr
+    file.write_text(file.read_text().replace("rtol = 1e-09", "rtol = 1e-10"))
+    subprocess.run([*command, "--resume"], check=True)
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"study.toml", "pde.nc", "log.txt", "figures"}
+
+
+def test_there_must_be_something_to_resume(tmp_path, study):
+    with pytest.raises(InputError, match="holds nothing to resume"):
+        Results(tmp_path).claim(study, ("pde.nc",), resume=True)
