@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python bench/pinned_equations.py [--rounds 3] [--quick] [--plot FILE.png]
 
-(B') without flux at the ends, lambda = 846, mu0 = -erf(27 (x - 1/2)^3), sigma0 = 0.05 (1 - cos 2 pi x), until 2/lambda:
-waves that steepen and leave fronts in sigma of width 1/lambda. The programs, on one core, opponents in `pinned_opponents`:
+(B') without flux at the ends, lambda = 846, mu0 = -erf(27 (x - 1/2)^3), sigma0 = 0.05 (1 - cos 2 pi x), until 2/lambda.
+The programs, each on one core, kinlim's opponents from `pinned_opponents`:
 
     kinlim   finite elements and an adaptive Rosenbrock method, over degree, cells and rtol
     Heun     the paper's method: central differences, explicit steps at the limit of stability
@@ -12,7 +12,7 @@ waves that steepen and leave fronts in sigma of width 1/lambda. The programs, on
     BDF      the same with SciPy's own integrator and a sparse Jacobian
 
 Errors are relative L2 norms at the equispaced points that a program's grid shares with the sites. Compilation is left
-out everywhere: the first round is not counted. Seconds of kinlim are its `stepping_seconds`; the whole call, with mesh,
+out everywhere. Seconds of kinlim are its `stepping_seconds`; the whole call, with mesh,
 forms from the cache, results and provenance, has a column of its own. The programs take turns within a round, since
 the speed of a shared machine drifts, and the least time of the rounds counts.
 
@@ -64,8 +64,8 @@ class Run:
     whole: float = math.inf
     failure: str = ""
 
-    def once(self, reference: tuple[Array, Array], *, counts: bool) -> None:
-        """Solve once, unless that failed before."""
+    def once(self, reference: tuple[Array, Array]) -> None:
+        """Solve once more, unless that failed before."""
         if self.failure:
             return
         began = time.perf_counter()
@@ -74,10 +74,8 @@ class Run:
         except RunError as error:
             self.failure = str(error)
             return
+        self.seconds, self.whole = min(self.seconds, seconds), min(self.whole, time.perf_counter() - began)
         self.errors = difference(mu, reference[0]), difference(sigma, reference[1])
-        if counts:
-            self.seconds = min(self.seconds, seconds)
-            self.whole = min(self.whole, time.perf_counter() - began)
 
 
 def by_kinlim(study: Study, degree: int, cells: int, rtol: float) -> Result:
@@ -121,14 +119,15 @@ def runs(study: Study, quick: bool) -> list[Run]:
         kinlims = itertools.chain(
             itertools.product([2], (100, 150, 200, 300, 400, 600, 800), RTOLS),
             itertools.product([3], (75, 100, 150, 200, 300, 400), RTOLS),
-            itertools.product([4], (75, 150, 300), RTOLS[1:]),
+            itertools.product([4], (75, 100, 150, 200, 300), RTOLS[1:]),
         )
         explicits = itertools.chain(
-            itertools.product(["Heun"], (200, 400, 800, 1200, 1600, 2400, 3200, 4800)),
+            itertools.product(["Heun"], (200, 400, 800, 1200, 1600, 2400, 3200, 4800, 6400)),
             itertools.product(["RKL2"], (200, 400, 800, 1200, 1600, 2400, 3200, 4800, 6400, 9600, 12800)),
         )
         implicits = itertools.chain(
             itertools.product(["LSODA"], (200, 400, 800, 1600, 2400, 3200, 4800, 6400, 9600, 12800), RTOLS[1:]),
+            itertools.product(["LSODA"], (9600, 12800), (3e-8, 1e-8)),
             itertools.product(["BDF"], (200, 400, 800, 1600), RTOLS[2:7:2]),
             [("BDF", 3200, 1e-6), ("BDF", 6400, 1e-6)],
         )
@@ -174,9 +173,18 @@ def reference_of(study: Study, quick: bool) -> tuple[Array, Array]:
     for name, solve in solvers:
         coarse, twice = solve(fine // 2), solve(fine)
         against(f"{name}, {fine} cells", *twice[:2])
-        limits = [(4 * twice[k][::2] - coarse[k]) / 3 for k in (0, 1)]
-        against(f"{name}, {fine // 2} and {fine} extrapolated", *limits)
+        mu_limit, sigma_limit = (4 * twice[0][::2] - coarse[0]) / 3, (4 * twice[1][::2] - coarse[1]) / 3
+        against(f"{name}, {fine // 2} and {fine} extrapolated", mu_limit, sigma_limit)
     return mu, sigma
+
+
+def warm_up(study: Study) -> None:
+    """Compile all that a round uses; kinlim's forms, one set a degree, into its cache."""
+    for degree in (2, 3, 4):
+        by_kinlim(study, degree, 75, 1e-4)
+    for stages in (2, None):
+        by_explicit(study, 200, stages)
+    by_lines(study, "LSODA", 200, 1e-4)
 
 
 def envelope(of: Sequence[Run], which: int) -> list[Run]:
@@ -194,20 +202,22 @@ def fastest(of: Sequence[Run], mu: float, sigma: float) -> Run | None:
     return min(enough, key=lambda run: run.seconds) if enough else None
 
 
-def crossovers(ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[list[tuple[float, float, bool]], float, float]:
+def crossovers(ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[list[tuple[float, float, bool]], float]:
     """Where two envelopes for sigma cross, interpolated log-log.
 
     Returns:
-        (error, seconds, whether `ours` is the faster one below that error) by falling error, and the largest and
-        smallest error that both reach.
+        (error, seconds, whether `ours` is the faster one below that error) by falling error, beginning with the
+        largest error that both reach; and the smallest that both reach. No pairs where there is no such error.
     """
     points = [np.log([(run.errors[1], run.seconds) for run in reversed(part)]).T for part in (ours, theirs)]
     low, high = max(e[0] for e, _ in points), min(e[-1] for e, _ in points)
+    if low >= high:
+        return [], math.nan
     at = np.linspace(high, low, 20001)
     first, second = (np.interp(at, e, s) for e, s in points)
     wins = first < second
-    found = [(math.exp(at[k]), math.exp(first[k]), bool(wins[k])) for k in np.flatnonzero(wins[1:] != wins[:-1]) + 1]
-    return found, math.exp(high), math.exp(low)
+    changes = [0, *np.flatnonzero(wins[1:] != wins[:-1]) + 1]
+    return [(math.exp(at[k]), math.exp(first[k]), bool(wins[k])) for k in changes], math.exp(low)
 
 
 def tell(by_program: dict[str, list[Run]]) -> None:
@@ -221,30 +231,27 @@ def tell(by_program: dict[str, list[Run]]) -> None:
         show(run)
 
     opponents = [name for name in by_program if name != "kinlim"]
-    print("\nLeast seconds for an error in sigma, and times those of kinlim:")
-    print(f"{'sigma':>8} {'kinlim':>9}" + "".join(f"{name:>18}" for name in opponents))
+    print("\nLeast seconds for an error in sigma, and how many times those of kinlim:")
+    print(f"{'sigma':>8} {'kinlim':>9} {'whole call':>11}" + "".join(f"{name:>18}" for name in opponents))
     for level in LEVELS:
         own = fastest(by_program["kinlim"], math.inf, level)
-        line = f"{level:8.0e} " + (f"{own.seconds:9.4f}" if own else f"{'-':>9}")
+        line = f"{level:8.0e} " + (f"{own.seconds:9.4f} {own.whole:11.4f}" if own else f"{'not reached':>21}")
         for name in opponents:
             other = fastest(by_program[name], math.inf, level)
             ratio = f"x{other.seconds / own.seconds:6.2f}" if own and other else " " * 7
             line += f"{other.seconds:10.4f} {ratio}" if other else f"{'not reached':>18}"
         print(line)
 
-    print("\nWhere the envelopes for sigma cross:")
+    print("\nThe faster one by the envelopes for sigma, interpolated, over the errors that both reach:")
     for name in opponents:
-        found, high, low = crossovers(envelopes["kinlim"], envelopes[name])
-        said = [
-            f"below {error:.2g} ({seconds:.3f} s) {'kinlim' if ours else name} is faster"
-            for error, seconds, ours in found
-        ]
-        print(f"{name:>8} {'; '.join(said) or 'nowhere'}  [both reach {high:.1e} to {low:.1e}]")
+        found, last = crossovers(envelopes["kinlim"], envelopes[name])
+        said = [f"from {error:.1e} ({seconds:.3f} s) {'kinlim' if ours else name}" for error, seconds, ours in found]
+        print(f"{name:>8}: " + (f"{', '.join(said)}; to {last:.1e}" if said else "no error that both reach"))
 
     print(f"\nmu <= {TARGET[0]:.0e} and sigma <= {TARGET[1]:.0e}:")
     for name, of in by_program.items():
-        run = fastest(of, *TARGET)
-        print(f"{name:>8} " + (f"{run.seconds:.4f} s, {run.setting}" if run else "not reached"))
+        best = fastest(of, *TARGET)
+        print(f"{name:>8} " + (f"{best.seconds:.4f} s, {best.setting}" if best else "not reached"))
 
 
 def show(run: Run) -> None:
@@ -270,7 +277,7 @@ def plot(by_program: dict[str, list[Run]], file: Path) -> None:
             best, colour = envelope(done, which), COLOURS[name]
             axes.loglog(
                 [run.seconds for run in done], [run.errors[which] for run in done],
-                ".", color=colour, alpha=0.25, markersize=4, markeredgewidth=0,
+                ".", color=colour, alpha=0.35, markersize=5, markeredgewidth=0,
             )  # fmt: skip
             axes.loglog(
                 [run.seconds for run in best], [run.errors[which] for run in best],
@@ -316,14 +323,11 @@ def main() -> None:
     began = time.perf_counter()
     reference = reference_of(study, options.quick)
     everything = runs(study, options.quick)
-    for name in ("kinlim", "Heun", "RKL2", "LSODA", "BDF"):  # compile; kinlim once a degree, into its cache
-        first = {run.setting.split(",")[0]: run for run in reversed(everything) if run.program == name}
-        for run in first.values() if name == "kinlim" else list(first.values())[-1:]:
-            run.once(reference, counts=False)
+    warm_up(study)
     rounds = 1 if options.quick else options.rounds
     for _ in range(rounds):
         for run in everything:
-            run.once(reference, counts=True)
+            run.once(reference)
     by_program = {name: [run for run in everything if run.program == name] for name in COLOURS}
     tell(by_program)
     print(f"\n{rounds} rounds, {time.perf_counter() - began:.0f} s in all")

@@ -53,7 +53,16 @@ def main() -> None:
     parser.add_argument("--rtol", type=float, default=1e-7)
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args()
-    columns = ("steps", "rejected", "failed", "least w/max w", "momentum drift", "energy drift", "energy gone", "seconds")
+    columns = (
+        "steps",
+        "rejected",
+        "failed",
+        "least w/max w",
+        "momentum drift",
+        "energy drift",
+        "energy gone",
+        "seconds",
+    )
     print(f"system {options.system}, rtol {options.rtol:g}, P2")
     print(f"{'':<17}{'ends':<8}" + "".join(f"{name:>15}" for name in columns))
     worst: dict[str, list[list[float]]] = {}

@@ -212,7 +212,9 @@ class TimeStepper:
         self.refused_in_a_row = 0
         rejected = ts.getTime() - self.time < step * (1 - 1e-12)
         # A step cut in order to land says nothing against the size that the error control had in mind.
-        self.next_step = ts.getTimeStep() if rejected else max(ts.getTimeStep(), self.next_step * (step < self.next_step))
+        self.next_step = (
+            ts.getTimeStep() if rejected else max(ts.getTimeStep(), self.next_step * (step < self.next_step))
+        )
         self.time = ts.getTime()
         if not rejected and step == left:
             self.time = until
@@ -220,7 +222,7 @@ class TimeStepper:
         ts.monitor(ts.getStepNumber(), self.time, self.solution)
 
     def _refuse(self, step: float) -> bool:
-        """Undo a step of the given size that led to no numbers and try a shorter one next, unless that was tried often."""
+        """Undo a step of this size that led to no numbers and try a shorter one next, unless that was tried often."""
         self.refused_in_a_row += 1
         if self.refused_in_a_row > MOST_REFUSED:
             return False

@@ -1,6 +1,7 @@
 """The command line: `kinlim COMMAND`, alone or under mpirun. PETSc options go after `--`.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written. Errors are one paragraph; --debug adds the traceback.
+Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written.
+Errors are one paragraph; --debug adds the traceback.
 """
 
 import itertools
@@ -52,7 +53,8 @@ Threads = Annotated[
     typer.Option(min=1, max=4096, help="Threads per rank for the particles. [default: all cores]", show_default=False),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done stays, what was begun goes on.")
+    bool,
+    typer.Option("--resume", help="Go on with a run that was stopped: what is done stays, what was begun goes on."),
 ]
 
 

@@ -209,8 +209,8 @@ class PinnedEquations(Table):
         given = [key for key in ("cells", "grading") if getattr(self, key) != type(self).model_fields[key].default]
         if self.mesh is not None and given:
             raise ValueError(
-                f"mesh = '{self.mesh}' and {given[0]} = {getattr(self, given[0])} are both given; a mesh from a file has "
-                "its own cells, and refinements halves them"
+                f"mesh = '{self.mesh}' and {given[0]} = {getattr(self, given[0])} are both given; a mesh from a file "
+                "has its own cells, and refinements halves them"
             )
         return self
 

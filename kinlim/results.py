@@ -58,7 +58,11 @@ class Results:
                     f"{self.path}: holds {PDE_CHECKPOINT} of a run that was stopped; add --resume to go on with it, or "
                     "give another folder with -o"
                 )
-            taken = [] if resume else [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
+            taken = (
+                []
+                if resume
+                else [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
+            )
             if taken:
                 raise InputError(
                     f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give "
@@ -113,7 +117,7 @@ class Results:
         self.write(name, lambda path: path.write_bytes(data))
 
     def write_checkpoint(self, name: str, dataset: xr.Dataset) -> None:
-        """Write a checkpoint: one line of JSON with version, length and checksum, then NetCDF-4. The last one is kept."""
+        """Write a checkpoint: a line of JSON with version, length and checksum, then NetCDF-4. The last one is kept."""
         data = _netcdf(dataset)
         manifest = {
             "kinlim checkpoint": CHECKPOINT_VERSION,
@@ -216,7 +220,7 @@ def _netcdf(dataset: xr.Dataset) -> bytes:
 
 def _checkpoint(content: bytes) -> xr.Dataset:
     """Verify and read the content of a checkpoint; ValueError says what is wrong with it."""
-    line, newline, data = content.partition(b"\n")
+    line, _, data = content.partition(b"\n")
     try:
         manifest = json.loads(line)
         version, length, checksum = (manifest[key] for key in ("kinlim checkpoint", "bytes", "sha256"))

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 def graded(ends: tuple[float, float], cells: int, grading: float = 1.0) -> Array:
     """Nodes a (1 - g) + b g, g = grade(k/cells), k = 0..cells; uniform for grading 1."""
     a, b = ends
-    g = grade(np.linspace(0, 1, cells + 1), grading)
+    g = grade(np.linspace(0, 1, cells + 1, dtype=np.float64), grading)
     return a * (1 - g) + b * g  # a and b exactly at the ends, where the first and last site are
 
 
@@ -53,7 +53,9 @@ def read(path: str | Path) -> Array:
             x = np.loadtxt(path, dtype=np.float64, ndmin=1).ravel()
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
-        raise InputError(f"{path}: cannot be read as a mesh ({reason}); it takes .xdmf, or a text file of nodes") from None
+        raise InputError(
+            f"{path}: cannot be read as a mesh ({reason}); it takes .xdmf, or a text file of nodes"
+        ) from None
     if not np.isfinite(x).all():
         raise InputError(f"{path}: holds nodes that are not finite numbers")
     nodes = np.unique(x)

@@ -12,14 +12,19 @@ from kinlim.fem.pinned.spread import spread
 from kinlim.meshes.interval import graded
 from kinlim.study import check
 
-
 SYSTEMS, ENDS = ("A", "B'", "C"), ("noflux", "paper")
 
 
 @pytest.mark.parametrize("boundary", ENDS)
 @pytest.mark.parametrize(
     ("system", "degree", "cells"),
-    [("B'", 1, (16, 32, 64)), ("B'", 2, (8, 16, 32)), ("B'", 3, (8, 16, 32)), ("A", 2, (8, 16, 32)), ("C", 2, (8, 16, 32))],
+    [
+        ("B'", 1, (16, 32, 64)),
+        ("B'", 2, (8, 16, 32)),
+        ("B'", 3, (8, 16, 32)),
+        ("A", 2, (8, 16, 32)),
+        ("C", 2, (8, 16, 32)),
+    ],
 )
 def test_manufactured_solutions_converge_at_order_degree_plus_one(system, boundary, degree, cells):
     # lambda != 1, both unknowns changing in time, on [0, 1.5]: a dropped factor or sign leaves an error of order one
@@ -128,7 +133,10 @@ def test_no_spread_at_the_beginning(tables, system, boundary):
     result = solve(check(tables))
     assert float(result.momentum_drift.max()) < 1e-12
     assert float((result.min_w / result.max_w).min()) >= -1e-10
-    w, t = result.sigma.sel(x=1.0 if boundary == "noflux" else 0.8, method="nearest").values ** 2 / 2, result.time.values
+    w, t = (
+        result.sigma.sel(x=1.0 if boundary == "noflux" else 0.8, method="nearest").values ** 2 / 2,
+        result.time.values,
+    )
     assert w[0] == pytest.approx(w[-1] * t[0] / t[-1], rel=1)  # the order of magnitude: linear in time
     assert w[-1] > 0.005
 

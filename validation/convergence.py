@@ -12,7 +12,7 @@ from kinlim.validation import report
 Array = NDArray[np.float64]
 
 LESS, LESS_IN_TIME = 0.2, 0.3
-"""By how much an observed order may fall short of degree + 1 on a manufactured solution, and of the scheme's in time."""
+"""By how much an observed order may fall short: of degree + 1 on a manufactured solution, of the scheme's in time."""
 
 TIMES = 10.0
 """Error over rtol up to which rtol means what it says."""
@@ -43,13 +43,22 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
     """
     table: list[dict[str, Any]] = []
     for k in range(rows.sizes["row"]):
-        row = {name: rows[name].to_numpy()[k].item() for name in rows.data_vars}
-        before = next((r for r in reversed(table) if (r["family"], r["degree"]) == (row["family"], row["degree"])), None)
+        row: dict[str, Any] = {str(name): rows[name].to_numpy()[k].item() for name in rows.data_vars}
+        before = next(
+            (r for r in reversed(table) if (r["family"], r["degree"]) == (row["family"], row["degree"])), None
+        )
         for name in ("mu", "sigma"):
             row[f"order_{name}"] = None if before is None or row["family"] == "degree" else _order(before, row, name)
         table.append(row)
     said, passed = [], True
-    for part in (_manufactured(table), _smooth(table, rows.attrs["order_in_time"]), _mesh(table), _degree(table), _steps(table), _tolerance(table)):
+    for part in (
+        _manufactured(table),
+        _smooth(table, rows.attrs["order_in_time"]),
+        _mesh(table),
+        _degree(table),
+        _steps(table),
+        _tolerance(table),
+    ):
         for sentence, good in part:
             said.append(sentence)
             passed = passed and good
@@ -66,7 +75,8 @@ def text(verdict: dict[str, Any]) -> str:
         second = "w" if family in ("manufactured", "time") else "sigma"
         lines += [
             f"{what}, {refined} ",
-            f"{'p':>3} {refined:>16} {'error mu':>10} {'order':>6} {'error ' + second:>12} {'order':>6} {'steps':>6} {'s':>8}",
+            f"{'p':>3} {refined:>16} {'error mu':>10} {'order':>6} {'error ' + second:>12} {'order':>6} {'steps':>6} "
+            f"{'s':>8}",
         ]
         for row in rows:
             orders = ["" if row[f"order_{name}"] is None else f"{row[f'order_{name}']:.2f}" for name in ("mu", "sigma")]
@@ -192,8 +202,8 @@ def _mesh(table: list[dict[str, Any]]) -> Sentences:
     why = (
         "as smooth data allow"
         if full
-        else f"less than the {degree + 1} of smooth data: the solution is rougher than the mesh can follow, as where sigma "
-        "has a root or a jump"
+        else f"less than the {degree + 1} of smooth data: the solution is rougher than the mesh can follow, as where "
+        "sigma has a root or a jump"
     )
     return [(f"On the study's own data the order in h is {lowest:.2f} on the finest pair, {why}.", True)]
 
@@ -202,7 +212,9 @@ def _degree(table: list[dict[str, Any]]) -> Sentences:
     rows = _of(table, "degree")
     if len(rows) < 2:
         return []
-    gains = [rows[k]["error_sigma"] / rows[k + 1]["error_sigma"] for k in range(len(rows) - 1) if rows[k + 1]["error_sigma"]]
+    gains = [
+        rows[k]["error_sigma"] / rows[k + 1]["error_sigma"] for k in range(len(rows) - 1) if rows[k + 1]["error_sigma"]
+    ]
     if not gains:
         return []
     return [(f"A degree more divides the error in sigma by {min(gains):.3g} to {max(gains):.3g}.", True)]
@@ -213,7 +225,9 @@ def _steps(table: list[dict[str, Any]]) -> Sentences:
     lowest = _lowest(rows[-1]) if rows else None
     if lowest is None:
         return [("Fixed time steps do not reach the end on these data; error control does.", True)]
-    return [(f"With fixed time steps the order in time on the study's own data is {lowest:.2f} on the finest pair.", True)]
+    return [
+        (f"With fixed time steps the order in time on the study's own data is {lowest:.2f} on the finest pair.", True)
+    ]
 
 
 def _tolerance(table: list[dict[str, Any]]) -> Sentences:

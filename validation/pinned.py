@@ -26,7 +26,7 @@ NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
         "sigma": ("time", "x"),
         "initial_mu": ("x",),
         "initial_sigma": ("x",),
-        **dict.fromkeys((*SCALARS, "min_w"), ("time",)),
+        **dict.fromkeys((*SCALARS, "min_w", "energy_flux"), ("time",)),
     },
 }
 """Variables that a comparison reads, and their dimensions."""

@@ -64,6 +64,7 @@ def html(
             for name in ("momentum", "energy")
         },
         min_w=float(pde["min_w"].min()),
+        energy_gone=float(pde["energy_flux"][-1] / (pde["energy"][-1] + pde["energy_flux"][-1])),
         numbers=numbers,
         model=model_of(particles),
         system=str(pde.attrs["system"]).replace("'", "′"),
@@ -76,7 +77,9 @@ def html(
 def render(name: str, **context: Any) -> str:
     """Fill the template `name` of this package: a self-contained page."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: files("kinlim.validation").joinpath(name).read_text(encoding="utf-8")),
+        loader=jinja2.FunctionLoader(
+            lambda name: files("kinlim.validation").joinpath(name).read_text(encoding="utf-8")
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

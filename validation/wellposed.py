@@ -397,8 +397,9 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
                 "The front has all but stopped: beyond it the changes no longer fall. The least change that is reached "
                 "grows with T' from rounding upwards"
                 + ("" if growth is None else f", like exp({number(growth, 2)} λ²T') with λ = λ_B/√2")
-                + ". The likely cause: where μₓ = λσ the equations relax with rate λ², and the iteration sums exp(−λ²T') "
-                "term by term, the largest being about exp(λ²T'). More digits, not more iterations, would carry it further."
+                + ". The likely cause: where μₓ = λσ the equations relax with rate λ², and the iteration sums "
+                "exp(−λ²T') term by term, the largest being about exp(λ²T'). More digits, not more iterations, would "
+                "carry it further."
                 if verdict["stalled"]
                 else "The front was still moving: more iterations would carry it further."
             )
@@ -443,9 +444,9 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
     said.append(
         "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ a₀ √Bₙ keeps Bₙ from falling to 0, "
         "however small T is. √ is not Lipschitz at 0; a contraction would need w ≥ c·(distance from the ends), where "
-        "it is, in a weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise (an argument of ours, "
-        "not the paper's): by (6.5′) and "
-        "(6.6′) the map w ↦ μ ↦ w is continuous in L¹, by smoothing it is compact, and it maps "
+        "it is, in a weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise (an "
+        "argument of ours, not the paper's): by (6.5′) and (6.6′) the map w ↦ μ ↦ w is continuous in L¹, by "
+        "smoothing it is compact, and it maps "
         "{|w(t)| ≤ R exp(4λ²t)} into itself for R = 2|w(0)| + 3|μ(0)|², so that by Schauder it has a fixed point, for "
         "every T. Where w(0) ≥ 0 it solves (B) itself: μₓ² − λμₓ√|w| ≥ −λ²|w|/4 keeps w from becoming negative."
     )
@@ -527,7 +528,8 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
     powers.set(title="aₖ₊₁ against bₖ", xlabel="bₖ = ‖wₖ − wₖ₋₁‖", ylabel="aₖ₊₁ = ‖μₖ₊₁ − μₖ‖")
     for axis in (changes, progress, ratios, powers):
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False, ncols=2 if axis is ratios else 1)
+            place = "center right" if axis is changes else "best"
+            axis.legend(fontsize=7, frameon=False, ncols=2 if axis is ratios else 1, loc=place)
     return figure
 
 

@@ -15,7 +15,12 @@ import ufl
 
 Array = NDArray[np.float64]
 
-OPTIONS: dict[str, Any] = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": "basic", "snes_rtol": 1e-11}
+OPTIONS: dict[str, Any] = {
+    "ts_type": "dirk",
+    "ts_dirk_type": "es648sa",
+    "snes_linesearch_type": "basic",
+    "snes_rtol": 1e-11,
+}
 
 ORDER = 5
 """Order of the time integration, in fixed steps: 6 where sigma > 0, of which its root at a held end leaves 5."""

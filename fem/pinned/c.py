@@ -17,10 +17,16 @@ from kinlim.fem.pinned.spread import spread
 
 Array = NDArray[np.float64]
 
-OPTIONS: dict[str, Any] = {"ts_type": "bdf", "ts_bdf_order": 4, "ts_adapt_safety": 0.8, "ts_adapt_wnormtype": "2", "snes_linesearch_type": "basic"}
+OPTIONS: dict[str, Any] = {
+    "ts_type": "bdf",
+    "ts_bdf_order": 4,
+    "ts_adapt_safety": 0.8,
+    "ts_adapt_wnormtype": "2",
+    "snes_linesearch_type": "basic",
+}
 
 ORDER = 2
-"""Order of the time integration in fixed steps: its first one is of order 1, which leaves 2 of the 4 that it has under way."""
+"""Order of the time integration in fixed steps: the first is of order 1, which leaves 2 of 4."""
 
 RESOLUTION = 1.5
 """Largest h lambda/degree, h the width of a cell."""

@@ -150,7 +150,5 @@ def errors_in_time(system: str, boundary: str, steps: tuple[int, ...]) -> list[t
         found.append(go(END, 3 * END, {"ts_adapt_type": "none"}, 2 * END / number))
     *solutions, reference = (solution.reshape(-1, 2) for solution in found)
     norms = np.linalg.norm(reference, axis=0)
-    return [
-        (2 * END / number, *(float(e) for e in np.linalg.norm(solution - reference, axis=0) / norms))
-        for number, solution in zip(steps, solutions, strict=True)
-    ]
+    errors = [np.linalg.norm(solution - reference, axis=0) / norms for solution in solutions]
+    return [(2 * END / number, float(mu), float(second)) for number, (mu, second) in zip(steps, errors, strict=True)]

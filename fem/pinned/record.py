@@ -39,7 +39,7 @@ class Balance:
         """Compile the integrals; `energy` is the density as an expression of u. Collective."""
         self.comm = u.function_space.mesh.comm
         self.forms = [fem.form(u[0] * dx), fem.form(energy * dx)]
-        self.start = np.zeros(2)
+        self.start: Array = np.zeros(2)
 
     def now(self) -> Array:
         """Momentum and energy. Collective."""
@@ -185,7 +185,7 @@ class Record:
                 "title": f"{study.study.name}: equations", "model": "pinned", "system": settings.system,
                 "boundary": settings.boundary, "lambda": model.lam,
                 "cells": (len(self.nodes.x) - 1) // settings.degree, "grading": settings.grading,
-                "degree": settings.degree, "rtol": settings.rtol, "regularisation": settings.regularisation,
+                "degree": settings.degree, "rtol": settings.rtol,
             },
         )  # fmt: skip
 

@@ -93,7 +93,6 @@ def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
     at_end = study.model_copy(update={"model": study.model.model_copy(update={"observe": (1.0,)})})
     families = (_manufactured, _smooth, _mesh, _degree, _time)
     rows = [row for family in families for row in family(at_end, comm)]
-    columns = dict(zip(("family", "degree", "value", "error_mu", "error_sigma", "steps", "seconds"), zip(*rows), strict=True))
     settings = study.pde
     attributes = {
         "title": f"{study.study.name}: convergence", "model": "pinned", "system": settings.system,
@@ -102,9 +101,10 @@ def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
     }  # fmt: skip
     seconds = time.perf_counter() - began
     attributes |= on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))
-    return xr.Dataset({name: ("row", list(values)) for name, values in columns.items()}, attrs=attributes)
+    return xr.Dataset({name: ("row", [row[k] for row in rows]) for k, name in enumerate(COLUMNS)}, attrs=attributes)
 
 
+COLUMNS = ("family", "degree", "value", "error_mu", "error_sigma", "steps", "seconds")
 Row = tuple[str, int, float, float, float, int, float]
 
 

@@ -103,8 +103,8 @@ def nodes_of(study: PinnedStudy, comm: MPI.Comm) -> Array:
         nodes = refine(nodes)
     if not (np.diff(nodes) > 0).all():
         raise InputError(
-            f"pde.cells = {settings.cells} with grading {settings.grading:g} and {settings.refinements} refinements makes "
-            "cells too small for floating-point numbers to tell their ends apart"
+            f"pde.cells = {settings.cells} with grading {settings.grading:g} and {settings.refinements} refinements "
+            "makes cells too small for floating-point numbers to tell their ends apart"
         )
     return nodes
 
@@ -123,8 +123,8 @@ def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
     if widest > allowed:
         cells = len(nodes) - 1
         raise InputError(
-            f"pde.system = '{settings.system}' with lambda = {model.lam:.6g} and degree {settings.degree} needs cells no "
-            f"wider than {allowed:.3g}, the widest of these {cells} is {widest:.3g}: take at least "
+            f"pde.system = '{settings.system}' with lambda = {model.lam:.6g} and degree {settings.degree} needs "
+            f"cells no wider than {allowed:.3g}, the widest of these {cells} is {widest:.3g}: take at least "
             f"{ceil(cells * widest / allowed)} of this kind, a higher degree, or system B'"
         )
     mesh = interval(comm, nodes)
@@ -231,8 +231,8 @@ def solve(
             meter(stepper.time / model.times[-1])
             if stepper.largest() > largest:
                 raise RunError(
-                    f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, or "
-                    f"the mesh ({settings.cells} cells of degree {settings.degree}) is"
+                    f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
+                    f"or the mesh ({settings.cells} cells of degree {settings.degree}) is"
                 )
             return due()
 
@@ -254,8 +254,8 @@ def solve(
             record.observe()
             if not balance.plausible(flux.total):
                 raise RunError(
-                    f"the energy at t = {moment:.6g} is {balance.now()[1]:.4g}, {balance.start[1]:.4g} at the start: this "
-                    f"is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
+                    f"the energy at t = {moment:.6g} is {balance.now()[1]:.4g}, {balance.start[1]:.4g} at the start: "
+                    f"this is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
                 )
         counts = {key: value + counts.get(key, 0) for key, value in stepper.statistics().items()}
     ended = time.perf_counter()
@@ -268,7 +268,7 @@ def solve(
             ended - began,
             study=dump(study),
             stepping_seconds=ended - compiled,
-            delta=float(delta.value),
+            regularisation=float(delta.value),
             initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
             **counts,
         ),
