@@ -42,12 +42,13 @@ def datasets(bias=0.0, seed=1, noise=0.02):
             "initial_mu": ("x", 0.5 * mu[0]), "initial_sigma": ("x", sigma[0]), "min_w": ("time", [0.0, 0.0]),
             **{name: ("time", [1e-14, 3e-14]) for name in ("momentum_drift", "energy_drift")},
             **{name: ("time", [1.0, 1.0]) for name in ("momentum", "energy")},
+            "energy_flux": ("time", [0.0, 0.0]),
         },
         coords={"time": time, "x": x},
         attrs={
             "lambda": 2.0, "system": "B'", "cells": 3, "degree": 2, "grading": 1.0, "steps": 4, "rejected_steps": 0,
             "rtol": 1e-6, "initial_error_mu": 0.0, "wall_seconds": 1.0, "stepping_seconds": 1.0, "ranks": 1,
-            "regularisation": 1e-12, "study": STUDY,
+            "regularisation": 1e-12, "boundary": "noflux", "study": STUDY,
         },
     )  # fmt: skip
     return particles, pde

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -124,32 +123,26 @@ def test_a_checkpoint_of_another_study_is_refused(tmp_path, study, tables):
         results.read_checkpoint("pde.checkpoint")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_ends_the_command_with_75_and_resume_finishes_it(tmp_path, tables, number):
-    tables["pde"] |= {"cells": 3000, "rtol": 1e-10}  # seconds
+def test_a_signal_ends_the_command_with_75_and_resume_finishes_it(tmp_path, tables):
+    tables["pde"] |= {"cells": 4000, "rtol": 1e-11}  # some seconds
     file = tmp_path / "slow.toml"
     file.write_text(dump(check(tables)))
     command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # until the time stepping has begun there is nothing to keep, and the signal just ends it; so again and again
-    while running.poll() is None and not (tmp_path / "r" / "study.toml").exists():
-        time.sleep(0.01)
-    time.sleep(0.7)
-    running.send_signal(number)
+    assert running.stderr.readline().startswith("equations: ")  # it is at work
+    running.send_signal(signal.SIGTERM)
     said = running.communicate(timeout=60)[1]
-    if running.returncode == -number:
-        pytest.skip("the machine is too slow: the signal came before the first step")
     assert running.returncode == 75, said
     assert "--resume goes on from it" in said
     assert (tmp_path / "r" / "pde.checkpoint").exists()
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 2
     assert "add --resume" in again.stderr
-    file.write_text(file.read_text().replace("rtol = 1e-10", "rtol = 1e-09"))
+    file.write_text(file.read_text().replace("rtol = 1e-11", "rtol = 1e-09"))
     other = subprocess.run([*command, "--resume"], capture_output=True, text=True)
     assert other.returncode == 2
     assert "belongs to another study" in other.stderr
-    file.write_text(file.read_text().replace("rtol = 1e-09", "rtol = 1e-10"))
+    file.write_text(file.read_text().replace("rtol = 1e-09", "rtol = 1e-11"))
     subprocess.run([*command, "--resume"], check=True)
     assert {path.name for path in (tmp_path / "r").iterdir()} == {"study.toml", "pde.nc", "log.txt", "figures"}
 
