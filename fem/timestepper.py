@@ -101,6 +101,9 @@ class TimeStepper:
         self.forms = self._compile(residual)
         self.condition = None if condition is None else self._compile(condition)
         self.vector = la.vector(space.dofmap.index_map, space.dofmap.bs)
+        self.alone = comm.size == 1
+        self.values = {function: function.x.array for function in (u, u_t)}  # looked up once, not in every stage
+        self.assembled = self.vector.array
 
         self.jacobian = fem_petsc.create_matrix(self.forms[1])
         self.jacobian.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
@@ -250,8 +253,9 @@ class TimeStepper:
             thing.destroy()
 
     def _take(self, vector: PETSc.Vec, function: fem.Function) -> None:
-        function.x.array[: self.owned] = vector.array_r
-        function.x.scatter_forward()
+        self.values[function][: self.owned] = vector.array_r
+        if not self.alone:
+            function.x.scatter_forward()
 
     def _at(self, t: float, x: PETSc.Vec, x_t: PETSc.Vec) -> None:
         self._take(x, self.u)
@@ -261,11 +265,11 @@ class TimeStepper:
 
     def _assemble(self, form: fem.Form) -> NDArray[np.float64]:
         """Assemble over all ranks; the entries of this rank."""
-        b = self.vector
-        b.array[:] = 0.0
-        fem.assemble_vector(b.array, form)
-        b.scatter_reverse(la.InsertMode.add)
-        return b.array[: self.owned]
+        self.assembled[:] = 0.0
+        fem.assemble_vector(self.assembled, form)
+        if not self.alone:
+            self.vector.scatter_reverse(la.InsertMode.add)
+        return self.assembled[: self.owned]
 
     def _residual(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
         self._at(t, x, x_t)

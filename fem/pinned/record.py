@@ -68,7 +68,7 @@ class Record:
         self.probe, self.nodes = Probe(u.function_space.mesh, model.sites), Nodes(u)
         count = min(FRAME_NODES, len(self.nodes.x))
         self.chosen = np.linspace(0, len(self.nodes.x) - 1, count).round().astype(int)
-        self.time = 0.0
+        self.time, self.frame_spacing = 0.0, model.times[-1] / FRAMES
         self.at_sites: list[Array] = []
         self.at_nodes: list[Array] = []
         self.balances: list[Array] = []
@@ -89,7 +89,7 @@ class Record:
         """Note a step. Collective."""
         self.time = time
         self.flux.after_step(time)
-        if time >= self.frame_times[-1] + self.model.times[-1] / FRAMES:
+        if time >= self.frame_times[-1] + self.frame_spacing:
             self._frame(self.nodes(self.u))
 
     def observe(self) -> None:

@@ -224,11 +224,11 @@ def solve(
         StopRequests() as requests,
     ):
         largest = BLOWN_UP * max(size[0], system.from_moments(size[:1], np.sqrt(2 * size[1:]))[1, 0])
-        kept = time.monotonic()
+        kept, end = time.monotonic(), model.times[-1]
 
         def after_step() -> bool:
             record.step(stepper.time)
-            meter(stepper.time / model.times[-1])
+            meter(stepper.time / end)
             if stepper.largest() > largest:
                 raise RunError(
                     f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
