@@ -23,6 +23,8 @@ OPTIONS: dict[str, Any] = {
     "ts_adapt_safety": 0.8,
     "ts_adapt_wnormtype": "2",
     "snes_linesearch_type": "basic",
+    "snes_rtol": 1e-12,
+    "snes_stol": 1e-10,
 }
 
 ORDER = 2
