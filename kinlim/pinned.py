@@ -182,8 +182,8 @@ class PinnedEquations(Table):
     """The PDE side: which form of the system, which boundary conditions, and the discretisation.
 
     Attributes:
-        system: "A", in (mu, sigma): (2.7)-(2.8); "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5); "C", in
-            (mu, E = (mu^2 + sigma^2)/2): (2.9)-(2.10). All with the one lambda of `PinnedBalls`.
+        system: "A", in (mu, sigma): Section 4.1; "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5); "C", in
+            (mu, E = (mu^2 + sigma^2)/2): Section 4.3. All with the one lambda of `PinnedBalls`.
         boundary: "noflux", no momentum and no energy leaves through the ends; "paper", mu_x = 0 and sigma = 0 there.
         mesh: a file of nodes, see `kinlim.meshes.interval.read`, instead of cells and grading.
         cells: of the interval mesh.

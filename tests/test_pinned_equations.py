@@ -57,7 +57,8 @@ def test_momentum_and_energy_are_conserved(tables, system, boundary, grading):
     tables["model"]["sigma0"] = "sin(pi*x)/5"
     tables["pde"] |= {"cells": 20, "grading": grading, "rtol": 1e-8, "system": system, "boundary": boundary}
     result = solve(check(tables), MPI.COMM_WORLD)
-    assert float(result.momentum_drift.max()) < 1e-12
+    rounding = 1e-11 if system == "C" else 1e-12  # BDF starts with very short steps, whose rounding errors stay
+    assert float(result.momentum_drift.max()) < rounding
     assert float(result.energy_drift.max()) < (1e-8 if boundary == "noflux" else 1e-6)
     if boundary == "noflux":
         assert result.energy_flux.values.tolist() == [0, 0, 0]

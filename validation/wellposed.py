@@ -11,7 +11,8 @@ the root of that. With it, L the length of the interval and f = w_k, h = w_{k-1}
 that ||u_x|| <= lambda_B ||s|| and |u(t)|^2 <= lambda_B^2 ||s||^2/2; and int u = 0, whence ||u|| <= (L/pi) ||u_x||.
 (6.6'): Duhamel, and for g >= 0 int_0^infinity int e^{t Laplace} g = int g(x) (x - a)(b - x)/2 <= L^2/8 int g.
 
-(B') is unchanged by (mu, w) -> (c mu, c^2 w), and so are the two above; (6.5) and (6.6) are not, and fail for small c.
+(B') is unchanged by (mu, w) -> (c mu, c^2 w), and so are the two above; (6.5) is not, and fails for small c, (6.6)
+where e = g.
 """
 
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def inequalities(trace: xr.Dataset) -> list[Inequality]:
     add("step to (6.5)", "printed", "‖√|wₖ| − √|wₖ₋₁|‖ ≤ ‖wₖ − wₖ₋₁‖", root[after], b[after], known_b)
     add("(6.5), (6.7), (6.9)", "printed", "aₖ₊₁ ≤ λ√(2T+1) bₖ", a[second], printed * b[now], known_a)
     add(
-        "(6.6), (6.8)",
+        "(6.6)",
         "printed",
         "bₖ₊₁ ≤ T(1+λ)‖eₓ−gₓ‖(‖eₓ‖+‖gₓ‖+‖f‖) + Tλ‖gₓ‖‖f−h‖",
         b[second],
@@ -256,12 +257,14 @@ def _worst(one: Inequality, T: Array) -> dict[str, Any]:
     ratio = one.ratio
     checked = ~np.isnan(ratio)
     if not checked.any():
-        return entry | {"holds": None, "max_ratio": None, "iteration": None, "time": None, "checked": 0, "failed": 0}
+        nothing = dict.fromkeys(("holds", "max_ratio", "first_ratio", "iteration", "time"))
+        return entry | nothing | {"checked": 0, "failed": 0}
     row, column = np.unravel_index(np.nanargmax(ratio), ratio.shape)
     worst = float(ratio[row, column])
     return entry | {
         "holds": worst <= HOLDS,
         "max_ratio": worst if np.isfinite(worst) else None,  # None beside False: the right side is 0
+        "first_ratio": float(ratio[0, -1]) if np.isfinite(ratio[0, -1]) else None,  # where changes are of order one
         "iteration": one.first + int(row),
         "time": float(T[column]),
         "checked": int(checked.sum()),
@@ -297,7 +300,8 @@ def _rounding_growth(trace: xr.Dataset) -> float | None:
     """How fast the least relative change of mu grows with T', between rounding and order one, in units of lambda^2.
 
     Linearised where mu_x = lambda sigma, (B') has w_t = -lambda^2 w besides diffusion. The iteration sums
-    exp(-lambda^2 t) as its Taylor series does, with terms as large as exp(lambda^2 t) and their rounding errors: c = 1.
+    exp(-lambda^2 t) as its Taylor series does, whose terms and their rounding errors grow like exp(lambda^2 t): c = 1.
+    Only the slope can be told: that begins when the waves have made mu_x positive, at a time of about 1/lambda.
     """
     T, a, mu = (trace[name].to_numpy() for name in ("time", "a", "mu_h1"))
     known = np.isfinite(a[1:]).all(axis=0) & (mu[1:] > 0).all(axis=0)
@@ -394,12 +398,11 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
             f"At λ_B = {number(lam)}, after {verdict['iterations']} iterations, the iteration has converged {so_far} "
             f"to a tolerance of {number(verdict['tolerance'], 1)}, not on [0, {number(T)}]. "
             + (
-                "The front has all but stopped: beyond it the changes no longer fall. The least change that is reached "
-                "grows with T' from rounding upwards"
-                + ("" if growth is None else f", like exp({number(growth, 2)} λ²T') with λ = λ_B/√2")
-                + ". The likely cause: where μₓ = λσ the equations relax with rate λ², and the iteration sums "
-                "exp(−λ²T') term by term, the largest being about exp(λ²T'). More digits, not more iterations, would "
-                "carry it further."
+                "The front has all but stopped: beyond it the changes hardly fall any more. The least change that is "
+                "reached grows with T' from rounding upwards"
+                + ("" if growth is None else f", with the slope of exp({number(growth, 2)} (λ_B²/2) T')")
+                + ". The likely cause is rounding: where μₓ = λσ, λ = λ_B/√2, the equations relax with rate λ², "
+                "and the iteration sums exp(−λ²t) term by term, with terms that grow like exp(λ²t)."
                 if verdict["stalled"]
                 else "The front was still moving: more iterations would carry it further."
             )
@@ -411,7 +414,7 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
             if differences:
                 said.append(
                     f"Where it has converged, {symbol} differs from the time-stepped solution by at most "
-                    f"{number(max(differences), 2)} in relative L²."
+                    f"{number(max(differences), 2)} of its largest L² norm so far."
                 )
     broken = [one for one in printed if one["holds"] is False]
     for one in broken:
@@ -437,18 +440,19 @@ def _conclusion(verdict: dict[str, Any]) -> list[str]:
     lemma = verdict["recursion"]["largest_T"]
     up_to = "for no T that was tried" if lemma is None else f"up to T = {number(lemma)}"
     said.append(
-        "A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. The recursion of Lemma 6.4, "
-        f"from the measured a₀ and b₀, would give convergence {up_to}"
+        ("A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. " if broken else "")
+        + f"The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence {up_to}"
         + ("." if done is None else f"; the iteration itself converges up to T = {number(done)} at least.")
     )
     said.append(
-        "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ a₀ √Bₙ keeps Bₙ from falling to 0, "
-        "however small T is. √ is not Lipschitz at 0; a contraction would need w ≥ c·(distance from the ends), where "
-        "it is, in a weighted norm. Existence, which is all that Theorem 4.1 states, follows otherwise (an "
-        "argument of ours, not the paper's): by (6.5′) and (6.6′) the map w ↦ μ ↦ w is continuous in L¹, by "
-        "smoothing it is compact, and it maps "
-        "{|w(t)| ≤ R exp(4λ²t)} into itself for R = 2|w(0)| + 3|μ(0)|², so that by Schauder it has a fixed point, for "
-        "every T. Where w(0) ≥ 0 it solves (B) itself: μₓ² − λμₓ√|w| ≥ −λ²|w|/4 keeps w from becoming negative."
+        "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ_B a₀ √Bₙ keeps Bₙ from falling to 0, "
+        "however small T is, since √ is not Lipschitz at 0. One way to a contraction might be a lower bound of w by "
+        "the distance from the ends and a weighted norm; it is not carried out here. Existence, which is all that "
+        "Theorem 4.1 states, seems to follow otherwise (an argument of ours, not the paper's): in the closed convex "
+        "set {|w(t)| ≤ R exp(4λ_B²t)} of L¹ over x and t, R = 2|w(0)| + 3|μ(0)|², the map w ↦ μ ↦ w is continuous by "
+        "(6.5′) and (6.6′), compact by the smoothing of the heat equation, and stays inside, so that by Schauder it "
+        "has a fixed point, a weak solution, for every T; nothing is said of uniqueness. Where w(0) ≥ 0 it solves "
+        "(B) itself: μₓ² − λ_B μₓ√|w| ≥ −λ_B²|w|/4 keeps w from becoming negative."
     )
     return said
 
@@ -470,9 +474,9 @@ def text(verdict: dict[str, Any]) -> str:
         f"{cell(row['contraction_w_worst']):>8}  {cell(row['exponent']):>8}  {cell(row['least_change']):>12}"
         for row in verdict["convergence"]
     ]
-    lines += ["", f"{'inequality':<22}{'left/right':>10}  {'at k':>5}  {'T':>10}"]
+    lines += ["", f"{'left/right':<22}{'first':>9}{'at most':>10}  {'at k':>5}  {'T':>10}"]
     lines += [
-        f"{one['label']:<22}{cell(one['max_ratio']):>10}  {one['iteration'] or '-':>5}  "
+        f"{one['label']:<22}{cell(one['first_ratio']):>9}{cell(one['max_ratio']):>10}  {one['iteration'] or '-':>5}  "
         f"{cell(one['time'], '.4g'):>10}  " + {True: "holds", False: "FAILS", None: "-"}[one["holds"]]
         for one in verdict["inequalities"]
     ]

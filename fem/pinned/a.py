@@ -1,4 +1,4 @@
-"""System (A), (2.7)-(2.8): mean velocity mu and spread sigma itself.
+"""System (A), Section 4.1: mean velocity mu and spread sigma itself.
 
     mu_t = mu_xx - lambda sigma_x,    sigma_t = sigma_xx - lambda mu_x + (sigma_x^2 + mu_x^2)/sigma.
 

@@ -1,4 +1,4 @@
-"""System (C), (2.9)-(2.10) halved: mean velocity mu and energy density E = (mu^2 + sigma^2)/2.
+"""System (C), Section 4.3, (2.9) and half of (2.10): mean velocity mu and energy density E = (mu^2 + sigma^2)/2.
 
     mu_t = (mu_x - lambda sigma)_x,    E_t = (E_x - lambda mu sigma)_x,    sigma = sqrt(2E - mu^2).
 
@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {
     "ts_adapt_wnormtype": "2",
     "snes_linesearch_type": "basic",
     "snes_rtol": 1e-12,
-    "snes_stol": 1e-10,
+    "snes_stol": 1e-9,
 }
 
 ORDER = 2

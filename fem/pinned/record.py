@@ -160,8 +160,13 @@ class Record:
                 "frame_mu": (at_point, frame_mu, {"long_name": "mean velocity in a frame"}),
                 "frame_sigma": (at_point, _spread(frame_w), {"long_name": "standard deviation in a frame"}),
                 "momentum": (scalar, later[:, 0], {"long_name": "integral of mu"}),
-                "energy": (scalar, later[:, 1], {"long_name": "integral of (mu^2 + sigma^2)/2"}),
-                "energy_flux": (scalar, -later[:, 2], {"long_name": "energy gone through the ends since time 0"}),
+                "energy": (
+                    scalar, later[:, 1], {"long_name": "integral of (mu^2 + sigma^2)/2, as the weak form has it"}
+                ),
+                "energy_flux": (
+                    scalar, -later[:, 2],
+                    {"long_name": "energy gone out through the ends since time 0: energy + energy_flux is constant"},
+                ),
                 "momentum_drift": (
                     scalar, np.abs(later[:, 0] - start[0]) / (bound or 1.0),
                     {"long_name": "|change| of momentum over its bound sqrt(2 (b-a) energy)"},
