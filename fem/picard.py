@@ -31,7 +31,7 @@ from kinlim.errors import InputError, RunError
 from kinlim.fem.pinned import discretise
 from kinlim.fem.probe import Nodes
 from kinlim.parallel import on_root
-from kinlim.pinned import PinnedBalls, PinnedStudy
+from kinlim.pinned import MOST_MEMORY, PinnedBalls, PinnedStudy
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
 from kinlim.study import dump
@@ -269,6 +269,12 @@ def iterate(
     began = time.perf_counter()
     model = study.model
     initial = discretise(_as_in_the_paper(study), comm)
+    room = steps * 8 * initial.function_space.dofmap.index_map.size_global * 2 * STAGES
+    if room > MOST_MEMORY:
+        raise InputError(
+            f"iteration.steps = {steps} on this mesh need {room / 2**30:.3g} GiB for an iterate; at most "
+            f"{MOST_MEMORY / 2**30:.0f} are allowed"
+        )
     lam = sqrt(2) * model.lam
     ends = step_ends(model.times, steps)
     # Steps as equal as they can be told: one matrix serves all of a length.

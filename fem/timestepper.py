@@ -24,6 +24,10 @@ DEFAULTS = {
     "ts_adapt_wnormtype": "infinity",  # a mean square would not see an error where one node starts from sigma = 0
     "ts_max_snes_failures": -1,  # a failed solve cuts the step instead of ending the run
     "ts_max_reject": 50,
+    "ts_adapt_dt_min": 1e-100,  # PETSc's own limits, of steps, residuals and pivots, are absolute
+    "ts_adapt_dt_max": 1e100,
+    "snes_atol": 0,
+    "pc_factor_zeropivot": 0,
     "ksp_type": "preonly",
     "pc_type": "lu",
 }
@@ -35,6 +39,12 @@ FORCED = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": 
 ALONE = {"pc_factor_mat_ordering_type": "rcm"}
 TOGETHER = {"pc_factor_mat_solver_type": "mumps"}
 """Where one rank is alone, PETSc's own factorisation is three times as fast on the band that an interval gives."""
+
+OWNED = ("ts_dt", "ts_time_step", "ts_init_time", "ts_max_time", "ts_max_steps", "ts_exact_final_time")
+"""Options that the step loop sets itself."""
+
+IMPLICIT = {"rosw", "bdf", "dirk", "arkimex", "theta", "cn", "beuler", "alpha"}
+"""Types of PETSc TS for F(t, u, u_t) = 0."""
 
 MOST_REFUSED = 30
 """Times that a step may be quartered because it led to values that are no numbers."""
@@ -117,6 +127,8 @@ class TimeStepper:
         self.ts = PETSc.TS().create(comm)
         self.ts.setOptionsPrefix(prefix)
         database = PETSc.Options(prefix)
+        if taken := [key for key in OWNED if database.hasName(key)]:
+            raise InputError(f"-{prefix}{taken[0]}: is set by kinlim itself; the study says how far and how exactly")
         given_in_time = FORCED if clock is not None else {}
         chosen = DEFAULTS | (ALONE if comm.size == 1 else TOGETHER) | given_in_time | (options or {})
         ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
@@ -124,8 +136,6 @@ class TimeStepper:
             database[key] = value
         self.ts.setIFunction(self._residual, self.solution.duplicate())
         self.ts.setIJacobian(self._jacobian, self.jacobian)
-        self.ts.setTime(start)
-        self.ts.setTimeStep(first_step)
         self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.STEPOVER)  # `advance` sees to the landing
         self.ts.setTolerances(rtol=rtol, atol=self.tolerance)
         self.ts.setMaxSteps(10**9)
@@ -140,7 +150,13 @@ class TimeStepper:
         finally:
             for key in ours:
                 database.delValue(key)
+        self.ts.setTime(start)
         self.ts.setSolution(self.solution)
+        if self.ts.getType() not in IMPLICIT:
+            raise InputError(
+                f"-{prefix}ts_type {self.ts.getType()}: is not a scheme for implicit equations; those are "
+                + ", ".join(sorted(IMPLICIT))
+            )
 
     def advance(self, until: float, after_step: Callable[[], bool] | None = None) -> bool:
         """Integrate to the time `until` and land on it exactly. Collective.

@@ -6,6 +6,7 @@ Errors are one paragraph; --debug adds the traceback.
 
 import itertools
 import os
+import signal
 import sys
 import time
 import tomllib
@@ -18,8 +19,9 @@ import click
 import typer
 
 from kinlim import workflow
-from kinlim.errors import InputError, RunError
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.results import CONVERGENCE, ITERATION, PDE, REPORT, Results
+from kinlim.signals import SIGNALS
 from kinlim.study import STUDIES, Study, check, load, override
 from kinlim.version import __version__
 
@@ -168,13 +170,15 @@ def main() -> NoReturn:
     debug = "--debug" in arguments
     # PETSc would answer a closed pipe and a crash with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
-    if petsc_options:
-        import petsc4py
-
-        petsc4py.init([sys.argv[0], *petsc_options])
     try:
+        if petsc_options:
+            _start_petsc(petsc_options)
         if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
             _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
+    except Stopped as stop:
+        for number in SIGNALS:  # one more while the process ends must not change its exit code
+            signal.signal(number, signal.SIG_IGN)
+        _fail(str(stop), stop.exit_code, debug)
     except (InputError, RunError) as error:  # the same on all ranks, see `on_root`
         _fail(str(error), error.exit_code, debug)
     except click.UsageError as error:
@@ -195,6 +199,19 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Part the command line at `--`."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:at], arguments[at + 1 :]
+
+
+def _start_petsc(options: list[str]) -> None:
+    """Give PETSc its options, of which each is a -name or the value of one."""
+    for before, word in itertools.pairwise(["", *options]):
+        if not word.startswith("-") and not before.startswith("-"):
+            raise InputError(f"{word!r} after --: is neither a PETSc option nor the value of one")
+    import petsc4py
+
+    try:
+        petsc4py.init([sys.argv[0], *options])
+    except Exception as error:  # noqa: BLE001 - PETSc's class for it cannot be had before PETSc starts
+        raise InputError(f"PETSc does not start with the options {' '.join(options)} ({error})") from None
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:

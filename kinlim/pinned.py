@@ -4,11 +4,12 @@ Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partia
 """
 
 from math import pi, sqrt
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kinlim.errors import InputError
 from kinlim.table import FormulaOfX, Positive, Table
@@ -185,7 +186,8 @@ class PinnedEquations(Table):
         system: "A", in (mu, sigma): Section 4.1; "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5); "C", in
             (mu, E = (mu^2 + sigma^2)/2): Section 4.3. All with the one lambda of `PinnedBalls`.
         boundary: "noflux", no momentum and no energy leaves through the ends; "paper", mu_x = 0 and sigma = 0 there.
-        mesh: a file of nodes, see `kinlim.meshes.interval.read`, instead of cells and grading.
+        mesh: a file of nodes, see `kinlim.meshes.interval.read`, instead of cells and grading; its path is relative to
+            the folder of the study.
         cells: of the interval mesh.
         grading: cells near the ends shrink like s^grading; 1 is uniform.
         refinements: how often every cell is halved.
@@ -203,6 +205,12 @@ class PinnedEquations(Table):
     degree: Annotated[int, Field(ge=1, le=4)] = 2
     rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
     regularisation: Annotated[float, Field(ge=1e-14, le=1e-2)] = 1e-9
+
+    @field_validator("mesh")
+    @classmethod
+    def _mesh_is_beside_the_study(cls, mesh: str | None, info: ValidationInfo) -> str | None:
+        folder = (info.context or {}).get("folder")
+        return mesh if mesh is None or folder is None else str(Path(folder, mesh).resolve())
 
     @model_validator(mode="after")
     def _one_mesh(self) -> Self:
@@ -248,6 +256,17 @@ class PinnedStudy(Table):
     def vary(self, **settings: Any) -> Self:
         """The same study with other settings of the equations."""
         return self.model_copy(update={"pde": PinnedEquations.model_validate(self.pde.model_dump() | settings)})
+
+    @model_validator(mode="after")
+    def _equations_fit(self) -> Self:
+        pde, times = self.pde, len(self.model.observe)
+        room = pde.cells * 2**pde.refinements * pde.degree * (1500 + 48 * times)  # matrices, and what is recorded
+        if room > MOST_MEMORY:
+            raise ValueError(
+                f"pde.cells = {pde.cells} with pde.refinements = {pde.refinements}, degree {pde.degree} and "
+                f"{times} times in model.observe need about {room / 2**30:.3g} GiB; at most {MOST_MEMORY / 2**30:.0f} are allowed"
+            )
+        return self
 
     @model_validator(mode="after")
     def _statistics_fit(self) -> Self:

@@ -36,7 +36,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not text ({error})") from None
-    return check(override(parse(text, str(path)), overrides), str(path), overrides)
+    return check(override(parse(text, str(path)), overrides), str(path), overrides, Path(path).parent)
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
@@ -47,8 +47,10 @@ def parse(text: str, source: str) -> dict[str, Any]:
         raise InputError(f"{source}: is not TOML ({error})") from None
 
 
-def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[str] = ()) -> Study:
-    """Turn the tables of a study into its object; `source` is named in errors."""
+def check(
+    data: Mapping[str, Any], source: str = "study", overrides: Sequence[str] = (), folder: Path | None = None
+) -> Study:
+    """Turn the tables of a study into its object; `source` is named in errors, files are relative to `folder`."""
     heading = data.get("study")
     if not isinstance(heading, Mapping):
         raise InputError(f"{source}: the table [study] is missing; it holds model and name")
@@ -58,7 +60,7 @@ def check(data: Mapping[str, Any], source: str = "study", overrides: Sequence[st
         raise InputError(f"{source}: study.model {given}; the models are {', '.join(STUDIES)}")
     kind = STUDIES[model]
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(data, context={"folder": folder})
     except ValidationError as error:
         first, *rest = error.errors(include_url=False)
         what = _describe(first, kind)

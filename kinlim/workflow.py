@@ -88,6 +88,7 @@ def run(
             numbers = on_root(comm, lambda: compare(results))
             continue
         if resume and on_root(comm, lambda: results.has(WRITES[stage][0])):  # noqa: B023 - called at once
+            on_root(comm, lambda: results.read(WRITES[stage][0]) and results.drop_checkpoint(PDE_CHECKPOINT))  # noqa: B023
             continue
         if stage == "simulate":
             dataset = api.simulate(study, comm=comm, threads=threads)
@@ -100,21 +101,22 @@ def run(
                 checkpoint=checkpoint,
                 keep=lambda state: results.write_checkpoint(PDE_CHECKPOINT, state),
             )
+        if stage == "solve":
+            on_root(comm, lambda: _draw(results, dataset))  # noqa: B023 - called at once
         on_root(comm, lambda: results.write_dataset(WRITES[stage][0], dataset))  # noqa: B023 - called at once
         if stage == "solve":
-            on_root(comm, lambda: _after_solve(results, dataset))  # noqa: B023 - called at once
+            on_root(comm, lambda: results.drop_checkpoint(PDE_CHECKPOINT))
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
     return numbers
 
 
-def _after_solve(results: Results, pde: "xr.Dataset") -> None:
-    """Draw the solution, and let go of what was kept in case it were stopped."""
+def _draw(results: Results, pde: "xr.Dataset") -> None:
+    """Draw the solution. Before pde.nc, so that where that is, nothing is left to do."""
     from kinlim.validation import figures, report
 
     picture = report.png(figures.field(pde))
     results.write(FIELD, lambda path: path.write_bytes(picture))
-    results.drop_checkpoint(PDE_CHECKPOINT)
 
 
 def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:

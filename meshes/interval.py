@@ -43,14 +43,25 @@ def read(path: str | Path) -> Array:
     """
     path = Path(path)
     try:
+        if not path.is_file():
+            raise OSError("there is no such file")
         if path.suffix == ".xdmf":
             with XDMFFile(MPI.COMM_SELF, str(path), "r") as file:
                 mesh = file.read_mesh(name=_name(path))
             if mesh.topology.dim != 1:
                 raise InputError(f"{path}: is a mesh of dimension {mesh.topology.dim}; an interval has dimension 1")
-            x = mesh.geometry.x[:, 0]
+            x, ends = mesh.geometry.x[:, 0], mesh.geometry.dofmap
+            if (
+                mesh.geometry.x[:, 1:].any()
+                or len(ends) != len(x) - 1
+                or (np.ptp(np.argsort(np.argsort(x))[ends], 1) != 1).any()
+            ):
+                raise InputError(f"{path}: is not an interval: its cells do not join neighbours along the x axis")
         else:
-            x = np.loadtxt(path, dtype=np.float64, ndmin=1).ravel()
+            table = np.loadtxt(path, dtype=np.float64, ndmin=2)
+            if min(table.shape) > 1:
+                raise ValueError(f"it has {table.shape[1]} columns")
+            x = table.ravel()
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
         raise InputError(

@@ -327,3 +327,21 @@ def test_paraview_reads_what_was_solved(tmp_path, file, monkeypatch):
         assert x[order] == pytest.approx(pde.node_x.values)
         assert (sigma[order] == pde.node_sigma.values[-1]).all()
     assert kinlim("paraview", tmp_path / "r", monkeypatch=monkeypatch) == 2  # kept
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["garbage"], "'garbage' after --: is neither a PETSc option"),
+        (["-pde_ts_max_steps", "3"], "-pde_ts_max_steps: is set by kinlim itself"),
+        (["-pde_ts_init_time", "5"], "-pde_ts_init_time: is set by kinlim itself"),
+        (["-pde_ts_type", "rk"], "-pde_ts_type rk: is not a scheme for implicit equations"),
+        (["-options_file", "/nonexistent"], "PETSc does not start with the options"),
+    ],
+)
+def test_petsc_options_that_cannot_be_are_refused(tmp_path, file, options, words):
+    command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r"), "--", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -90,12 +90,28 @@ def test_a_mesh_from_a_file(tmp_path_factory):
         ("0\n0.1\n0.5\n0.5\n0.7\n1", "holds the node 0.5 twice"),
         ("0 0.2 1", "holds 3 nodes"),
         ("0 0.2 0.4 nan 1", "not finite"),
+        ("0 1\n0.2 3\n0.5 4\n0.7 4\n1 5", "it has 2 columns"),
     ],
 )
 def test_files_that_are_no_interval(tmp_path, text, words):
     (tmp_path / "nodes.txt").write_text(text)
     with pytest.raises(InputError, match=words):
         read(tmp_path / "nodes.txt")
+
+
+def test_a_curve_in_the_plane_is_no_interval(tmp_path):
+    import basix.ufl
+    from dolfinx.io import XDMFFile
+    from dolfinx.mesh import create_mesh
+
+    x = np.linspace(0, 2, 8)
+    cells = np.stack([np.arange(7), np.arange(1, 8)], axis=1)
+    element = basix.ufl.element("Lagrange", "interval", 1, shape=(2,))
+    mesh = create_mesh(MPI.COMM_SELF, cells, np.stack([x, np.sin(x)], axis=1), element)
+    with XDMFFile(MPI.COMM_SELF, tmp_path / "curve.xdmf", "w") as file:
+        file.write_mesh(mesh)
+    with pytest.raises(InputError, match="is not an interval"):
+        read(tmp_path / "curve.xdmf")
 
 
 def test_a_text_file_of_nodes(tmp_path):

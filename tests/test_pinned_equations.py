@@ -207,6 +207,19 @@ def test_constants_are_data_like_any_other(tables, mu0, sigma0):
     assert float(result.energy_drift.max()) < 1e-8
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("size", [1e-50, 1e50])
+def test_large_and_small_velocities_give_the_same_solution(tables, system, size):
+    # PETSc's absolute limits (residual 1e-50, pivot, shortest step) stopped small ones without a word
+    tables["pde"] |= {"system": system, "boundary": "paper", "rtol": 1e-5}
+    one = solve(check(tables))
+    for key in ("mu0", "sigma0"):
+        tables["model"][key] = f"{size}*({tables['model'][key]})"
+    other = solve(check(tables))
+    assert other.mu.values / size == pytest.approx(one.mu.values, abs=1e-6)  # 2^166 is not 1e50: rtol weighs anew
+    assert other.energy_flux.values / size**2 == pytest.approx(one.energy_flux.values, abs=1e-6)
+
+
 @pytest.mark.parametrize("mu0", ["1e-12*x", "1e12*x"])
 def test_the_scale_of_velocities_does_not_matter(tables, mu0):
     # error control against max |mu0| alone took 36,781 steps for a small mean with a large spread

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dolfinx import fem
 
+from kinlim.errors import InputError
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.probe import Nodes, Probe
 from kinlim.pinned import PinnedBalls, PinnedStudy
@@ -62,9 +63,9 @@ class Record:
         taken: observations made.
     """
 
-    def __init__(self, model: PinnedBalls, u: fem.Function, balance: Balance, flux: EndFlux) -> None:
-        """Find the sites in the mesh of u. Collective."""
-        self.model, self.u, self.balance, self.flux = model, u, balance, flux
+    def __init__(self, model: PinnedBalls, u: fem.Function, balance: Balance, flux: EndFlux, unit: float) -> None:
+        """Find the sites in the mesh of u, whose velocities are counted in the given unit. Collective."""
+        self.model, self.u, self.balance, self.flux, self.unit = model, u, balance, flux, unit
         self.probe, self.nodes = Probe(u.function_space.mesh, model.sites), Nodes(u)
         count = min(FRAME_NODES, len(self.nodes.x))
         self.chosen = np.linspace(0, len(self.nodes.x) - 1, count).round().astype(int)
@@ -108,6 +109,7 @@ class Record:
         return xr.Dataset(
             {
                 "u": (("node", "unknown"), self.nodes(self.u)),
+                "node_x": ("node", self.nodes.x),
                 "at_sites": (("taken", "x", "unknown"), np.reshape(self.at_sites, (self.taken, sites, unknowns))),
                 "at_nodes": (("taken", "node", "unknown"), np.reshape(self.at_nodes, (self.taken, nodes, unknowns))),
                 "balances": (("taken", "quantity"), np.reshape(self.balances, (self.taken, 3))),
@@ -126,7 +128,17 @@ class Record:
         )
 
     def restore(self, kept: xr.Dataset) -> tuple[float, dict[str, int]]:
-        """Take up a checkpoint; the next step and the counts so far. Collective."""
+        """Take up a checkpoint; the next step and the counts so far. Collective.
+
+        Raises:
+            InputError: it was written on another mesh: the file of pde.mesh has changed.
+        """
+        x = kept["node_x"].to_numpy()
+        if x.shape != self.nodes.x.shape or not np.allclose(x, self.nodes.x, rtol=1e-12, atol=0):
+            raise InputError(
+                f"the checkpoint has {len(x)} nodes and is not of this mesh, which has {len(self.nodes.x)}: has the "
+                "file of pde.mesh changed? Start again in another folder"
+            )
         self.nodes.fill(self.u, kept["u"].to_numpy())
         self.time = float(kept.attrs["time"])
         self.at_sites, self.at_nodes = list(kept["at_sites"].to_numpy()), list(kept["at_nodes"].to_numpy())
@@ -141,10 +153,12 @@ class Record:
         """Label what was recorded; `to_moments` gives mu and w from the unknowns."""
         model, settings = self.model, study.pde
         (mu, w), (node_mu, node_w), (frame_mu, frame_w) = (
-            to_moments(np.array(part)) for part in (self.at_sites, self.at_nodes, self.frames)
+            (self.unit * mu, self.unit**2 * w)
+            for mu, w in (to_moments(np.array(part)) for part in (self.at_sites, self.at_nodes, self.frames))
         )
         mu0, sigma0 = model.initial(model.sites, "site")
-        start, later = self.balance.start, np.array(self.balances)
+        units = np.array([self.unit, self.unit**2, self.unit**2])
+        start, later = self.balance.start * units[:2], np.array(self.balances) * units
         bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
         at_x, at_node, at_point, scalar = ("time", "x"), ("time", "node"), ("frame", "point"), ("time",)
         return xr.Dataset(

@@ -57,6 +57,9 @@ QUADRATURE = 3
 """Degree of the quadrature over that of the elements; sigma is no polynomial, so none is exact."""
 
 
+SMALLEST_CELL = 1e-14
+"""Of the interval; below, the ends of a cell cannot be told apart."""
+
 REST = (ufl.as_ufl(0), ufl.as_ufl(0))
 """No time derivative."""
 
@@ -101,7 +104,9 @@ def nodes_of(study: PinnedStudy, comm: MPI.Comm) -> Array:
             )
     for _ in range(settings.refinements):
         nodes = refine(nodes)
-    if not (np.diff(nodes) > 0).all():
+    if np.diff(nodes).min() < SMALLEST_CELL * model.length:
+        if settings.mesh is not None:
+            raise InputError(f"pde.mesh = '{settings.mesh}' has nodes that are all but the same")
         raise InputError(
             f"pde.cells = {settings.cells} with grading {settings.grading:g} and {settings.refinements} refinements "
             "makes cells too small for floating-point numbers to tell their ends apart"
@@ -109,8 +114,22 @@ def nodes_of(study: PinnedStudy, comm: MPI.Comm) -> Array:
     return nodes
 
 
-def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
+def scale(model: PinnedBalls) -> float:
+    """The power of two next to the size of velocities.
+
+    (mu, sigma) -> (c mu, c sigma) leaves the equations as they are, and c = 2^k changes no bit of a number: dividing by
+    it keeps squares of very small and very large velocities among the numbers that solvers are made for.
+    """
+    return float(2.0 ** np.round(np.log2(sizes(model)[0])))
+
+
+def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Function:
     """Build mesh and space of a study and interpolate its initial data. Collective; takes milliseconds.
+
+    Args:
+        study: the study.
+        comm: the ranks that share the mesh.
+        unit: of velocity, by which the data are divided.
 
     Raises:
         InputError: the mesh is unusable or too coarse for the system, or mu0 or sigma0 cannot be used at one of its
@@ -133,7 +152,7 @@ def discretise(study: PinnedStudy, comm: MPI.Comm) -> fem.Function:
     )
     problem: InputError | None = None
     try:
-        u.interpolate(lambda x: system.from_moments(*_initial(study, x[0])))
+        u.interpolate(lambda x: system.from_moments(*(value / unit for value in _initial(study, x[0]))))
     except InputError as error:
         problem = InputError(f"model.{error}")
     for found in comm.allgather(problem):
@@ -178,13 +197,14 @@ def solve(
     began = time.perf_counter()
     model, settings = study.model, study.pde
     system = SYSTEMS[settings.system]
-    u = discretise(study, comm)
+    unit = scale(model)
+    u = discretise(study, comm, unit)
     space, mesh = u.function_space, u.function_space.mesh
     u_t = fem.Function(space, name="u_t")
 
     degree = QUADRATURE * settings.degree
     dx, ds = ufl.dx(domain=mesh, metadata={"quadrature_degree": degree}), ufl.ds(domain=mesh)
-    size = sizes(model)
+    size = sizes(model) / [unit, unit**2]
     lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, settings.regularisation * size[1])
 
     def weak_form(u_t: Any, test: Any, dx: Any) -> ufl.Form:
@@ -194,9 +214,10 @@ def solve(
     held = BOUNDARIES[settings.boundary](space)
     flux = EndFlux(u, held, system.stored(u, delta), lambda chi, dx: weak_form(REST, chi, dx), degree)
     balance = Balance(u, system.energy(u, delta), dx)
-    mismatch = [fem.form(part**2 * dx) for part in (u[0] - to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]), u[0])]
+    mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]) / unit
+    mismatch = [fem.form(part**2 * dx) for part in (u[0] - mu0, u[0])]
     error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in mismatch)
-    record = Record(model, u, balance, flux)
+    record = Record(model, u, balance, flux, unit)
     first_step = model.times[-1] * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
     counts: dict[str, int] = {}
     if checkpoint is None:
@@ -207,6 +228,7 @@ def solve(
 
     compiled = time.perf_counter()
     with (
+        StopRequests() as requests,
         TimeStepper(
             weak_form(ufl.split(u_t), test, dx),
             u,
@@ -221,7 +243,6 @@ def solve(
             options=system.OPTIONS | ({} if fixed_steps is None else {"ts_adapt_type": "none"}),
         ) as stepper,
         Meter("equations", comm.rank == 0) as meter,
-        StopRequests() as requests,
     ):
         largest = BLOWN_UP * max(size[0], system.from_moments(size[:1], np.sqrt(2 * size[1:]))[1, 0])
         kept, end = time.monotonic(), model.times[-1]
@@ -253,9 +274,10 @@ def solve(
                     )
             record.observe()
             if not balance.plausible(flux.total):
+                now, gone = balance.now()[1] / balance.start[1], -flux.total / balance.start[1]
                 raise RunError(
-                    f"the energy at t = {moment:.6g} is {balance.now()[1]:.4g}, {balance.start[1]:.4g} at the start: "
-                    f"this is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
+                    f"the energy at t = {moment:.6g} is {now:.4g} of that at the start, and {gone:.4g} of it went out "
+                    f"through the ends: this is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
                 )
         counts = {key: value + counts.get(key, 0) for key, value in stepper.statistics().items()}
     ended = time.perf_counter()
@@ -268,7 +290,8 @@ def solve(
             ended - began,
             study=dump(study),
             stepping_seconds=ended - compiled,
-            regularisation=float(delta.value),
+            regularisation=float(delta.value) * unit**2,
+            widest_cell_times_lambda=float(np.diff(nodes_of(study, comm)).max() * model.lam),
             initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
             **counts,
         ),
