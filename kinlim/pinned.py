@@ -264,7 +264,8 @@ class PinnedStudy(Table):
         if room > MOST_MEMORY:
             raise ValueError(
                 f"pde.cells = {pde.cells} with pde.refinements = {pde.refinements}, degree {pde.degree} and "
-                f"{times} times in model.observe need about {room / 2**30:.3g} GiB; at most {MOST_MEMORY / 2**30:.0f} are allowed"
+                f"{times} times in model.observe need about "
+                f"{room / 2**30:.3g} GiB; at most {MOST_MEMORY / 2**30:.0f} are allowed"
             )
         return self
 
