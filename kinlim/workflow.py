@@ -87,8 +87,7 @@ def run(
         if stage == "compare":
             numbers = on_root(comm, lambda: compare(results))
             continue
-        if resume and on_root(comm, lambda: results.has(WRITES[stage][0])):  # noqa: B023 - called at once
-            on_root(comm, lambda: results.read(WRITES[stage][0]) and results.drop_checkpoint(PDE_CHECKPOINT))  # noqa: B023
+        if resume and on_root(comm, lambda: _is_done(results, stage)):  # noqa: B023 - called at once
             continue
         if stage == "simulate":
             dataset = api.simulate(study, comm=comm, threads=threads)
@@ -109,6 +108,17 @@ def run(
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
     return numbers
+
+
+def _is_done(results: Results, stage: Stage) -> bool:
+    """Whether a stage has written what it writes, readable; a checkpoint that it left behind goes."""
+    name = WRITES[stage][0]
+    if not results.has(name):
+        return False
+    results.read(name)
+    if stage == "solve":
+        results.drop_checkpoint(PDE_CHECKPOINT)
+    return True
 
 
 def _draw(results: Results, pde: "xr.Dataset") -> None:

@@ -152,7 +152,7 @@ def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Fun
     )
     problem: InputError | None = None
     try:
-        u.interpolate(lambda x: system.from_moments(*(value / unit for value in _initial(study, x[0]))))
+        u.interpolate(lambda x: system.from_moments(*_initial(study, x[0], unit)))
     except InputError as error:
         problem = InputError(f"model.{error}")
     for found in comm.allgather(problem):
@@ -161,10 +161,12 @@ def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Fun
     return u
 
 
-def _initial(study: PinnedStudy, x: Array) -> tuple[Array, Array]:
-    """Initial mean and spread at nodes; ends that are held have no spread."""
+def _initial(study: PinnedStudy, x: Array, unit: float) -> tuple[Array, Array]:
+    """Initial mean and spread at nodes in the given unit; ends that are held have no spread."""
     mu, sigma = study.model.initial(x, "node")
-    return mu, np.where(np.isin(x, study.model.interval), 0.0, sigma) if study.pde.boundary == "paper" else sigma
+    if study.pde.boundary == "paper":
+        sigma = np.where(np.isin(x, study.model.interval), 0.0, sigma)
+    return mu / unit, sigma / unit
 
 
 def solve(
@@ -204,7 +206,7 @@ def solve(
 
     degree = QUADRATURE * settings.degree
     dx, ds = ufl.dx(domain=mesh, metadata={"quadrature_degree": degree}), ufl.ds(domain=mesh)
-    size = sizes(model) / [unit, unit**2]
+    size = sizes(model) / np.array([unit, unit**2])
     lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, settings.regularisation * size[1])
 
     def weak_form(u_t: Any, test: Any, dx: Any) -> ufl.Form:
