@@ -166,7 +166,7 @@ def _initial(study: PinnedStudy, x: Array, unit: float) -> tuple[Array, Array]:
     mu, sigma = study.model.initial(x, "node")
     if study.pde.boundary == "paper":
         sigma = np.where(np.isin(x, study.model.interval), 0.0, sigma)
-    return mu / unit, sigma / unit
+    return np.asarray(mu / unit, np.float64), np.asarray(sigma / unit, np.float64)
 
 
 def solve(
