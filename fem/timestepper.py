@@ -163,8 +163,8 @@ class TimeStepper:
 
         Args:
             until: the new time, not before the present one.
-            after_step: called after every step, with `u` and `time` up to date. Where it returns
-                True (on all ranks) the integration pauses; it goes on where `advance` is called again.
+            after_step: called after every step, with `u` and `time` up to date. Where it returns True (on all ranks)
+                the integration pauses; it goes on where `advance` is called again.
 
         Returns:
             Whether `until` is reached.
@@ -176,9 +176,7 @@ class TimeStepper:
             before = self.time
             self._step(until)
             self._take(self.solution, self.u)
-            if self.time == before:
-                continue
-            if after_step is not None and after_step():
+            if self.time > before and after_step is not None and after_step():
                 break
         return self.time >= until
 
@@ -204,12 +202,17 @@ class TimeStepper:
         self.solution.copy(self.accepted)
         try:
             ts.step()
-        except PETSc.Error as error:
-            if error.__cause__ is None and error.ierr == NOT_A_NUMBER and self._refuse(step):
+            # The largest of some errors says nothing of those that are NaN: PETSc may have been content.
+            error = None if np.isfinite(self.solution.sum()) else PETSc.Error(NOT_A_NUMBER)
+        except PETSc.Error as raised:
+            if raised.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
+                raise raised.__cause__ from None
+            error = raised
+        if error is not None:
+            no_number = error.ierr == NOT_A_NUMBER
+            if no_number and self._refuse(step):
                 return
-            if error.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
-                raise error.__cause__ from None
-            what = "a value was not a number" if error.ierr == NOT_A_NUMBER else f"PETSc raised its error {error.ierr}"
+            what = "a value was not a number" if no_number else f"PETSc raised its error {error.ierr}"
             raise RunError(
                 f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: {what}; "
                 "a finer mesh or a smaller lambda may help"
@@ -221,13 +224,6 @@ class TimeStepper:
                 f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
                 "solves); a finer mesh or a larger rtol may help, -pde_ts_monitor after -- shows the steps"
             )
-        if not np.isfinite(self.solution.sum()):  # the largest of some errors says nothing of those that are NaN
-            if not self._refuse(step):
-                raise RunError(
-                    f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: a value was not a number; "
-                    "a finer mesh or a smaller lambda may help"
-                )
-            return
         self.refused_in_a_row = 0
         rejected = ts.getTime() - self.time < step * (1 - 1e-12)
         # A step cut in order to land says nothing against the size that the error control had in mind.

@@ -91,6 +91,7 @@ def run(
             continue
         if stage == "simulate":
             dataset = api.simulate(study, comm=comm, threads=threads)
+            on_root(comm, lambda: results.write_dataset(PARTICLES, dataset))  # noqa: B023 - called at once
         else:
             checkpoint = on_root(comm, lambda: results.read_checkpoint(PDE_CHECKPOINT)) if resume else None
             dataset = api.solve(
@@ -100,11 +101,7 @@ def run(
                 checkpoint=checkpoint,
                 keep=lambda state: results.write_checkpoint(PDE_CHECKPOINT, state),
             )
-        if stage == "solve":
-            on_root(comm, lambda: _draw(results, dataset))  # noqa: B023 - called at once
-        on_root(comm, lambda: results.write_dataset(WRITES[stage][0], dataset))  # noqa: B023 - called at once
-        if stage == "solve":
-            on_root(comm, lambda: results.drop_checkpoint(PDE_CHECKPOINT))
+            on_root(comm, lambda: _write_solution(results, dataset))  # noqa: B023 - called at once
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
     return numbers
@@ -121,12 +118,14 @@ def _is_done(results: Results, stage: Stage) -> bool:
     return True
 
 
-def _draw(results: Results, pde: "xr.Dataset") -> None:
-    """Draw the solution. Before pde.nc, so that where that is, nothing is left to do."""
+def _write_solution(results: Results, pde: "xr.Dataset") -> None:
+    """Draw and write the solution, in this order: where pde.nc is, nothing is left to do but to drop the checkpoint."""
     from kinlim.validation import figures, report
 
     picture = report.png(figures.field(pde))
     results.write(FIELD, lambda path: path.write_bytes(picture))
+    results.write_dataset(PDE, pde)
+    results.drop_checkpoint(PDE_CHECKPOINT)
 
 
 def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:

@@ -255,7 +255,7 @@ def solve(
             if stepper.largest() > largest:
                 raise RunError(
                     f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
-                    f"or the mesh ({settings.cells} cells of degree {settings.degree}) is"
+                    f"or the mesh ({len(record.nodes.x) // settings.degree} cells of degree {settings.degree}) is"
                 )
             return due()
 
@@ -293,7 +293,7 @@ def solve(
             study=dump(study),
             stepping_seconds=ended - compiled,
             regularisation=float(delta.value) * unit**2,
-            widest_cell_times_lambda=float(np.diff(nodes_of(study, comm)).max() * model.lam),
+            widest_cell_times_lambda=float(np.diff(record.nodes.x[:: settings.degree]).max() * model.lam),
             initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
             **counts,
         ),
