@@ -268,7 +268,7 @@ def iterate(
     """
     began = time.perf_counter()
     model = study.model
-    initial = discretise(_as_in_the_paper(study), comm)
+    initial = discretise(as_in_the_paper(study), comm)
     room = steps * 8 * initial.function_space.dofmap.index_map.size_global * 2 * STAGES
     if room > MOST_MEMORY:
         raise InputError(
@@ -330,7 +330,7 @@ def step_ends(times: Array, steps: int) -> Array:
     return np.concatenate(pieces)
 
 
-def _as_in_the_paper(study: PinnedStudy) -> PinnedStudy:
+def as_in_the_paper(study: PinnedStudy) -> PinnedStudy:
     """Give the study with (B') and the paper's ends, which ask that sigma0 is 0 there.
 
     Raises:
@@ -345,8 +345,7 @@ def _as_in_the_paper(study: PinnedStudy) -> PinnedStudy:
                 f"model.sigma0 = '{model.sigma0}' is {value:.6g} at the end x = {model.sites[end]:.6g}; the iteration "
                 "of Section 6 is for ends with sigma = 0, so choose a sigma0 that vanishes at both"
             )
-    paper = study.pde.model_copy(update={"system": "B'", "boundary": "paper"})
-    return study.model_copy(update={"pde": paper})
+    return study.vary(system="B'", boundary="paper")
 
 
 def _norms(record: Array) -> dict[str, Array]:
@@ -395,6 +394,6 @@ def _dataset(
             "title": f"{study.study.name}: iteration", "model": "pinned", "system": "B'", "boundary": "paper",
             "lambda": model.lam, "lambda_B": sqrt(2) * model.lam, "length": model.length,
             "end_time": float(ends[-1]), "tolerance": tolerance, "bound": BOUND,
-            "cells": settings.cells, "grading": settings.grading, "degree": settings.degree,
+            "cells": (len(node_x) - 1) // settings.degree, "grading": settings.grading, "degree": settings.degree,
         },
     )  # fmt: skip

@@ -56,6 +56,13 @@ def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     return refinement.converge(study, comm or world())
 
 
+def as_in_the_paper(study: Study) -> Study:
+    """The study that `iterate` works on; see `kinlim.fem.picard.as_in_the_paper`."""
+    from kinlim.fem import picard
+
+    return picard.as_in_the_paper(study)
+
+
 def iterate(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     """Run the iteration of the well-posedness proof; see `kinlim.fem.picard.iterate`. Collective."""
     from kinlim.fem import picard

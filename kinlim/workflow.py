@@ -135,6 +135,7 @@ def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None
     """
     from kinlim.validation import convergence
 
+    api.check(study, comm=comm)
     return _examine(CONVERGENCE, api.converge, convergence.judge, convergence, study, folder, comm)
 
 
@@ -147,8 +148,11 @@ def iterate(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None)
     from kinlim.parallel import world
     from kinlim.validation import wellposed
 
+    iterated = api.as_in_the_paper(study)
+    api.check(iterated, comm=comm)
+
     def judge(trace: "xr.Dataset") -> dict[str, Any]:
-        stepped = study.vary(system="B'", boundary="paper", rtol=min(study.pde.rtol, STEPPED))
+        stepped = iterated.vary(rtol=min(study.pde.rtol, STEPPED))
         return wellposed.judge(trace, api.solve(stepped, comm=comm or world()))
 
     return _examine(ITERATION, api.iterate, judge, wellposed, study, folder, comm)
@@ -169,7 +173,6 @@ def _examine(
 
     comm = comm or world()
     results, began = Results(Path(folder)), time.perf_counter()
-    api.check(study, comm=comm)
     on_root(comm, lambda: results.claim(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
     dataset = measure(study, comm=comm)
     verdict = judge(dataset)

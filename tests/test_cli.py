@@ -286,6 +286,7 @@ def test_iterate_refuses_a_spread_at_the_ends(tmp_path, file, monkeypatch, capsy
     command = ["iterate", file, "-o", tmp_path / "r", "--set", "model.sigma0='1'"]
     assert kinlim(*command, monkeypatch=monkeypatch) == 2
     assert "sigma0" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()  # refused before the folder was made
 
 
 def test_a_mesh_from_a_file(tmp_path, file, monkeypatch, capsys):

@@ -18,7 +18,7 @@ from kinlim.fem.pinned import solve
 from kinlim.fem.probe import Nodes
 from kinlim.meshes.interval import graded, interval
 from kinlim.study import check
-from kinlim.validation import report, wellposed
+from kinlim.validation import inequalities, report, wellposed
 
 
 def p_study(lambda_b=10.0, end_time=0.1, size=1.0, observe=(0.25, 0.5, 1.0), model=None, **pde):
@@ -310,21 +310,21 @@ def test_at_rest_it_converges_at_once():
 
 def test_the_recursion_of_lemma_6_4():
     # with equality and written out: A_1, B_1, B_2
-    A, B = wellposed.recursion(2.0, 3.0, 5.0, 0.5, 2)
+    A, B = inequalities.recursion(2.0, 3.0, 5.0, 0.5, 2)
     root = sqrt(2.0)
     assert A[1] == pytest.approx(5 * root * 3)
     assert B[1] == pytest.approx(0.5 * 6 * 2 * (4 + 3) + 0.5 * 5 * 3 * 2)
     assert B[2] == pytest.approx(0.5 * 6 * A[1] * (2 * (2 + A[1]) + 3 + B[1]) + 0.5 * 5 * B[1] * (2 + A[1]))
-    largest = wellposed.lemma_time(2.3, 0.05, 10.0)
+    largest = inequalities.lemma_time(2.3, 0.05, 10.0)
     assert largest is not None
     for T, converges in ((0.99 * largest, True), (1.01 * largest, False)):
-        _, B = wellposed.recursion(2.3 * sqrt(T), 0.05 * T, 10.0, T, 3000)
+        _, B = inequalities.recursion(2.3 * sqrt(T), 0.05 * T, 10.0, T, 3000)
         assert (B[-1] < 1e-12) == converges
 
 
 @pytest.mark.parametrize("T", [1e-2, 1e-4, 1e-6])
 def test_with_square_roots_the_recursion_never_converges(T):
-    _, B = wellposed.careful_recursion(2.3 * sqrt(T), 0.05 * T, 10.0, T, 1.0, 300)
+    _, B = inequalities.careful_recursion(2.3 * sqrt(T), 0.05 * T, 10.0, T, 1.0, 300)
     assert B[-100:].min() > (T * 10.0 * 2.3 * sqrt(T)) ** 2
 
 

@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_mesh_is_refused(tables, tmp_path, monkeypatch):
     checkpoint = stopped_halfway(check(tables), MPI.COMM_SELF, monkeypatch)
     for nodes in (np.linspace(0, 1, 41) ** 2, np.linspace(0, 1, 11)):
         np.savetxt(tmp_path / "nodes.txt", nodes)
-        with pytest.raises(InputError, match=r"the checkpoint has 81 nodes and is not of this mesh"):
+        with pytest.raises(InputError, match=r"is not the mesh of the checkpoint, which has 81 nodes"):
             solve(check(tables), MPI.COMM_SELF, checkpoint=checkpoint)
 
 

@@ -12,7 +12,7 @@ from dolfinx import fem
 from kinlim.errors import InputError
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.probe import Nodes, Probe
-from kinlim.pinned import PinnedBalls, PinnedStudy
+from kinlim.pinned import PinnedStudy
 from kinlim.study import dump
 
 Array = NDArray[np.float64]
@@ -63,9 +63,11 @@ class Record:
         taken: observations made.
     """
 
-    def __init__(self, model: PinnedBalls, u: fem.Function, balance: Balance, flux: EndFlux, unit: float) -> None:
+    def __init__(self, study: PinnedStudy, u: fem.Function, balance: Balance, flux: EndFlux, unit: float) -> None:
         """Find the sites in the mesh of u, whose velocities are counted in the given unit. Collective."""
-        self.model, self.u, self.balance, self.flux, self.unit = model, u, balance, flux, unit
+        model = study.model
+        self.study, self.u, self.balance, self.flux, self.unit = study, u, balance, flux, unit
+        self.before = dict.fromkeys(COUNTS, 0)
         self.probe, self.nodes = Probe(u.function_space.mesh, model.sites), Nodes(u)
         count = min(FRAME_NODES, len(self.nodes.x))
         self.chosen = np.linspace(0, len(self.nodes.x) - 1, count).round().astype(int)
@@ -80,6 +82,11 @@ class Record:
     def taken(self) -> int:
         """Observations made."""
         return len(self.at_sites)
+
+    @property
+    def cells(self) -> int:
+        """Cells of the mesh."""
+        return (len(self.nodes.x) - 1) // self.study.pde.degree
 
     def begin(self) -> None:
         """Note the initial state. Collective."""
@@ -101,11 +108,13 @@ class Record:
         if self.time > self.frame_times[-1]:
             self._frame(self.at_nodes[-1])
 
-    def checkpoint(
-        self, study: PinnedStudy, next_step: float, counts: dict[str, int], before: dict[str, int]
-    ) -> xr.Dataset:
-        """Everything that `restore` needs, as a dataset; counts are added to those from `before`. Collective."""
-        sites, nodes, unknowns = len(self.model.sites), len(self.nodes.x), 2
+    def counts(self, since: dict[str, int]) -> dict[str, int]:
+        """Counts of steps and solves: those `since` the start or the checkpoint, and those before it."""
+        return {key: self.before[key] + since[key] for key in COUNTS}
+
+    def checkpoint(self, next_step: float, since: dict[str, int]) -> xr.Dataset:
+        """Everything that `restore` needs, as a dataset; `since` as in `counts`. Collective."""
+        sites, nodes, unknowns = self.study.model.balls, len(self.nodes.x), 2
         return xr.Dataset(
             {
                 "u": (("node", "unknown"), self.nodes(self.u)),
@@ -119,16 +128,16 @@ class Record:
                 "start": ("conserved", self.balance.start),
             },
             attrs={
-                "study": dump(study),
+                "study": dump(self.study),
                 "time": self.time,
                 "next_step": next_step,
                 "let_in": self.flux.total,
-                **{key: counts[key] + before.get(key, 0) for key in COUNTS},
+                **self.counts(since),
             },
         )
 
-    def restore(self, kept: xr.Dataset) -> tuple[float, dict[str, int]]:
-        """Take up a checkpoint; the next step and the counts so far. Collective.
+    def restore(self, kept: xr.Dataset) -> float:
+        """Take up a checkpoint; the next step. Collective.
 
         Raises:
             InputError: it was written on another mesh: the file of pde.mesh has changed.
@@ -136,8 +145,8 @@ class Record:
         x = kept["node_x"].to_numpy()
         if x.shape != self.nodes.x.shape or not np.allclose(x, self.nodes.x, rtol=1e-12, atol=0):
             raise InputError(
-                f"the checkpoint has {len(x)} nodes and is not of this mesh, which has {len(self.nodes.x)}: has the "
-                "file of pde.mesh changed? Start again in another folder"
+                f"pde.mesh = '{self.study.pde.mesh}' is not the mesh of the checkpoint, which has {len(x)} nodes where "
+                f"this one has {len(self.nodes.x)}: start again in another folder"
             )
         self.nodes.fill(self.u, kept["u"].to_numpy())
         self.time = float(kept.attrs["time"])
@@ -147,11 +156,12 @@ class Record:
         self.balance.start = kept["start"].to_numpy()
         history = [(float(t), float(rate)) for t, rate in kept["flux_history"].to_numpy()]
         self.flux.start(self.time, float(kept.attrs["let_in"]), history)
-        return float(kept.attrs["next_step"]), {key: int(kept.attrs[key]) for key in COUNTS}
+        self.before = {key: int(kept.attrs[key]) for key in COUNTS}
+        return float(kept.attrs["next_step"])
 
-    def dataset(self, study: PinnedStudy, to_moments: Callable[[Array], tuple[Array, Array]]) -> xr.Dataset:
+    def dataset(self, to_moments: Callable[[Array], tuple[Array, Array]]) -> xr.Dataset:
         """Label what was recorded; `to_moments` gives mu and w from the unknowns."""
-        model, settings = self.model, study.pde
+        model, settings = self.study.model, self.study.pde
         (mu, w), (node_mu, node_w), (frame_mu, frame_w) = (
             (self.unit * mu, self.unit**2 * w)
             for mu, w in (to_moments(np.array(part)) for part in (self.at_sites, self.at_nodes, self.frames))
@@ -201,9 +211,9 @@ class Record:
                 "frame_x": ("point", self.nodes.x[self.chosen], {"long_name": "position of a point in a frame"}),
             },
             attrs={
-                "title": f"{study.study.name}: equations", "model": "pinned", "system": settings.system,
+                "title": f"{self.study.study.name}: equations", "model": "pinned", "system": settings.system,
                 "boundary": settings.boundary, "lambda": model.lam,
-                "cells": (len(self.nodes.x) - 1) // settings.degree, "grading": settings.grading,
+                "cells": self.cells, "grading": settings.grading,
                 "degree": settings.degree, "rtol": settings.rtol,
             },
         )  # fmt: skip

@@ -219,14 +219,13 @@ def solve(
     mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]) / unit
     mismatch = [fem.form(part**2 * dx) for part in (u[0] - mu0, u[0])]
     error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in mismatch)
-    record = Record(model, u, balance, flux, unit)
+    record = Record(study, u, balance, flux, unit)
     first_step = model.times[-1] * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
-    counts: dict[str, int] = {}
     if checkpoint is None:
         flux.start(0.0)
         record.begin()
     else:
-        first_step, counts = record.restore(checkpoint)
+        first_step = record.restore(checkpoint)
 
     compiled = time.perf_counter()
     with (
@@ -255,7 +254,7 @@ def solve(
             if stepper.largest() > largest:
                 raise RunError(
                     f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
-                    f"or the mesh ({len(record.nodes.x) // settings.degree} cells of degree {settings.degree}) is"
+                    f"or the mesh ({record.cells} cells of degree {settings.degree}) is"
                 )
             return due()
 
@@ -266,7 +265,7 @@ def solve(
         for moment in model.times[record.taken :]:
             while not stepper.advance(moment, after_step):
                 if keep is not None:
-                    state = record.checkpoint(study, stepper.next_step, stepper.statistics(), counts)
+                    state = record.checkpoint(stepper.next_step, stepper.statistics())
                     on_root(comm, lambda: keep(state))  # noqa: B023 - called at once
                     kept = time.monotonic()
                 if comm.allreduce(requests.received):
@@ -281,7 +280,7 @@ def solve(
                     f"the energy at t = {moment:.6g} is {now:.4g} of that at the start, and {gone:.4g} of it went out "
                     f"through the ends: this is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
                 )
-        counts = {key: value + counts.get(key, 0) for key, value in stepper.statistics().items()}
+        counts = record.counts(stepper.statistics())
     ended = time.perf_counter()
 
     attributes = on_root(
@@ -298,4 +297,4 @@ def solve(
             **counts,
         ),
     )
-    return record.dataset(study, system.to_moments).assign_attrs(attributes)
+    return record.dataset(system.to_moments).assign_attrs(attributes)
