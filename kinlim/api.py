@@ -22,12 +22,21 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     return studies.load(path, overrides)
 
 
-def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None) -> "xr.Dataset":
-    """Simulate the particles; see `kinlim.stochastic.pinned.simulate`. Collective over `comm`, by default all ranks."""
+def simulate(
+    study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None, **more: Any
+) -> "xr.Dataset":
+    """Simulate the particles; see `kinlim.stochastic.pinned.simulate`. Collective over `comm`, by default all ranks.
+
+    Args:
+        study: the study.
+        comm: the ranks.
+        threads: per rank; None for all cores.
+        more: `checkpoint` and `keep` of `kinlim.stochastic.pinned.simulate`.
+    """
     from kinlim.parallel import world
     from kinlim.stochastic import pinned
 
-    return pinned.simulate(study, comm or world(), threads)
+    return pinned.simulate(study, comm or world(), threads, **more)
 
 
 def solve(study: Study, *, comm: "MPI.Comm | None" = None, estimate_error: bool = False, **more: Any) -> "xr.Dataset":

@@ -54,6 +54,10 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, max=4096, help="Threads per rank for the particles. [default: all cores]", show_default=False),
 ]
+Replicas = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="The same as --set particles.replicas=N; raise it with --resume.", show_default=False),
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on with a run that was stopped: what is done stays, what was begun goes on."),
@@ -72,16 +76,28 @@ def _common(
 
 @app.command()
 def run(
-    study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None, resume: Resume = False
+    study: StudyFile,
+    output: Output = None,
+    set: Set = None,
+    replicas: Replicas = None,
+    threads: Threads = None,
+    resume: Resume = False,
 ) -> None:
     """Simulate the particles, solve the equations, compare them, write a report."""
-    _stages(study, output, set, workflow.STAGES, threads=threads, resume=resume)
+    _stages(study, output, _with(set, replicas), workflow.STAGES, threads=threads, resume=resume)
 
 
 @app.command()
-def simulate(study: StudyFile, output: Output = None, set: Set = None, threads: Threads = None) -> None:
+def simulate(
+    study: StudyFile,
+    output: Output = None,
+    set: Set = None,
+    replicas: Replicas = None,
+    threads: Threads = None,
+    resume: Resume = False,
+) -> None:
     """Simulate the particles."""
-    _stages(study, output, set, ("simulate",), threads=threads)
+    _stages(study, output, _with(set, replicas), ("simulate",), threads=threads, resume=resume)
 
 
 @app.command()
@@ -253,6 +269,11 @@ def _study(path: Path, output: str | None, overrides: list[str] | None) -> tuple
 
     study = on_root(world(), lambda: load(path, overrides or ()))
     return study, Path("results") / study.study.name if output is None else _folder(output)
+
+
+def _with(overrides: list[str] | None, replicas: int | None) -> list[str]:
+    """The overrides, and one more for the number of replicas if it is given."""
+    return [*(overrides or ()), *(() if replicas is None else (f"particles.replicas={replicas}",))]
 
 
 def _stages(

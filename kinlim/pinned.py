@@ -14,14 +14,17 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from kinlim.errors import InputError
 from kinlim.table import FormulaOfX, Positive, Table
 
-LARGEST, SMALLEST = 1e60, 1e-60
-"""Sizes of velocities between which fourth powers neither overflow nor vanish."""
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Sizes of velocities between which eighth powers neither overflow nor vanish."""
 
 MOST_COLLISIONS = 2.0**53
 """Of one replica: more than a year of one core."""
 
 MOST_MEMORY = 16 * 2**30
 """Bytes."""
+
+SMALL_PILOT = 256
+"""Replicas of a pilot, and of a block up to 1000 balls."""
 
 
 class PinnedBalls(Table):
@@ -75,7 +78,7 @@ class PinnedBalls(Table):
         if 0 < (size := max(np.abs(mu).max(), sigma.max())) < SMALLEST:
             raise ValueError(
                 f"mu0 = '{self.mu0}' and sigma0 = '{self.sigma0}' are at most {size:.3g} in size; below {SMALLEST:g} "
-                "fourth powers vanish, so choose other units"
+                "eighth powers vanish, so choose other units"
             )
         return self
 
@@ -121,7 +124,7 @@ class PinnedBalls(Table):
                 )
             if abs(value[high]) > LARGEST:
                 raise InputError(
-                    f"{key} = '{formula}' is {value[high]:.3g} at x = {x[high]:.6g}; beyond {LARGEST:g} fourth powers "
+                    f"{key} = '{formula}' is {value[high]:.3g} at x = {x[high]:.6g}; beyond {LARGEST:g} eighth powers "
                     "overflow, so choose other units"
                 )
             values.append(value)
@@ -163,20 +166,73 @@ class PinnedBalls(Table):
         return np.asarray(self.collisions) * self.collision_time
 
 
+Numbers = Annotated[tuple[int, ...], Field(max_length=1000, strict=False)]
+
+
 class PinnedParticles(Table):
-    """The particle side: which kernel, how many independent replicas, which random streams.
+    """The particle side: which kernel, how many independent replicas, which random streams, and what is recorded.
 
     Attributes:
-        kernel: "redistribute", Steps 2.1 and 2.2 of the paper.
+        kernel: "redistribute", Steps 2.1 and 2.2 of the paper; "sorting", the simplified model (2.1)-(2.2), which is not
+            the one whose limit the equations are.
         replicas: independent runs.
         seed: picks the random streams, one to a replica.
-        lags: correlations of W_i and W_(i+k) are recorded for k = 1..lags.
+        block: replicas that are handed out and kept together: what a thread does at a time, and what is lost at most
+            when it is killed. By default 256 up to 1000 balls and fewer beyond.
+        pilot: replicas run beforehand for the mean and spread that W = (v - mu)/sigma needs
+            (`kinlim.stochastic.white_noise`); 0 to record nothing of W. By default 256 for 1024 replicas or more.
+        lags: correlations of sites i and i + k, over the ensemble and within runs, are recorded for k = 1..lags.
+        pairs: balls i for which (W_i, W_(i+1)) gets a histogram of its own.
+        snapshots: replicas, from 0, of which all velocities are recorded.
+        follow: balls, with "sorting", whose first velocities are followed.
     """
 
-    kernel: Literal["redistribute"] = "redistribute"
+    kernel: Literal["redistribute", "sorting"] = "redistribute"
     replicas: Annotated[int, Field(ge=2, le=2**40)]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
+    block: Annotated[int, Field(ge=1, le=2**20)] = SMALL_PILOT
+    pilot: Annotated[int, Field(ge=0, le=2**20)] = 0
     lags: Annotated[int, Field(ge=2, le=1000)] = 10
+    pairs: Numbers = ()
+    snapshots: Numbers = ()
+    follow: Numbers = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pilot_is_small(cls, data: Any) -> Any:
+        """W is recorded where its pilot costs less than a quarter."""
+        if isinstance(data, dict) and isinstance(replicas := data.get("replicas"), int):
+            return {"pilot": SMALL_PILOT if replicas >= 4 * SMALL_PILOT else 0} | data
+        return data
+
+    @field_validator("pilot")
+    @classmethod
+    def _pilot_has_a_spread(cls, pilot: int) -> int:
+        if 0 < pilot < 16:
+            raise ValueError("must be 0, for nothing of W, or at least 16, for a mean and a spread")
+        return pilot
+
+    @field_validator("pairs", "snapshots", "follow")
+    @classmethod
+    def _numbers_increase(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        if list(numbers) != sorted(set(numbers)):
+            raise ValueError("must increase")
+        return numbers
+
+    @model_validator(mode="after")
+    def _what_is_recorded_exists(self) -> Self:
+        if self.snapshots and not 0 <= self.snapshots[0] <= self.snapshots[-1] < self.replicas:
+            raise ValueError(
+                f"snapshots = {list(self.snapshots)[:5]} must be numbers of replicas, 0 to {self.replicas - 1}"
+            )
+        if self.follow and self.kernel != "sorting":
+            raise ValueError(
+                f"follow = {list(self.follow)[:5]} needs kernel = 'sorting': with '{self.kernel}' a collision gives three "
+                "new velocities, and none of them is the old one of a ball"
+            )
+        if self.pairs and not self.pilot:
+            raise ValueError(f"pairs = {list(self.pairs)[:5]} needs a pilot, such as pilot = {SMALL_PILOT}, for W")
+        return self
 
 
 class PinnedEquations(Table):
@@ -269,17 +325,36 @@ class PinnedStudy(Table):
             )
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _blocks_fit_the_cache(cls, data: Any) -> Any:
+        """256 replicas up to 1000 balls, of which the velocities are 2 MB, and a power of two of about 2 MB beyond."""
+        particles, model = (data.get(name) if isinstance(data, dict) else None for name in ("particles", "model"))
+        if isinstance(particles, dict) and isinstance(model, dict) and isinstance(balls := model.get("balls"), int):
+            block = 1 << max(0, (256_000 // max(balls, 1000)).bit_length() - 1)
+            return data | {"particles": {"block": block} | particles}
+        return data
+
+    @model_validator(mode="after")
+    def _particles_exist(self) -> Self:
+        balls, particles = self.model.balls, self.particles
+        if particles.lags > balls - 1:
+            raise ValueError(f"particles.lags = {particles.lags} must be below model.balls = {balls}")
+        for key, last in (("pairs", balls - 1), ("follow", balls)):
+            numbers = getattr(particles, key)
+            if numbers and not 1 <= numbers[0] <= numbers[-1] <= last:
+                raise ValueError(f"particles.{key} = {list(numbers)[:5]} must be numbers of balls, 1 to {last}")
+        return self
+
     @model_validator(mode="after")
     def _statistics_fit(self) -> Self:
-        lags, balls, times = self.particles.lags, self.model.balls, len(self.model.observe)
-        if lags > balls - 1:
-            raise ValueError(f"particles.lags = {lags} must be below model.balls = {balls}")
-        room = (
-            8 * times * balls * (2 * lags + 80)
-        )  # of a thread in `stochastic.pinned`: two summaries and the snapshots
+        particles, balls, times = self.particles, self.model.balls, len(self.model.observe)
+        kept = 60 + len(particles.snapshots) + len(particles.follow)
+        room = 8 * balls * (times * kept + 3 * particles.block)  # of a thread: summaries being merged, and velocities
         if room > MOST_MEMORY:
             raise ValueError(
-                f"particles.lags = {lags} with model.balls = {balls} and {times} times in model.observe need about "
-                f"{room / 2**30:.0f} GiB a thread for the statistics; at most {MOST_MEMORY / 2**30:.0f} are allowed"
+                f"particles.block = {particles.block} with model.balls = {balls}, {times} times in model.observe, "
+                f"{len(particles.snapshots)} snapshots and {len(particles.follow)} velocities to follow need about "
+                f"{room / 2**30:.0f} GiB a thread; at most {MOST_MEMORY / 2**30:.0f} are allowed"
             )
         return self

@@ -21,9 +21,9 @@ class Meter:
     Use as a context and call with the fraction done. Only a shown meter (rank 0's) prints.
     """
 
-    def __init__(self, label: str, shown: bool, stream: TextIO | None = None) -> None:
-        """Start the clock; `label` names the stage."""
-        self.label, self.shown, self.stream = label, shown, stream or sys.stderr
+    def __init__(self, label: str, shown: bool, stream: TextIO | None = None, begun: float = 0.0) -> None:
+        """Start the clock; `label` names the stage, of which the fraction `begun` was done before."""
+        self.label, self.shown, self.begun, self.stream = label, shown, begun, stream or sys.stderr
         self.started = time.monotonic()
         self.next_line = self.started + QUIET
         self.bar: Progress | None = None
@@ -47,7 +47,8 @@ class Meter:
             self.bar.update(self.task, completed=fraction)
             return
         elapsed = now - self.started
-        left = f", about {elapsed * (1 - fraction) / fraction:.0f} s left" if fraction > 0 else ""
+        done = fraction - self.begun
+        left = f", about {elapsed * (1 - fraction) / done:.0f} s left" if done > 0 else ""
         print(f"{self.label}: {fraction:.0%} after {elapsed:.0f} s{left}", file=self.stream, flush=True)
         self.next_line = now + LINE_EVERY
 

@@ -1,11 +1,11 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
 study.toml (resolved)   particles.nc   pde.nc   metrics.json   figures/*.png   report.html   log.txt
-While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it.
+While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it. That of the
+particles stays, so that replicas can be added.
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -21,6 +21,7 @@ import h5netcdf
 import xarray as xr
 from xarray.backends import H5NetCDFStore
 
+from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
 from kinlim.study import Study, check, dump, load, parse
 
@@ -29,8 +30,18 @@ STUDY, PARTICLES, PDE, METRICS, FIGURES, REPORT, LOG = (
 )  # fmt: skip
 CONVERGENCE, ITERATION = "convergence", "iteration"
 FIELD, VTX = f"{FIGURES}/field.png", "pde.bp"
-PDE_CHECKPOINT = "pde.checkpoint"
-CHECKPOINT_VERSION = 1
+PDE_CHECKPOINT, PARTICLES_CHECKPOINT = "pde.checkpoint", "particles.checkpoint"
+CHECKPOINTS = {PDE: PDE_CHECKPOINT, PARTICLES: PARTICLES_CHECKPOINT}
+"""What a stage keeps while it runs, by what it writes in the end."""
+
+TABLES = {
+    **dict.fromkeys((PDE, PDE_CHECKPOINT), ("study", "model", "pde")),
+    **dict.fromkeys((PARTICLES, PARTICLES_CHECKPOINT), ("study", "model", "particles")),
+}
+"""The tables of a study that a file depends on."""
+
+REPLICAS = ("particles", "replicas")
+"""The key that can be raised later."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,8 @@ class Results:
         """Make the folder ready to receive `files` of `study`, or refuse before any work is done.
 
         A stage may join a folder that holds another stage of the same study; nothing that is there is overwritten.
-        To `resume`, the folder must be of this study; what it holds of `files` was done before.
+        To `resume`, the folder must be of this study, or of one with fewer replicas; what it holds of `files` was done
+        before.
 
         Raises:
             InputError: a file is there already, the folder belongs to another study, or it cannot be written.
@@ -53,11 +65,13 @@ class Results:
             new = not existing.exists()
             if resume and new:
                 raise InputError(f"{self.path}: holds nothing to resume (it has no {STUDY}); leave --resume out")
-            if not resume and PDE in files and (self.path / PDE_CHECKPOINT).exists():
-                raise InputError(
-                    f"{self.path}: holds {PDE_CHECKPOINT} of a run that was stopped; add --resume to go on with it, or "
-                    "give another folder with -o"
-                )
+            for name in () if resume else files:
+                checkpoint = CHECKPOINTS.get(name)
+                if checkpoint is not None and self.has(checkpoint) and not self.has(name):
+                    raise InputError(
+                        f"{self.path}: holds {checkpoint} of a run that was stopped; add --resume to go on with it, or "
+                        "give another folder with -o"
+                    )
             taken = (
                 []
                 if resume
@@ -68,10 +82,14 @@ class Results:
                     f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give "
                     "another folder with -o, move this one away, or run only what is missing (simulate, solve, compare)"
                 )
-            if not new and (different := self._difference(study)):
-                raise InputError(f"{existing}: belongs to another study ({different}); give another folder with -o")
+            if not new:
+                if different := self._difference(self.study(), study, more=resume and PARTICLES in files):
+                    raise InputError(f"{existing}: belongs to another study ({different}); give another folder with -o")
+                new = self.study() != study  # it has more replicas
             self.path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.path).close()
+            for left in self.path.glob(".*.part") if resume else ():  # of a run that was killed while it wrote
+                left.unlink()
         except OSError as error:
             raise InputError(f"{self.path}: the output folder cannot be written ({error.strerror})") from None
         if new:
@@ -89,8 +107,8 @@ class Results:
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
         return load(path)
 
-    def read(self, name: str) -> xr.Dataset:
-        """One of the datasets, in memory.
+    def read(self, name: str, *, fewer_replicas: bool = False) -> xr.Dataset:
+        """One of the datasets, in memory; if so asked, also one with fewer replicas than the study.
 
         Raises:
             InputError: it is missing, unreadable, or of another study than the folder.
@@ -107,7 +125,8 @@ class Results:
         text = dataset.attrs.get("study")
         if not isinstance(text, str):
             raise InputError(f"{path}: was not written by kinlim (it has no attribute study)")
-        if different := self._difference(check(parse(text, str(path)), str(path))):
+        there = check(parse(text, str(path)), str(path))
+        if different := self._difference(there, self.study(), TABLES[name], more=fewer_replicas):
             raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
         return dataset
 
@@ -116,16 +135,11 @@ class Results:
         data = _netcdf(dataset)
         self.write(name, lambda path: path.write_bytes(data))
 
-    def write_checkpoint(self, name: str, dataset: xr.Dataset) -> None:
-        """Write a checkpoint: a line of JSON with version, length and checksum, then NetCDF-4. The last one is kept."""
-        data = _netcdf(dataset)
-        manifest = {
-            "kinlim checkpoint": CHECKPOINT_VERSION,
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
+    def write_checkpoint(self, name: str, state: State) -> None:
+        """Write a checkpoint, see `kinlim.checkpoint`. The last one is kept."""
+        data = encode(state)
         target, new = self.path / name, self.path / f"{name}.new"
-        self.write(new.name, lambda path: path.write_bytes(json.dumps(manifest).encode() + b"\n" + data))
+        self.write(new.name, lambda path: path.write_bytes(data))
         try:
             if target.exists():
                 target.replace(target.with_name(f"{name}.previous"))
@@ -133,7 +147,7 @@ class Results:
         except OSError as error:
             raise RunError(f"{target}: could not be renamed ({error.strerror})") from error
 
-    def read_checkpoint(self, name: str) -> xr.Dataset | None:
+    def read_checkpoint(self, name: str) -> State | None:
         """The newest whole checkpoint of this folder's study, or None where there is none.
 
         Raises:
@@ -144,15 +158,16 @@ class Results:
             if not path.exists():
                 continue
             try:
-                dataset = _checkpoint(path.read_bytes())
+                state = decode(path.read_bytes())
             except (OSError, ValueError) as error:
                 problems.append(f"{path.name}: {error}")
                 self.log(f"checkpoint {path.name} cannot be used: {error}")
                 continue
-            text = str(dataset.attrs.get("study", ""))
-            if different := self._difference(check(parse(text, str(path)), str(path))):
+            text = str(state.attrs.get("study", ""))
+            there = check(parse(text, str(path)), str(path))
+            if different := self._difference(there, self.study(), TABLES[name], more=True):
                 raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
-            return dataset
+            return state
         if problems:
             raise InputError(
                 f"{self.path}: no checkpoint can be used ({'; '.join(problems)}); start again in another folder"
@@ -161,9 +176,13 @@ class Results:
 
     def drop_checkpoint(self, name: str) -> None:
         """Remove the checkpoints of a stage that has reached its end."""
-        for path in (self.path / name, self.path / f"{name}.previous"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        for file in (name, f"{name}.previous"):
+            self.drop(file)
+
+    def drop(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with contextlib.suppress(OSError):
+            (self.path / name).unlink()
 
     def write_json(self, name: str, data: Any) -> None:
         """Write indented JSON; NaN is refused, since JSON has none."""
@@ -198,14 +217,17 @@ class Results:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
-    def _difference(self, study: Study) -> str:
-        """The first key in which the study of this folder differs from `study`, or nothing."""
-        there, here = tomllib.loads(dump(self.study())), tomllib.loads(dump(study))
-        for table in here:
+    @staticmethod
+    def _difference(old: Study, new: Study, tables: tuple[str, ...] | None = None, *, more: bool = False) -> str:
+        """The first key in which two studies differ, or nothing; with `more`, the new one may have more replicas."""
+        there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
+        for table in here if tables is None else tables:
             for key in here[table] | there.get(table, {}):
-                old, new = there.get(table, {}).get(key), here[table].get(key)
-                if old != new:
-                    return f"{table}.{key} = {old!r} there, {new!r} here"
+                before, now = there.get(table, {}).get(key), here[table].get(key)
+                if before == now or (more and (table, key) == REPLICAS and before < now):
+                    continue
+                raised = "; with --resume it can be raised" if (table, key) == REPLICAS else ""
+                return f"{table}.{key} = {before!r} there, {now!r} here{raised}"
         return ""
 
 
@@ -216,21 +238,3 @@ def _netcdf(dataset: xr.Dataset) -> bytes:
     with h5netcdf.File(memory, "w") as file:
         dataset.dump_to_store(H5NetCDFStore(file))  # type: ignore[no-untyped-call]
     return memory.getvalue()
-
-
-def _checkpoint(content: bytes) -> xr.Dataset:
-    """Verify and read the content of a checkpoint; ValueError says what is wrong with it."""
-    line, _, data = content.partition(b"\n")
-    try:
-        manifest = json.loads(line)
-        version, length, checksum = (manifest[key] for key in ("kinlim checkpoint", "bytes", "sha256"))
-    except (ValueError, KeyError, TypeError):
-        raise ValueError("it does not begin as a checkpoint does") from None
-    if version != CHECKPOINT_VERSION:
-        raise ValueError(f"it has version {version}, this kinlim reads {CHECKPOINT_VERSION}")
-    if len(data) != length:
-        raise ValueError(f"it has {len(data)} bytes of {length}")
-    if hashlib.sha256(data).hexdigest() != checksum:
-        raise ValueError("its checksum is wrong")
-    with xr.open_dataset(io.BytesIO(data), engine="h5netcdf") as opened:
-        return opened.load()

@@ -14,6 +14,7 @@ from kinlim.results import (
     ITERATION,
     METRICS,
     PARTICLES,
+    PARTICLES_CHECKPOINT,
     PDE,
     PDE_CHECKPOINT,
     REPORT,
@@ -25,6 +26,7 @@ from kinlim.study import Study
 if TYPE_CHECKING:
     import xarray as xr
 
+    from kinlim.checkpoint import State
     from mpi4py import MPI
 
 Stage = Literal["simulate", "solve", "compare"]
@@ -60,8 +62,8 @@ def run(
         stages: "simulate" writes particles.nc, "solve" pde.nc, "compare" metrics.json, figures/ and report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
-        resume: go on with a run of this study that was stopped: stages that are done stay, the equations go on from
-            their checkpoint.
+        resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
+            done stay, the others go on from their checkpoints.
         estimate_error: solve the equations three times more, and add what that tells of their error.
 
     Returns:
@@ -71,12 +73,17 @@ def run(
         InputError: before any work, where earlier results would be overwritten, the folder cannot be written, or the
             equations cannot use the initial data.
         RunError: a stage failed, or a file could not be written.
-        Stopped: a signal came while the equations were solved; their checkpoint is written.
+        Stopped: a signal came while the equations were solved or the particles simulated; their checkpoint is written.
     """
     from kinlim.parallel import on_root, world
 
     comm = comm or world()
     results = Results(Path(folder))
+    if "compare" in stages and study.particles.kernel != "redistribute":
+        raise InputError(
+            f"particles.kernel = '{study.particles.kernel}' is not the model whose limit the equations are, so there is "
+            "nothing to compare; `kinlim simulate` runs its particles alone"
+        )
     if "solve" in stages:
         api.check(study, comm=comm)
     files = tuple(name for stage in stages for name in WRITES[stage])
@@ -90,8 +97,17 @@ def run(
         if resume and on_root(comm, lambda: _is_done(results, stage)):  # noqa: B023 - called at once
             continue
         if stage == "simulate":
-            dataset = api.simulate(study, comm=comm, threads=threads)
-            on_root(comm, lambda: results.write_dataset(PARTICLES, dataset))  # noqa: B023 - called at once
+            found: list[State | None] = [None]  # on rank 0 alone: of many balls, it is large
+            if resume:
+                on_root(comm, lambda: found.append(results.read_checkpoint(PARTICLES_CHECKPOINT)))  # noqa: B023
+            dataset = api.simulate(
+                study,
+                comm=comm,
+                threads=threads,
+                checkpoint=found[-1],
+                keep=lambda state: results.write_checkpoint(PARTICLES_CHECKPOINT, state),
+            )
+            on_root(comm, lambda: _write_particles(results, dataset))  # noqa: B023 - called at once
         else:
             checkpoint = on_root(comm, lambda: results.read_checkpoint(PDE_CHECKPOINT)) if resume else None
             dataset = api.solve(
@@ -112,10 +128,17 @@ def _is_done(results: Results, stage: Stage) -> bool:
     name = WRITES[stage][0]
     if not results.has(name):
         return False
-    results.read(name)
+    dataset = results.read(name, fewer_replicas=True)
     if stage == "solve":
         results.drop_checkpoint(PDE_CHECKPOINT)
-    return True
+        return True
+    return bool(dataset.attrs["replicas"] == results.study().particles.replicas)
+
+
+def _write_particles(results: Results, particles: "xr.Dataset") -> None:
+    """Write the particles. Their checkpoint stays, so that replicas can be added; one of it is enough."""
+    results.write_dataset(PARTICLES, particles)
+    results.drop(f"{PARTICLES_CHECKPOINT}.previous")
 
 
 def _write_solution(results: Results, pde: "xr.Dataset") -> None:

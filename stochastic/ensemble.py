@@ -1,35 +1,39 @@
-"""The ensemble: blocks of replicas over MPI ranks and threads, their statistics merged in one fixed tree.
+"""The engine: blocks of replicas handed out to threads and MPI ranks, their statistics merged in the order of blocks.
 
-The engine knows nothing of the model: a model gives a function from a range of replicas to statistics that merge.
-Contiguous runs of blocks go to the ranks, blocks of a rank to its threads. Whoever computes them and whenever they
-finish, blocks 2i and 2i+1 are merged with each other, then pairs of pairs, and so on: every layout gives the same bits.
+Rank 0 hands out one block at a time to every thread of every rank, itself included, so that ranks of different speed
+finish together: none waits for another before the last block. Statistics come back to rank 0, which adds them to the
+sum of the blocks before, in the order of blocks; what comes early waits. So every layout gives the same bits, and
+all that must be kept, in memory and in a checkpoint, is the sum, the few blocks that wait and their numbers: nothing
+grows with the number of replicas.
 """
 
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import reduce
-from itertools import chain, islice
-from typing import Generic, Protocol, Self, TypeVar
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mpi4py import MPI
 
+from kinlim.checkpoint import State
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import Meter
+from kinlim.signals import StopRequests
+from kinlim.stochastic import statistic, streams
+from kinlim.stochastic.model import Model
+from kinlim.stochastic.statistic import Statistics
 
+ALONE, TOGETHER = 0.5, 0.002
+"""Seconds between two looks at what else there is to do while blocks run: for signals; for messages of other ranks."""
 
-class Mergeable(Protocol):
-    """Statistics of a set of replicas."""
-
-    def merge(self, other: Self) -> Self:
-        """Statistics of the union with a disjoint set."""
-        ...
-
-
-S = TypeVar("S", bound=Mergeable)
-
-POLL = 0.5
-"""Seconds between two looks at the progress of the running blocks."""
+ASK, REPLY, ARRAY = 1, 2, 3
+"""Tags of messages."""
 
 
 class Cancelled(Exception):
@@ -37,7 +41,7 @@ class Cancelled(Exception):
 
 
 class Tick:
-    """Given to a block to be called now and then with the fraction of it that is done: a fraction of a second apart."""
+    """Given to a block to be called with the fraction of it that is done: a fraction of a second apart."""
 
     def __init__(self, cancelled: threading.Event) -> None:
         """Nothing is done yet."""
@@ -53,95 +57,268 @@ class Tick:
         if self.cancelled.is_set():
             raise Cancelled
 
-    def part(self, begin: float, end: float) -> Callable[[float], None]:
-        """Tick for a part of the block, from the fraction `begin` to the fraction `end`."""
-        return lambda fraction: self(begin + fraction * (end - begin))
+
+@dataclass(frozen=True)
+class Blocks:
+    """Replicas 0 ... replicas - 1 in blocks of `size`, of which the last may have fewer."""
+
+    replicas: int
+    size: int
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return -(-self.replicas // self.size)
+
+    def count(self, index: int) -> int:
+        """Replicas of a block."""
+        return min(self.size, self.replicas - index * self.size)
 
 
-class Tree(Generic[S]):
-    """Merges statistics of blocks 0, 1, 2, ... pair by pair, pairs of pairs, ...; a binary counter of partial results.
+class Sum:
+    """Statistics of finished blocks, added in the order of blocks.
 
     Attributes:
-        nodes: (level, index, statistics) of blocks index 2^level .. (index + 1) 2^level - 1, in order; at most two of
-            a level.
+        blocks: what there is to do.
+        total: of all blocks before `added`, whole ones only: the last may grow when more replicas are asked for.
+        waiting: those that are finished and not added yet, with the number of their replicas.
     """
 
-    def __init__(self) -> None:
-        """No blocks yet."""
-        self.nodes: list[tuple[int, int, S]] = []
+    def __init__(self, blocks: Blocks, kept: State | None = None) -> None:
+        """Begin with nothing, or with the blocks of a checkpoint."""
+        self.blocks, self.total, self.added = blocks, None, 0
+        self.waiting: dict[int, tuple[int, Statistics]] = {}
+        if kept is not None:
+            self.added = int(kept.attrs["added"])
+            self.total = statistic.from_arrays(kept.arrays, "total/") if self.added else None
+            for index, count in kept.attrs["waiting"]:
+                if index < len(blocks) and count == blocks.count(index):
+                    self.add(index, statistic.from_arrays(kept.arrays, f"{index}/"))
 
-    def add(self, level: int, index: int, statistics: S) -> None:
-        """Add the node that follows the last one, and merge it with its sibling, and those with theirs."""
-        while self.nodes and index % 2 == 1 and self.nodes[-1][:2] == (level, index - 1):
-            statistics = self.nodes.pop()[2].merge(statistics)
-            level, index = level + 1, index // 2
-        self.nodes.append((level, index, statistics))
+    def add(self, index: int, statistics: Statistics) -> None:
+        """Take a finished block."""
+        self.waiting[index] = self.blocks.count(index), statistics
+        while self.added in self.waiting and self.waiting[self.added][0] == self.blocks.size:
+            _, following = self.waiting.pop(self.added)
+            self.total = following if self.total is None else statistic.merge(self.total, following)
+            self.added += 1
 
-    def merged(self) -> S:
-        """Statistics of all blocks, once they are all there."""
-        return reduce(lambda left, right: left.merge(right), (statistics for _, _, statistics in self.nodes))
+    def missing(self) -> Iterator[int]:
+        """Blocks that are not there, when asked."""
+        there = set(self.waiting)
+        return (index for index in range(self.added, len(self.blocks)) if index not in there)
+
+    @property
+    def done(self) -> int:
+        """Blocks that are there."""
+        return self.added + len(self.waiting)
+
+    def result(self) -> Statistics:
+        """Statistics of all replicas, once they are all there."""
+        rest = (statistics for _, (_, statistics) in sorted(self.waiting.items()))
+        return reduce(statistic.merge, chain([] if self.total is None else [self.total], rest))
+
+    def state(self) -> State:
+        """What a checkpoint must hold."""
+        arrays = statistic.to_arrays(self.total or {}, "total/")
+        for index, (_, statistics) in self.waiting.items():
+            arrays |= statistic.to_arrays(statistics, f"{index}/")
+        return State(
+            arrays,
+            {"added": self.added, "waiting": [(index, count) for index, (count, _) in sorted(self.waiting.items())]},
+        )
+
+
+class Workers:
+    """The threads of this rank."""
+
+    def __init__(self, model: Model[Any], seed: int, blocks: Blocks, threads: int, each: int) -> None:
+        """Have `threads` threads, of which every block may use `each`."""
+        self.model, self.seed, self.blocks, self.each = model, seed, blocks, each
+        self.slots = -(-threads // each)
+        self.cancelled, self.pool = threading.Event(), ThreadPoolExecutor(self.slots)
+        self.running: dict[Future[Statistics], tuple[int, Tick]] = {}
+
+    def launch(self, index: int) -> None:
+        """Begin a block."""
+        tick = Tick(self.cancelled)
+        self.running[self.pool.submit(self._simulate, index, tick)] = index, tick
+
+    def finished(self, timeout: float) -> list[tuple[int, Statistics]]:
+        """Blocks that have been finished, after waiting for the first of them, `timeout` seconds at most."""
+        if not self.running:
+            time.sleep(timeout)
+        done, _ = wait(self.running, timeout, FIRST_COMPLETED)
+        return [(self.running.pop(future)[0], future.result()) for future in done]
+
+    @property
+    def fraction(self) -> float:
+        """Of a block, that the running ones have done together."""
+        return sum(tick.fraction for _, tick in self.running.values())
+
+    def stop(self) -> None:
+        """Give up what still runs."""
+        self.cancelled.set()
+        self.pool.shutdown(cancel_futures=True)
+
+    def _simulate(self, index: int, tick: Tick) -> Statistics:
+        model, first, count = self.model, index * self.blocks.size, self.blocks.count(index)
+        states = np.empty((4, -(-count // model.lanes) * model.lanes), np.uint64)
+        streams.start(states, np.uint64(self.seed), first)
+        state = model.begin(states, first, self.each)
+        observed = []
+        for observation in range(model.observations):
+            model.advance(state, observation, tick)
+            observed.append(model.observe(state, observation, count))
+        return statistic.stack(observed)
 
 
 def run_ensemble(
-    simulate: Callable[[int, int, Tick], S], replicas: int, block: int, comm: MPI.Comm, threads: int, label: str
-) -> S:
-    """Simulate replicas 0 .. replicas-1 and merge their statistics.
+    model: Model[Any],
+    seed: int,
+    blocks: Blocks,
+    comm: MPI.Comm,
+    threads: int,
+    label: str,
+    kept: State | None = None,
+    keep: Callable[[State], None] | None = None,
+) -> Statistics:
+    """Simulate all replicas and merge their statistics. Collective.
 
     Args:
-        simulate: called with the first replica of a block, the number of its replicas and a `Tick`, from several
-            threads.
-        replicas: in all.
-        block: replicas in a block; the last block may have fewer.
-        comm: the ranks that share the work. Collective.
-        threads: per rank.
+        model: what is simulated.
+        seed: picks the streams; replica r has stream r of the seed, whoever simulates it.
+        blocks: the replicas, in the portions that are handed out.
+        comm: the ranks that share the work.
+        threads: per rank. Where there are fewer blocks than threads, a block gets several.
         label: names the stage in progress messages.
+        kept: blocks that are done already, as `keep` was given them; looked at on rank 0.
+        keep: called on rank 0 with all that is done, after every block.
 
     Returns:
         The merged statistics, on every rank.
+
+    Raises:
+        Stopped: a signal came; the running blocks were finished, and `keep` was called.
+        RunError: by `keep`.
     """
-    blocks = -(-replicas // block)
-    mine = range(blocks * comm.rank // comm.size, blocks * (comm.rank + 1) // comm.size)
-    tasks = [(b * block, min(block, replicas - b * block)) for b in mine]
-    tree: Tree[S] = Tree()
-    with Meter(label, comm.rank == 0) as meter:
-        for b, statistics in zip(mine, _in_order(simulate, tasks, threads, meter), strict=True):
-            tree.add(0, b, statistics)
-    parts = comm.gather(tree.nodes)
-    total: S | None = None
-    if parts is not None:
-        whole: Tree[S] = Tree()
-        for node in chain.from_iterable(parts):
-            whole.add(*node)
-        total = whole.merged()
-    return comm.bcast(total)
+    total = Sum(blocks, kept) if comm.rank == 0 else None
+    left = comm.bcast(len(blocks) - total.done if total else 0)
+    each = min(threads, max(1, comm.size * threads // max(1, left)))
+    workers = Workers(model, seed, blocks, threads, each)
+    failure: Exception | None = None
+    try:
+        with StopRequests() as requests:
+            if total is None:
+                _follow(workers, comm, requests)
+            else:
+                with Meter(label, True, begun=total.done / len(blocks)) as meter:
+                    failure = _lead(total, workers, comm, meter, keep, requests)
+    finally:
+        workers.stop()
+    failure = comm.bcast(failure)
+    if failure is not None:
+        raise failure
+    return _share(total, comm)
 
 
-def _in_order(
-    simulate: Callable[[int, int, Tick], S], tasks: list[tuple[int, int]], threads: int, meter: Meter
-) -> Iterator[S]:
-    """Results in the order of the tasks, with a bounded number of blocks in flight or waiting.
+def _lead(
+    total: Sum,
+    workers: Workers,
+    comm: MPI.Comm,
+    meter: Meter,
+    keep: Callable[[State], None] | None,
+    requests: StopRequests,
+) -> Exception | None:
+    """Hand out blocks and take their statistics until nothing is left, or until something goes wrong: that."""
+    todo, failure = total.missing(), None
+    status = MPI.Status()
+    others = comm.reduce(0, root=0)  # their threads that have not been sent home
 
-    The caller's thread only waits, and wakes now and then: for the meter, and so that an interrupt is heard at once.
-    """
-    cancelled = threading.Event()
-    waiting, flying, done = iter(tasks), deque[tuple[Future[S], Tick]](), 0
-    with ThreadPoolExecutor(threads) as pool:
+    def following() -> int | None:
+        """The next block, if there is one and no reason to stop."""
+        nonlocal failure
+        index = next(todo, None) if failure is None else None
+        if index is not None and requests.received:
+            failure, index = Stopped(_goodbye(total, keep)), None
+        return index
 
-        def launch(count: int) -> None:
-            for task in islice(waiting, count):
-                tick = Tick(cancelled)
-                flying.append((pool.submit(simulate, *task, tick), tick))
+    def launch() -> None:
+        if (index := following()) is not None:
+            workers.launch(index)
 
-        try:
-            launch(2 * threads)
-            while flying:
-                while not wait([flying[0][0]], timeout=POLL).done:
-                    meter((done + sum(tick.fraction for _, tick in flying)) / len(tasks))
-                future, _ = flying.popleft()
-                launch(1)
-                done += 1
-                meter((done + sum(tick.fraction for _, tick in flying)) / len(tasks))
-                yield future.result()
-        finally:
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
+    for _ in range(workers.slots):
+        launch()
+    while workers.running or others:
+        arrived = []
+        while others and comm.iprobe(MPI.ANY_SOURCE, ASK, status):
+            source = status.source
+            index, layout, stop = comm.recv(source=source, tag=ASK)
+            requests.received |= stop
+            if layout is not None:
+                arrived.append((index, _receive(layout, comm, source)))
+            answer = following()
+            others -= answer is None
+            comm.send(answer, source, REPLY)
+        for index, statistics in workers.finished(TOGETHER if comm.size > 1 else ALONE):
+            launch()
+            arrived.append((index, statistics))
+        for index, statistics in arrived:
+            total.add(index, statistics)
+        meter((total.done + workers.fraction) / len(total.blocks))
+        if keep is not None and (arrived or isinstance(failure, Stopped)):
+            try:
+                keep(total.state())
+            except (InputError, RunError) as error:  # the disk is full: the other ranks must hear of it
+                failure, keep = error, None
+    return failure
+
+
+def _goodbye(total: Sum, keep: Callable[[State], None] | None) -> str:
+    """What is said when a signal ends the ensemble."""
+    done = f"{total.done} of {len(total.blocks)} blocks of replicas are done"
+    kept = "; a checkpoint is written, --resume goes on from it" if keep is not None else ""
+    return f"stopped by a signal: {done}{kept}"
+
+
+def _follow(workers: Workers, comm: MPI.Comm, requests: StopRequests) -> None:
+    """Ask rank 0 for a block for every thread, and for another with every result, until there are no more."""
+    comm.reduce(workers.slots, root=0)
+    asked = workers.slots
+    for _ in range(asked):
+        comm.send((None, None, False), 0, ASK)
+    while asked or workers.running:
+        while asked and comm.iprobe(0, REPLY):
+            index = comm.recv(source=0, tag=REPLY)
+            asked -= 1
+            if index is not None:
+                workers.launch(index)
+        for index, statistics in workers.finished(TOGETHER):
+            arrays = statistic.to_arrays(statistics)
+            comm.send((index, _layout(arrays), requests.received), 0, ASK)
+            for array in arrays.values():
+                comm.Send(array, 0, ARRAY)
+            asked += 1
+
+
+def _layout(arrays: dict[str, NDArray[Any]]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Names, types and shapes of arrays, which travel apart from them: a message may have no more than 2^31 entries."""
+    return [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+
+
+def _receive(layout: list[tuple[str, str, tuple[int, ...]]], comm: MPI.Comm, source: int) -> Statistics:
+    """Statistics that another rank sends."""
+    arrays = {name: np.empty(shape, dtype) for name, dtype, shape in layout}
+    for array in arrays.values():
+        comm.Recv(array, source, ARRAY)
+    return statistic.from_arrays(arrays)
+
+
+def _share(total: Sum | None, comm: MPI.Comm) -> Statistics:
+    """The result of rank 0, on all ranks."""
+    arrays = {} if total is None else statistic.to_arrays(total.result())
+    layout = comm.bcast(_layout(arrays))
+    for name, dtype, shape in layout:
+        array = np.ascontiguousarray(arrays.get(name, np.empty(shape, dtype)))
+        comm.Bcast(array)
+        arrays[name] = array
+    return statistic.from_arrays(arrays)

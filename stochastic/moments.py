@@ -1,67 +1,79 @@
-"""Streamed statistics: central moments up to the fourth, and lagged covariances, of samples merged in any number.
+"""Streamed central moments and cumulants with standard errors, of samples merged in any number.
 
 A sample is summarised by its size, mean and sums of powers of deviations; two summaries merge into that of the union
 without the data, so memory does not grow with replicas and nothing large is ever subtracted from something large.
 
 Source: Pebay, "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical
-moments", Sandia report SAND2008-6212 (2008), eqs (3.1)-(3.3) of its arbitrary-order section.
+moments", Sandia report SAND2008-6212 (2008), eq (2.1) of its arbitrary-order section.
 """
 
 from dataclasses import dataclass
+from math import comb
 from typing import Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.stochastic.statistic import Statistic
+
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Count N, mean and sums of powers of deviations m_p = sum (v - mean)^p, p = 2, 3, 4, all of one shape.
+class Moments(Statistic):
+    """Count N, mean and sums of powers of deviations sum (v - mean)^p, p = 2 ... order.
 
     Attributes:
         count: N, the number of samples, the same for every entry.
-        mean: any shape.
-        m2: the same shape.
-        m3: the same shape.
-        m4: the same shape.
+        mean: any shape, after `stack` with one axis more in front.
+        powers: shape (..., order - 1, entries) where the mean has shape (..., entries).
     """
 
     count: int
     mean: Array
-    m2: Array
-    m3: Array
-    m4: Array
+    powers: Array
 
     @classmethod
-    def of(cls, samples: Array) -> Self:
-        """Summarise samples of shape (groups, N, n) along their middle axis, to shape (groups, n)."""
-        out = np.empty((4, samples.shape[0], samples.shape[2]))
+    def of(cls, samples: Array, order: int) -> Self:
+        """Summarise samples of shape (N, entries) up to moments of the given order, 2 ... 8."""
+        out = np.zeros((order, samples.shape[1]))
         _summarise(samples, out)
-        return cls(samples.shape[1], *out)
+        return cls(samples.shape[0], out[0], out[1:])
 
     def merge(self, other: Self) -> Self:
-        """Summary of the union of two disjoint samples."""
-        a, b = self.count, other.count
-        n = a + b
+        """Summary of the union of two disjoint samples.
+
+        With a, b the shares of the two in N and delta the difference of their means, the deviations of the one move by
+        -b delta and those of the other by a delta, so that the binomial theorem gives
+            M_p = sum_k C(p, k) delta^k ((-b)^k M_(p-k) + a^k M'_(p-k)),  M_0 = N, M_1 = 0.
+        """
+        count = self.count + other.count
+        a, b = self.count / count, other.count / count
         delta = other.mean - self.mean
-        d2 = delta * delta
-        m2 = self.m2 + other.m2 + d2 * (a * b / n)
-        m3 = self.m3 + other.m3 + delta * (d2 * (a * b * (a - b) / n**2) + (a * other.m2 - b * self.m2) * (3 / n))
-        m4 = (
-            self.m4
-            + other.m4
-            + d2 * (d2 * (a * b * (a * a - a * b + b * b) / n**3) + (a * a * other.m2 + b * b * self.m2) * (6 / n**2))
-            + delta * (a * other.m3 - b * self.m3) * (4 / n)
-        )
-        return type(self)(n, self.mean + delta * (b / n), m2, m3, m4)
+        steps = delta ** np.arange(self.order + 1).reshape(-1, *(1,) * delta.ndim)
+        powers = np.empty_like(self.powers)
+        for p in range(2, self.order + 1):
+            shift = self.count * (-b) ** p + other.count * a**p
+            total = self.central(p) + other.central(p) + shift * steps[p]
+            for k in range(1, p - 1):
+                total += comb(p, k) * ((-b) ** k * self.central(p - k) + a**k * other.central(p - k)) * steps[k]
+            powers[..., p - 2, :] = total
+        return type(self)(count, self.mean + delta * b, powers)
+
+    @property
+    def order(self) -> int:
+        """The highest power kept."""
+        return int(self.powers.shape[-2]) + 1
+
+    def central(self, p: int) -> Array:
+        """sum (v - mean)^p, p = 2 ... order."""
+        return np.asarray(self.powers[..., p - 2, :], np.float64)
 
     @property
     def variance(self) -> Array:
-        """Unbiased estimate m2/(N-1)."""
-        return self.m2 / (self.count - 1)
+        """Unbiased estimate of the second cumulant; NaN for one sample."""
+        return self._cumulant(2)
 
     @property
     def mean_se(self) -> Array:
@@ -83,91 +95,88 @@ class Moments:
         Source: Kenney and Keeping, "Mathematics of Statistics", part two (1951), on k-statistics.
         """
         n, k2 = self.count, self.variance
-        k4 = np.zeros_like(k2)
-        if n > 3:
-            k4 = ((n + 1) * n * self.m4 - 3 * (n - 1) * self.m2**2) / ((n - 1) * (n - 2) * (n - 3))
+        k4 = self._cumulant(4) if n > 3 else np.zeros_like(k2)
         of_variance = np.maximum(2 * n * k2**2 + (n - 1) * k4, 0) / (n * (n + 1))
         return np.divide(np.sqrt(of_variance), 2 * np.sqrt(k2), out=np.zeros_like(k2), where=k2 > 0)
 
+    @property
+    def third(self) -> Array:
+        """Third cumulant <d^3>, d = v - <v>: the unbiased k-statistic; NaN for fewer than three samples."""
+        return self._cumulant(3)
 
-@dataclass(frozen=True)
-class LaggedCovariances:
-    """Count N, mean and sums of products of deviations at sites i and i+k.
+    @property
+    def third_se(self) -> Array:
+        """Standard error of `third`, see `_influence`: that of the mean of d^3 - 3 mu_2 d."""
+        mu = [self.central(p) / self.count if p > 1 else None for p in range(7)]
+        return self._influence(mu[6] - mu[3] ** 2 - 6 * mu[4] * mu[2] + 9 * mu[2] ** 3)
 
-    Attributes:
-        count: N.
-        mean: shape (groups, n).
-        products: shape (groups, lags, n); entry [g, k-1, i] is sum (v_i - mean_i)(v_(i+k) - mean_(i+k)), and 0 where
-            i + k >= n.
-    """
+    @property
+    def fourth(self) -> Array:
+        """Fourth cumulant <d^4> - 3 <d^2>^2: the unbiased k-statistic; NaN for fewer than four samples."""
+        return self._cumulant(4)
 
-    count: int
-    mean: Array
-    products: Array
+    @property
+    def fourth_se(self) -> Array:
+        """Standard error of `fourth`, see `_influence`: that of the mean of d^4 - 6 mu_2 d^2 - 4 mu_3 d."""
+        mu = [self.central(p) / self.count if p > 1 else None for p in range(9)]
+        return self._influence(
+            mu[8] - mu[4] ** 2 - 12 * mu[2] * (mu[6] - mu[4] * mu[2]) + 36 * mu[2] ** 2 * (mu[4] - mu[2] ** 2)
+            - 8 * mu[3] * mu[5] + 16 * mu[3] ** 2 * mu[2] + 48 * mu[3] ** 2 * mu[2]
+        )  # fmt: skip
 
-    @classmethod
-    def of(cls, samples: Array, mean: Array, lags: int) -> Self:
-        """Summarise samples of shape (groups, N, n), whose means over N are given."""
-        groups, count, n = samples.shape
-        products = np.zeros((groups, lags, n))
-        _lag_products(samples, mean, products)
-        return cls(count, mean, products)
+    def _influence(self, variance: Array) -> Array:
+        """Root of the variance of an estimate's influence function over N, with sample moments for the true ones.
 
-    def merge(self, other: Self) -> Self:
-        """Summary of the union of two disjoint samples."""
-        n = self.count + other.count
-        delta = other.mean - self.mean
-        products = self.products + other.products
-        for k in range(1, products.shape[1] + 1):
-            products[:, k - 1, :-k] += delta[:, :-k] * delta[:, k:] * (self.count * other.count / n)
-        return type(self)(n, self.mean + delta * (other.count / n), products)
-
-    def correlation(self, variance: Array) -> Array:
-        """Correlation at lags 1, 2, ..., shape (groups, lags), given the variances, shape (groups, n).
-
-        Sites are weighted by their spread: sum_i cov(v_i, v_(i+k)) / sum_i (var v_i var v_(i+k))^(1/2). NaN where no
-        site has any.
+        A cumulant is a function of central moments; to leading order its estimate is the mean of one term a sample
+        (its influence function), so no law needs to be assumed. Exact to leading order in 1/N. NaN for one sample.
         """
-        groups, lags, _ = self.products.shape
-        result = np.full((groups, lags), np.nan)
-        for k in range(1, lags + 1):
-            scale = np.sqrt(variance[:, :-k] * variance[:, k:]).sum(axis=1)
-            covariance = self.products[:, k - 1, :-k].sum(axis=1) / (self.count - 1)
-            np.divide(covariance, scale, out=result[:, k - 1], where=scale > 0)
-        return result
+        return np.sqrt(np.maximum(variance, 0) / self.count) if self.count > 1 else np.full_like(self.mean, np.nan)
+
+    def _cumulant(self, p: int) -> Array:
+        """k-statistic of order p = 2, 3, 4; NaN where there are fewer than p samples."""
+        n = self.count
+        if n < p:
+            return np.full_like(self.mean, np.nan)
+        if p == 4:
+            return np.asarray(
+                ((n + 1) * n * self.central(4) - 3 * (n - 1) * self.central(2) ** 2) / ((n - 1) * (n - 2) * (n - 3))
+            )
+        return self.central(p) / (n - 1) * (n / (n - 2) if p == 3 else 1)
+
+
+STRIP = 256
+"""Entries summarised at a time: their eight sums stay in the first-level cache."""
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _summarise(samples: Array, out: Array) -> None:
-    groups, count, n = samples.shape
-    for g in range(groups):
-        mean, m2, m3, m4 = out[0, g], out[1, g], out[2, g], out[3, g]
-        mean[:] = 0.0
-        m2[:] = 0.0
-        m3[:] = 0.0
-        m4[:] = 0.0
+    """Fill `out`, zeros of shape (order, entries), with mean and sums of powers."""
+    count, entries = samples.shape
+    order = out.shape[0]
+    for begin in range(0, entries, STRIP):
+        end = min(begin + STRIP, entries)
         for r in range(count):
-            for i in range(n):
-                mean[i] += samples[g, r, i]
-        for i in range(n):
-            mean[i] /= count
+            for i in range(begin, end):
+                out[0, i] += samples[r, i]
+        for i in range(begin, end):
+            out[0, i] /= count
         for r in range(count):
-            for i in range(n):
-                d = samples[g, r, i] - mean[i]
-                d2 = d * d
-                m2[i] += d2
-                m3[i] += d2 * d
-                m4[i] += d2 * d2
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _lag_products(samples: Array, mean: Array, products: Array) -> None:
-    groups, count, n = samples.shape
-    deviation = np.empty(n)
-    for g in range(groups):
-        for r in range(count):
-            for i in range(n):
-                deviation[i] = samples[g, r, i] - mean[g, i]
-            for k in range(1, products.shape[1] + 1):
-                for i in range(n - k):
-                    products[g, k - 1, i] += deviation[i] * deviation[i + k]
+            if order == 8:
+                for i in range(begin, end):
+                    d = samples[r, i] - out[0, i]
+                    d2 = d * d
+                    d4 = d2 * d2
+                    out[1, i] += d2
+                    out[2, i] += d2 * d
+                    out[3, i] += d4
+                    out[4, i] += d4 * d
+                    out[5, i] += d4 * d2
+                    out[6, i] += d4 * (d2 * d)
+                    out[7, i] += d4 * d4
+            else:
+                for i in range(begin, end):
+                    d = samples[r, i] - out[0, i]
+                    power = d
+                    for p in range(1, order):
+                        power *= d
+                        out[p, i] += power

@@ -45,47 +45,68 @@ _1, _32, _63 = np.uint64(1), np.uint64(32), np.uint64(63)
 _LOW = np.uint64(0xFFFFFFFF)
 
 
+PAD = 8
+"""Spare entries behind the velocities of a replica that is simulated alone, see `perform`."""
+
+
 def width(balls: int) -> int:
-    """Row length of the velocities: an odd number of cache lines, so that rows do not share cache sets."""
-    lines = -(-balls // 8)
+    """Row length of the velocities: at least balls + 4, an odd number of cache lines so that rows share no sets."""
+    lines = -(-(balls + 4) // 8)
     return 8 * (lines | 1)
 
 
+@njit(inline="always")
+def decode(word: np.uint64, choices: np.uint64) -> tuple[np.int64, np.float64, np.float64]:
+    """Read a collision from a word: 2 (left site from 0) + pair, (x + sqrt(3) y)/6 and (x - sqrt(3) y)/6."""
+    low = (word & _LOW) * choices
+    high = (word >> _32) * choices + (low >> _32)
+    left = high >> _32
+    fraction = (high << _32) | (low & _LOW)
+    move = np.int64((left << _1) | (fraction >> _63))
+    x, y = point_on_circle(fraction << _1)
+    x = fma(x, SIXTH, x * SIXTH_REST)
+    y = fma(y, ROOT, y * ROOT_REST)
+    return move, x + y, x - y
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def draw(
-    streams: NDArray[np.uint64],
-    centres: int,
+def _collide(
+    v: NDArray[np.float64],
+    rows: int,
     count: int,
     move: NDArray[np.int64],
     first: NDArray[np.float64],
     second: NDArray[np.float64],
+    triple: NDArray[np.float64],
 ) -> None:
-    """Draw `count` collisions for every lane.
-
-    Args:
-        streams: shape (4, LANES), advanced by `count`.
-        centres: n - 2, below 2^32.
-        count: at most STEPS.
-        move: shape (STEPS, LANES): 2 (c - 1) + pair, with c - 1 the triple's left site counted from 0, pair 1 for left.
-        first: shape (STEPS, LANES): (x + sqrt(3) y)/6.
-        second: shape (STEPS, LANES): (x - sqrt(3) y)/6.
-    """
-    choices = np.uint64(centres)
+    """Carry out `count` decoded collisions in every lane, whose velocities begin at v[lane * rows]."""
     for k in range(count):
         for lane in range(LANES):
-            word, streams[0, lane], streams[1, lane], streams[2, lane], streams[3, lane] = following(
-                streams[0, lane], streams[1, lane], streams[2, lane], streams[3, lane]
-            )
-            low = (word & _LOW) * choices
-            high = (word >> _32) * choices + (low >> _32)
-            left = high >> _32
-            fraction = (high << _32) | (low & _LOW)
-            move[k, lane] = np.int64((left << _1) | (fraction >> _63))
-            x, y = point_on_circle(fraction << _1)
-            x = fma(x, SIXTH, x * SIXTH_REST)
-            y = fma(y, ROOT, y * ROOT_REST)
-            first[k, lane] = x + y
-            second[k, lane] = x - y
+            site = lane * rows + (move[k, lane] >> 1)
+            triple[0, lane] = v[site]
+            triple[1, lane] = v[site + 1]
+            triple[2, lane] = v[site + 2]
+        for lane in range(LANES):
+            a, b, d = triple[0, lane], triple[1, lane], triple[2, lane]
+            total = a + b + d
+            mean = total * (1 / 3)  # its rounding error cancels: d takes what a and b leave
+            across = a - b
+            along = fma(-3.0, d, total)
+            radius = math.sqrt(fma(3.0 * across, across, along * along))
+            a = fma(radius, first[k, lane], mean)
+            b = fma(radius, second[k, lane], mean)
+            d = total - a - b
+            left = (move[k, lane] & 1) == 1
+            low_ab, high_ab = min(a, b), max(a, b)
+            low_bd, high_bd = min(b, d), max(b, d)
+            triple[0, lane] = low_ab if left else a
+            triple[1, lane] = high_ab if left else low_bd
+            triple[2, lane] = d if left else high_bd
+        for lane in range(LANES):
+            site = lane * rows + (move[k, lane] >> 1)
+            v[site] = triple[0, lane]
+            v[site + 1] = triple[1, lane]
+            v[site + 2] = triple[2, lane]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -99,54 +120,80 @@ def advance(
     second: NDArray[np.float64],
     triple: NDArray[np.float64],
 ) -> None:
-    """Let every lane go through `collisions` collisions.
+    """Let every replica go through `collisions` collisions.
 
     Args:
-        v: velocities, shape (LANES, width(balls)), changed in place.
+        v: velocities, shape (replicas, width(balls)), changed in place; replicas is a multiple of LANES.
         balls: n; columns from n on are padding.
-        streams: shape (4, LANES), advanced by `collisions`.
+        streams: shape (4, replicas), advanced by `collisions`.
         collisions: how many; a run cut in two anywhere gives the same velocities.
         move: workspace, see `workspace`.
         first: workspace.
         second: workspace.
         triple: workspace.
     """
+    choices = np.uint64(balls - 2)
+    for group in range(0, v.shape[0], LANES):
+        rows = v[group : group + LANES].reshape(-1)
+        done = 0
+        while done < collisions:
+            count = min(STEPS, collisions - done)
+            for k in range(count):
+                for lane in range(LANES):
+                    r = group + lane
+                    word, streams[0, r], streams[1, r], streams[2, r], streams[3, r] = following(
+                        streams[0, r], streams[1, r], streams[2, r], streams[3, r]
+                    )
+                    move[k, lane], first[k, lane], second[k, lane] = decode(word, choices)
+            _collide(rows, v.shape[1], count, move, first, second, triple)
+            done += count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def perform(
+    v: NDArray[np.float64],
+    choices: int,
+    words: NDArray[np.uint64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    move: NDArray[np.int64],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    triple: NDArray[np.float64],
+) -> None:
+    """Carry out listed collisions of one replica, those of lane l being words[begin[l]:end[l]] in this order.
+
+    Args:
+        v: velocities, shape (n + PAD,), changed in place; what lies in the last PAD entries is lost.
+        choices: n - 2.
+        words: shape (any,), what `advance` would draw.
+        begin: shape (LANES,).
+        end: shape (LANES,). Sites that one lane touches no other lane may touch.
+        move: workspace, see `workspace`.
+        first: workspace.
+        second: workspace.
+        triple: workspace.
+    """
+    longest = 0
+    for lane in range(LANES):
+        longest = max(longest, end[lane] - begin[lane])
+    spare = 2 * (np.int64(choices) + 2)
     done = 0
-    while done < collisions:
-        count = min(STEPS, collisions - done)
-        draw(streams, balls - 2, count, move, first, second)
+    while done < longest:
+        count = min(STEPS, longest - done)
         for k in range(count):
             for lane in range(LANES):
-                site = move[k, lane] >> 1
-                triple[0, lane] = v[lane, site]
-                triple[1, lane] = v[lane, site + 1]
-                triple[2, lane] = v[lane, site + 2]
-            for lane in range(LANES):
-                a, b, d = triple[0, lane], triple[1, lane], triple[2, lane]
-                total = a + b + d
-                mean = total * (1 / 3)  # its rounding error cancels: d takes what a and b leave
-                across = a - b
-                along = fma(-3.0, d, total)
-                radius = math.sqrt(fma(3.0 * across, across, along * along))
-                a = fma(radius, first[k, lane], mean)
-                b = fma(radius, second[k, lane], mean)
-                d = total - a - b
-                left = (move[k, lane] & 1) == 1
-                low_ab, high_ab = min(a, b), max(a, b)
-                low_bd, high_bd = min(b, d), max(b, d)
-                triple[0, lane] = low_ab if left else a
-                triple[1, lane] = high_ab if left else low_bd
-                triple[2, lane] = d if left else high_bd
-            for lane in range(LANES):
-                site = move[k, lane] >> 1
-                v[lane, site] = triple[0, lane]
-                v[lane, site + 1] = triple[1, lane]
-                v[lane, site + 2] = triple[2, lane]
+                at = begin[lane] + done + k
+                word = words[at] if at < end[lane] else np.uint64(0)
+                move[k, lane], first[k, lane], second[k, lane] = decode(word, np.uint64(choices))
+                if at >= end[lane]:
+                    move[k, lane] = spare
+        _collide(v, 0, count, move, first, second, triple)
         done += count
 
 
 def workspace() -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Allocate the last four arguments of `advance`, so that kernels allocate nothing."""
+    """Allocate the last four arguments of `advance` and `perform`, so that kernels allocate nothing."""
     return (
         np.empty((STEPS, LANES), np.int64),
         np.empty((STEPS, LANES)),

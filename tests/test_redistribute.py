@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import stats
 
-from kinlim.stochastic.redistribute import LANES, STEPS, advance, draw, width, workspace
+from kinlim.stochastic.redistribute import LANES, PAD, STEPS, advance, perform, width, workspace
+from kinlim.stochastic.redistribute import decode as kernel_decode
 from kinlim.stochastic.streams import modulated_white_noise, start, words
 
 SEEDS = range(1, 11)
@@ -93,17 +95,75 @@ def test_centre_pair_and_angle_are_independent():
     assert stats.kstest(p, "uniform").pvalue > 1e-3, p
 
 
-def choices(n, seed, rounds=1000):
-    """What `draw` chose: left site, pair and angle, of STEPS * rounds collisions in every lane."""
+@njit
+def _choices(drawn, n, move, first, second):
+    for k in range(drawn.size):
+        move[k], first[k], second[k] = kernel_decode(drawn[k], np.uint64(n - 2))
+
+
+def choices(n, seed, count=8000 * LANES):
+    """What the kernel reads from words: left site, pair and angle."""
     _, streams = lanes(n, seed)
-    site, pair, angle = [], [], []
-    move, first, second, _ = workspace()
-    for _ in range(rounds):
-        draw(streams, n - 2, STEPS, move, first, second)
-        site.append(move >> 1)
-        pair.append(move & 1)
-        angle.append(np.arctan2(3 * (first + second), math.sqrt(3) * (first - second)))
-    return np.array(site), np.array(pair), np.array(angle)
+    drawn = np.empty((count // LANES, LANES), np.uint64)
+    words(streams, drawn)
+    move, first, second = np.empty(drawn.size, np.int64), np.empty(drawn.size), np.empty(drawn.size)
+    _choices(drawn.ravel(), n, move, first, second)
+    return move >> 1, move & 1, np.arctan2(3 * (first + second), math.sqrt(3) * (first - second))
+
+
+def test_replicas_are_served_in_groups():
+    # a group that uses its neighbour's streams or velocities would show
+    v, streams = lanes(12, seed=1)
+    w, others = lanes(12, seed=1, first=LANES)
+    both, both_streams = np.concatenate([v, w]), np.concatenate([streams, others], axis=1)
+    advance(both, 12, both_streams, 2 * STEPS + 3, *workspace())
+    for part, part_streams in ((v, streams), (w, others)):
+        advance(part, 12, part_streams, 2 * STEPS + 3, *workspace())
+    assert np.array_equal(both[:, :12], np.concatenate([v, w])[:, :12])
+    assert np.array_equal(both_streams, np.concatenate([streams, others], axis=1))
+
+
+@pytest.mark.parametrize("longest", [0, 1, STEPS, 5 * STEPS + 3])
+def test_tiles_of_one_replica_are_the_replica(longest):
+    # lanes of one replica on tiles that touch: a store beyond a triple, a list read too far or an idle lane that
+    # meets somebody else's sites would show
+    tile = 7
+    n = LANES * tile
+    rng = np.random.default_rng(longest)
+    lengths = rng.integers(0, longest + 1, LANES)
+    lengths[[0, LANES - 1]] = longest
+    end = np.cumsum(lengths)
+    site = np.repeat(np.arange(LANES) * tile, lengths) + rng.integers(0, tile - 2, end[-1])
+    inside = rng.integers(0, 2**64, end[-1], dtype=np.uint64)  # the words that choose this site, evenly
+    listed = np.array([int(i) * 2**64 + int(u) for i, u in zip(site, inside, strict=True)], object) // (n - 2) + 1
+    listed = listed.astype(np.uint64)
+    assert all(decode(int(word), n)[0] == i for word, i in zip(listed, site, strict=True))
+
+    start_v = rng.normal(size=n)
+    tiles = np.concatenate([start_v, np.full(PAD, np.nan)])
+    perform(tiles, n - 2, listed, end - lengths, end, *workspace())
+    twin = start_v.copy()
+    for word in listed:
+        collide(twin, int(word))
+    assert tiles[:n] == pytest.approx(twin, abs=1e-13)
+
+    alone = np.concatenate([start_v, np.full(PAD, np.nan)])  # as `advance` would: one collision after the other
+    first, last = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    last[3] = len(listed)
+    perform(alone, n - 2, listed, first, last, *workspace())
+    assert np.array_equal(tiles[:n], alone[:n])
+
+
+def test_listed_and_drawn_collisions_are_the_same():
+    n, count = 40, 3 * STEPS + 5
+    v, streams = lanes(n, seed=6)
+    drawn, flat = np.empty((count, LANES), np.uint64), v[3, : n + PAD].copy()
+    words(streams.copy(), drawn)
+    advance(v, n, streams, count, *workspace())
+    begin, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    end[5] = count
+    perform(flat, n - 2, drawn[:, 3].copy(), begin, end, *workspace())
+    assert np.array_equal(flat[:n], v[3, :n])
 
 
 def test_momentum_and_energy_are_conserved_to_rounding():

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from mpi4py import MPI
 
+from kinlim.checkpoint import State
 from kinlim.errors import InputError, Stopped
 from kinlim.fem.pinned import solve
 from kinlim.results import Results
@@ -92,7 +92,7 @@ def checkpoints(folder, study, times=(0.1, 0.2)):
     results = Results(folder)
     results.claim(study, ("pde.nc",))
     for t in times:
-        state = xr.Dataset({"u": ("node", np.arange(50.0))}, attrs={"study": dump(study), "time": t})
+        state = State({"u": np.arange(50.0)}, {"study": dump(study), "time": t})
         results.write_checkpoint("pde.checkpoint", state)
     return results
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dolfinx import fem
 
+from kinlim.checkpoint import State
 from kinlim.errors import InputError
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.probe import Nodes, Probe
@@ -112,22 +113,22 @@ class Record:
         """Counts of steps and solves: those `since` the start or the checkpoint, and those before it."""
         return {key: self.before[key] + since[key] for key in COUNTS}
 
-    def checkpoint(self, next_step: float, since: dict[str, int]) -> xr.Dataset:
-        """Everything that `restore` needs, as a dataset; `since` as in `counts`. Collective."""
+    def checkpoint(self, next_step: float, since: dict[str, int]) -> State:
+        """Everything that `restore` needs; `since` as in `counts`. Collective."""
         sites, nodes, unknowns = self.study.model.balls, len(self.nodes.x), 2
-        return xr.Dataset(
+        return State(
             {
-                "u": (("node", "unknown"), self.nodes(self.u)),
-                "node_x": ("node", self.nodes.x),
-                "at_sites": (("taken", "x", "unknown"), np.reshape(self.at_sites, (self.taken, sites, unknowns))),
-                "at_nodes": (("taken", "node", "unknown"), np.reshape(self.at_nodes, (self.taken, nodes, unknowns))),
-                "balances": (("taken", "quantity"), np.reshape(self.balances, (self.taken, 3))),
-                "frames": (("frame", "point", "unknown"), np.array(self.frames)),
-                "frame_times": ("frame", np.array(self.frame_times)),
-                "flux_history": (("past", "pair"), np.array(self.flux.history)),
-                "start": ("conserved", self.balance.start),
+                "u": self.nodes(self.u),
+                "node_x": self.nodes.x,
+                "at_sites": np.reshape(self.at_sites, (self.taken, sites, unknowns)),
+                "at_nodes": np.reshape(self.at_nodes, (self.taken, nodes, unknowns)),
+                "balances": np.reshape(self.balances, (self.taken, 3)),
+                "frames": np.array(self.frames),
+                "frame_times": np.array(self.frame_times),
+                "flux_history": np.array(self.flux.history),
+                "start": self.balance.start,
             },
-            attrs={
+            {
                 "study": dump(self.study),
                 "time": self.time,
                 "next_step": next_step,
@@ -136,25 +137,25 @@ class Record:
             },
         )
 
-    def restore(self, kept: xr.Dataset) -> float:
+    def restore(self, kept: State) -> float:
         """Take up a checkpoint; the next step. Collective.
 
         Raises:
             InputError: it was written on another mesh: the file of pde.mesh has changed.
         """
-        x = kept["node_x"].to_numpy()
+        x = kept.arrays["node_x"]
         if x.shape != self.nodes.x.shape or not np.allclose(x, self.nodes.x, rtol=1e-12, atol=0):
             raise InputError(
                 f"pde.mesh = '{self.study.pde.mesh}' is not the mesh of the checkpoint, which has {len(x)} nodes where "
                 f"this one has {len(self.nodes.x)}: start again in another folder"
             )
-        self.nodes.fill(self.u, kept["u"].to_numpy())
+        self.nodes.fill(self.u, kept.arrays["u"])
         self.time = float(kept.attrs["time"])
-        self.at_sites, self.at_nodes = list(kept["at_sites"].to_numpy()), list(kept["at_nodes"].to_numpy())
-        self.balances, self.frames = list(kept["balances"].to_numpy()), list(kept["frames"].to_numpy())
-        self.frame_times = [float(t) for t in kept["frame_times"]]
-        self.balance.start = kept["start"].to_numpy()
-        history = [(float(t), float(rate)) for t, rate in kept["flux_history"].to_numpy()]
+        self.at_sites, self.at_nodes = list(kept.arrays["at_sites"]), list(kept.arrays["at_nodes"])
+        self.balances, self.frames = list(kept.arrays["balances"]), list(kept.arrays["frames"])
+        self.frame_times = [float(t) for t in kept.arrays["frame_times"]]
+        self.balance.start = kept.arrays["start"]
+        history = [(float(t), float(rate)) for t, rate in kept.arrays["flux_history"]]
         self.flux.start(self.time, float(kept.attrs["let_in"]), history)
         self.before = {key: int(kept.attrs[key]) for key in COUNTS}
         return float(kept.attrs["next_step"])

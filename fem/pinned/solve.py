@@ -15,6 +15,7 @@ from dolfinx import fem
 from dolfinx.fem import FunctionSpace
 from mpi4py import MPI
 
+from kinlim.checkpoint import State
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.formula import to_ufl
 from kinlim.fem.pinned import a, b_prime, c, noflux, paper
@@ -173,8 +174,8 @@ def solve(
     study: PinnedStudy,
     comm: MPI.Comm = MPI.COMM_WORLD,
     *,
-    checkpoint: xr.Dataset | None = None,
-    keep: Callable[[xr.Dataset], None] | None = None,
+    checkpoint: State | None = None,
+    keep: Callable[[State], None] | None = None,
     fixed_steps: int | None = None,
 ) -> xr.Dataset:
     """Solve the limit equations of a study.
@@ -243,7 +244,7 @@ def solve(
             prefix="pde_",
             options=system.OPTIONS | ({} if fixed_steps is None else {"ts_adapt_type": "none"}),
         ) as stepper,
-        Meter("equations", comm.rank == 0) as meter,
+        Meter("equations", comm.rank == 0, begun=record.time / model.times[-1]) as meter,
     ):
         largest = BLOWN_UP * max(size[0], system.from_moments(size[:1], np.sqrt(2 * size[1:]))[1, 0])
         kept, end = time.monotonic(), model.times[-1]

@@ -1,0 +1,69 @@
+"""What a stage of a run needs to go on after a stop, as bytes that tell whether they are whole.
+
+A line of JSON with version, length and SHA-256 of the rest; a line of JSON with the numbers and the names, types and
+shapes of the arrays; the arrays, little-endian, one after another. (NetCDF would do, and takes 40 times as long to
+write: too long for something that is written after every block of replicas.)
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class State:
+    """Named arrays, and the numbers and texts beside them.
+
+    Attributes:
+        arrays: of numbers, of any shape.
+        attrs: what JSON can hold.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def encode(state: State) -> bytes:
+    """Give a state as the bytes that `decode` takes."""
+    arrays = {name: np.ascontiguousarray(a, np.asarray(a).dtype.newbyteorder("<")) for name, a in state.arrays.items()}
+    layout = [(name, a.dtype.str, np.shape(state.arrays[name])) for name, a in arrays.items()]
+    header = json.dumps({"attrs": dict(state.attrs), "arrays": layout}).encode()
+    body = b"".join([header, b"\n", *(a.tobytes() for a in arrays.values())])
+    manifest = {"kinlim checkpoint": VERSION, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(manifest).encode() + b"\n" + body
+
+
+def decode(content: bytes) -> State:
+    """Verify and read what `encode` wrote.
+
+    Raises:
+        ValueError: it is not whole, or of another version; the text says what is wrong with it.
+    """
+    line, _, body = content.partition(b"\n")
+    try:
+        manifest = json.loads(line)
+        version, length, checksum = (manifest[key] for key in ("kinlim checkpoint", "bytes", "sha256"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError("it does not begin as a checkpoint does") from None
+    if version != VERSION:
+        raise ValueError(f"it has version {version}, this kinlim reads {VERSION}")
+    if len(body) != length:
+        raise ValueError(f"it has {len(body)} bytes of {length}")
+    if hashlib.sha256(body).hexdigest() != checksum:
+        raise ValueError("its checksum is wrong")
+    line, _, data = body.partition(b"\n")
+    header = json.loads(line)
+    arrays, at = {}, 0
+    for name, dtype, shape in header["arrays"]:
+        count = math.prod(shape)
+        arrays[name] = np.frombuffer(data, dtype, count, at).reshape(shape).copy()
+        at += arrays[name].nbytes
+    return State(arrays, header["attrs"])
