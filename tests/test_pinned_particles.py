@@ -1,24 +1,21 @@
 """The particle side: the ensemble is the same in any layout, and its numbers are those of the replicas."""
 
-import time
-
 import numpy as np
 import pytest
 
 from mpi4py import MPI
 
-from kinlim.stochastic.ensemble import run_ensemble
-from kinlim.stochastic.pinned import BLOCK, simulate
+from kinlim.stochastic.pinned import simulate
 from kinlim.stochastic.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.study import check
 
 
 @pytest.mark.parallel
-@pytest.mark.parametrize("threads", [1, 2])
-def test_ranks_and_threads_do_not_matter(tables, threads):
+@pytest.mark.parametrize(("kernel", "threads"), [("redistribute", 1), ("redistribute", 2), ("sorting", 3)])
+def test_ranks_and_threads_do_not_matter(tables, kernel, threads):
     # not even by rounding: merging in another order would show at the ends, where sigma is 1e-7 of mu
-    tables["particles"]["replicas"] = 7 * BLOCK + 3
+    tables["particles"] |= {"replicas": 451, "kernel": kernel, "block": 64, "pilot": 40, "snapshots": [0, 99]}
     study = check(tables)
     shared, alone = simulate(study, MPI.COMM_WORLD, threads), simulate(study, MPI.COMM_SELF, 1)
     for name in alone.data_vars:
@@ -82,58 +79,3 @@ def test_the_seed_matters_and_repeats(tables):
     assert first.mu.equals(again.mu)
     tables["particles"]["seed"] = 4
     assert not simulate(check(tables)).mu.equals(first.mu)
-
-
-class Blocks:
-    """Statistics that remember how they were merged: a range of replicas, or two that were put together."""
-
-    def __init__(self, history):
-        self.history = history
-
-    def merge(self, other):
-        return Blocks((self.history, other.history))
-
-
-@pytest.mark.parallel
-@pytest.mark.parametrize("replicas", [1, 9, 10, 11, 97, 160, 250])
-def test_every_replica_is_simulated_once_and_the_tree_is_fixed(replicas):
-    def histories(comm, threads):
-        return run_ensemble(lambda first, count, _: Blocks((first, count)), replicas, 10, comm, threads, "test").history
-
-    def leaves(history):
-        return [history] if isinstance(history[0], int) else [leaf for part in history for leaf in leaves(part)]
-
-    tree = histories(MPI.COMM_WORLD, 3)
-    assert tree == histories(MPI.COMM_SELF, 1)
-    assert leaves(tree) == [(first, min(10, replicas - first)) for first in range(0, replicas, 10)]
-
-
-def test_an_error_in_a_block_reaches_the_caller():
-    def simulate_block(first, count, _tick):
-        if first == 30:
-            raise ZeroDivisionError("in block 3")
-        return Blocks((first, count))
-
-    with pytest.raises(ZeroDivisionError, match="in block 3"):
-        run_ensemble(simulate_block, 100, 10, MPI.COMM_SELF, 2, "test")
-
-
-def test_an_interrupt_ends_the_running_blocks():
-    # a block of an hour must not be waited for: those that run give up at their next tick
-    finished = []
-
-    def simulate_block(first, count, tick):
-        if first == 0:
-            raise KeyboardInterrupt
-        for part in range(1000):
-            time.sleep(0.01)
-            tick(part / 1000)
-        finished.append(first)
-
-    with pytest.raises(KeyboardInterrupt):
-        run_ensemble(simulate_block, 100, 10, MPI.COMM_SELF, 2, "test")
-    assert finished == []
-
-
-def test_blocks_are_whole_groups():
-    assert BLOCK % LANES == 0

@@ -132,7 +132,7 @@ def test_a_checkpoint_of_another_study_is_refused(tmp_path, study, tables):
     results = checkpoints(tmp_path, study)
     tables["pde"]["rtol"] = 1e-5
     (tmp_path / "study.toml").write_text(dump(check(tables)))
-    with pytest.raises(InputError, match="pde.rtol = 1e-05 there, 1e-07 here"):
+    with pytest.raises(InputError, match="pde.rtol = 1e-07 there, 1e-05 here"):
         results.read_checkpoint("pde.checkpoint")
 
 
