@@ -13,10 +13,11 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -34,16 +35,16 @@ Rows = Callable[[int, int], Array]
 """Initial velocities of replicas first .. first + count - 1, shape (count, n)."""
 
 GOE_MEAN, GOE_VARIANCE = -1.2065335745820, 1.6077810345810
-"""Of the Tracy-Widom law F1: Bornemann, Markov Processes Relat. Fields 16 (2010) 803-866, table 4."""
+"""Of the Tracy-Widom law F1: Bornemann, Markov Process. Relat. Fields 16 (2010) 803-866; `goe_cdf` gives the same."""
 
 
 # --- the kernel: the one part that knows it ---------------------------------------------------------------------------
 
 
 def simulate(
-    rows: Rows, n: int, replicas: int, seed: int, collisions: Sequence[int] = (), tagged: float | None = None
+    rows: Rows, n: int, replicas: int, seed: int, collisions: Sequence[int] = (), tagged: float = 0, finish: bool = True
 ) -> tuple[Counts, Counts]:
-    """Let replicas collide until they are sorted, or no longer than is looked at where there is a tagged velocity.
+    """Let replicas collide, until they are sorted if they are to `finish`.
 
     Returns:
         Number of the last collision that swapped anything, shape (replicas,), and the ball that has the velocity
@@ -62,7 +63,7 @@ def simulate(
             advance(v, latest, n, streams, done, until - done, *room)
             done = until
             places[k, first : first + count] = 1 + np.argmax(v[:count, :n] == tagged, axis=1)
-        while tagged is None and (v[:, 1:n] < v[:, : n - 1]).any():
+        while finish and (v[:, 1:n] < v[:, : n - 1]).any():
             advance(v, latest, n, streams, done, n * n // 8 + 8, *room)
             done += n * n // 8 + 8
         last[first : first + count] = latest[:count]
@@ -133,8 +134,8 @@ class Chain:
 
     def last_swap(self, shuffled: bool = False) -> Array:
         """P(last swap is collision m), m = 0, 1, ...; what is left out is below 1e-12."""
-        p, sorted_ = self.begin(shuffled), [0.0][:0]
-        while 1 - p[0] > 1e-12:
+        p, sorted_ = self.begin(shuffled), []
+        while p[0] < 1 - 1e-12:
             sorted_.append(p[0])
             p = self.step(p)
         return np.diff(sorted_, prepend=0.0)
@@ -285,17 +286,16 @@ def corner_law(i: int, j: int) -> tuple[float, float, Callable]:
     return mean_and_variance(lambda t: corner_cdf(i, j, t), side**2 - 1.8 * scale, scale)
 
 
-@njit(cache=True, nogil=True)
-def point_to_line(n: int, samples: int, seed: int) -> Array:
+@njit(cache=True)
+def point_to_line(n: int, samples: int, rng: np.random.Generator) -> Array:
     """Sample max over i + j = n of G(i, j): the longest way through a triangle of exponential weights."""
-    np.random.seed(seed)
     out, g = np.empty(samples), np.zeros(n)
     for s in range(samples):
         g[:] = 0.0
         longest = 0.0
         for i in range(1, n):
             for j in range(1, n - i + 1):
-                g[j] = max(g[j], g[j - 1]) + np.random.exponential()
+                g[j] = max(g[j], g[j - 1]) + rng.standard_exponential()
             longest = max(longest, g[n - i])
         out[s] = longest
     return out
@@ -311,29 +311,235 @@ def fronts(a: float, tau: float) -> tuple[float, float]:
     return (low, high) if low < high else (a, a)
 
 
-def mean_place(a: float, tau: float) -> float:
-    """Limit of E place/n at time tau n from reversed order: a uniform speed in [-1, 1] from 1 - a, then the fronts."""
-    low, high = fronts(a, tau)
-    speed = np.linspace(-1, 1, 20001)
-    return float(np.clip(1 - a + speed * tau, low, high).mean())
+def speed_then_front(speed: Array, a: float, tau: float) -> Array:
+    """Place/n at time tau n, from reversed order, of the velocity of rank a n, given its speed before it meets a front.
+
+    Angel, Holroyd and Romik: the speed is uniform in [-1, 1].
+    """
+    return np.clip(1 - a + speed * tau, *fronts(a, tau))
+
+
+def straight_then_shock(begin: Array, a: float, tau: float) -> Array:
+    """Place/n at time tau n, from random order, of the velocity of rank a n that began at `begin`, a fraction of n."""
+    return np.clip(begin + (2 * a - 1) * min(tau, 1), a * min(tau, 1), 1 - (1 - a) * min(tau, 1))
 
 
 @njit(cache=True)
-def hopf_lax(order: Array) -> tuple[float, float]:
-    """Macroscopic prediction of the absorbing time of each given order, shape (samples, n).
+def hopf_lax(orders: Array) -> Array:
+    """Predict the absorbing time of each given order, shape (samples, n), up to O(n^(1/3)): max over k of V(k).
 
-    max over k, z of (sqrt P + sqrt H)^2, P large velocities (rank above k) among balls 1 .. z, H small ones beyond.
-
-    Returns:
-        The prediction for every sample.
+    V(k) = max over z of (sqrt P + sqrt H)^2, P large velocities (rank above k) among balls 1 .. z, H small ones beyond:
+    these have to pass each other, which takes as long as if they began in reversed order.
     """
-    samples, n = order.shape
+    samples, n = orders.shape
     out = np.zeros(samples)
     for s in range(samples):
         for k in range(1, n):
             large = 0
             for z in range(1, n):
-                large += order[s, z - 1] > k
+                large += orders[s, z - 1] > k
                 small = k - (z - large)
                 out[s] = max(out[s], large + small + 2 * math.sqrt(large * small))
     return out
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """A line of the table.
+
+    Attributes:
+        what: the quantity.
+        source: of the known value: see docs/sorting.md.
+        p: p-value of a test; nan where the known value is a limit, from which a deviation is expected.
+        known: nan for a whole law.
+        measured: the same.
+        error: standard error of `measured`.
+    """
+
+    what: str
+    source: str
+    p: float
+    known: float = math.nan
+    measured: float = math.nan
+    error: float = math.nan
+
+    def __str__(self) -> str:
+        """One line of text."""
+        value = "" if math.isnan(self.measured) else f"{self.known:>11.5g}{self.measured:>14.5g} +- {self.error:<7.1g}"
+        z = f"z {(self.measured - self.known) / self.error:+.1f}" if value else f"p {self.p:.2g}"
+        return f"{self.what:<66}{value:<36}{'limit' if math.isnan(self.p) else z:>9}   {self.source}"
+
+
+def compare(what: str, known: float, samples: Array, source: str, limit: bool = False) -> Line:
+    """A mean with its known value."""
+    mean, error = samples.mean(), samples.std(ddof=1) / math.sqrt(samples.size)
+    p = math.nan if limit else 2 * stats.norm.sf(abs(mean - known) / error)
+    return Line(what, source, p, known, mean, error)
+
+
+def compare_variance(what: str, known: float, samples: Array, source: str, limit: bool = False) -> Line:
+    """A variance with its known value, the standard error from the fourth moment."""
+    deviation = samples - samples.mean()
+    return compare(what, known, deviation**2 * (samples.size / (samples.size - 1)), source, limit)
+
+
+def compare_counts(what: str, law: Array, samples: Counts, source: str) -> Line:
+    """Chi-square of samples 0, 1, ... with a law; neighbouring cells are put together to at least ten expected."""
+    beyond = max(samples.max() + 1 - law.size, 0)
+    expected = np.pad(law, (0, beyond)) * samples.size
+    observed = np.bincount(samples, minlength=expected.size)
+    cells = np.minimum(np.cumsum(expected) // 10, expected.sum() // 10 - 1).astype(int)
+    expected, observed = np.bincount(cells, expected), np.bincount(cells, observed)
+    kept = expected > 0
+    p = stats.chisquare(observed[kept], expected[kept] * (samples.size / expected[kept].sum())).pvalue
+    return Line(what, source, p)
+
+
+def compare_law(what: str, cdf: Callable[[Array], Array], samples: Array, source: str) -> Line:
+    """Kolmogorov-Smirnov test of a continuous law."""
+    return Line(what, source, stats.kstest(samples, cdf).pvalue)
+
+
+def in_time(last: Counts, n: int, seed: int) -> Array:
+    """Continuous times of collisions number `last`: sums of that many exponential waiting times of mean 1/(n-1)."""
+    return np.random.default_rng(seed).gamma(last) / (n - 1)
+
+
+def few_balls(n: int, replicas: int) -> Iterator[Line]:
+    """Everything about n = 4, 5, 6, ... balls, from the chain on all orders."""
+    chain = Chain(n)
+    for shuffled, order in ((False, "reversed"), (True, "random order")):
+        rows = shuffle(n, 5) if shuffled else reverse(n)
+        counts = (n, 2 * n)
+        last, places = simulate(rows, n, replicas, 100 + n, counts, tagged=2.0)
+        law = chain.last_swap(shuffled)
+        mean = law @ np.arange(law.size)
+        yield compare(f"n {n}, {order}: E N", mean, last.astype(float), "chain")
+        yield compare_variance(f"n {n}, {order}: Var N", law @ (np.arange(law.size) - mean) ** 2, last, "chain")
+        yield compare_counts(f"n {n}, {order}: law of N", law, last, "chain")
+        for k, count in enumerate(counts):
+            law = chain.places(2, count, shuffled)
+            yield compare_counts(f"n {n}, {order}: ball with rank 2 after {count}", law, places[k] - 1, "chain")
+
+
+def point_to_line_times(n: int, samples: int) -> Iterator[Line]:
+    """Passage times, without any sorting, from their exact law."""
+    mean, variance, _ = absorbing_law(n)
+    times = point_to_line(n, samples, np.random.default_rng(n))
+    yield compare(f"n {n}, point-to-line passage time: mean", mean, times, "LOE")
+    yield compare_variance(f"n {n}, point-to-line passage time: variance", variance, times, "LOE")
+
+
+def reversed_order(n: int, replicas: int) -> Iterator[Line]:
+    """From reversed order: the absorbing time, and the path of the velocity of rank 0.4 n."""
+    a, taus = 0.4, (0.2, 1.0, 1.6)
+    rank = round(a * n)
+    last, places = simulate(reverse(n), n, replicas, n, [round(tau * n * (n - 1)) for tau in taus], float(rank))
+    mean, variance, cdf = absorbing_law(n)
+    yield compare(f"n {n}, reversed: E N/(n-1)", mean, last / (n - 1), "BGR22+LOE")
+    known = in_collisions(n, mean, variance)[1] / (n - 1) ** 2
+    yield compare_variance(f"n {n}, reversed: Var N/(n-1)^2", known, last / (n - 1), "BGR22+LOE")
+    yield compare_law(f"n {n}, reversed: law of T", cdf, in_time(last, n, 1), "BGR22+LOE")
+    scaled = (last / (n - 1) - 2 * n) / (2 * n) ** (1 / 3)
+    yield compare(f"n {n}, reversed: E (T - 2n)/(2n)^(1/3)", GOE_MEAN, scaled, "BGR22", limit=True)
+    yield compare_variance(f"n {n}, reversed: Var T/(2n)^(2/3)", GOE_VARIANCE, scaled, "BGR22", limit=True)
+    speed = (places[0] - (n + 1 - rank)) / (taus[0] * n)
+    yield compare_variance(f"n {n}, reversed: variance of the speed", 1 / 3, speed, "AHR09", limit=True)
+    for tau, place in zip(taus[1:], places[1:], strict=True):
+        limit = speed_then_front(np.linspace(-1, 1, 20001), a, tau).mean()
+        yield compare(f"n {n}, reversed: mean place/n at {tau} n", limit, place / n, "AHR09", limit=True)
+        off = np.abs(place / n - speed_then_front(speed, a, tau))
+        yield compare(f"n {n}, reversed: distance from its predicted path at {tau} n", 0, off, "AHR09", limit=True)
+
+
+def one_threshold(n: int, replicas: int) -> Iterator[Line]:
+    """From reversed order, ranks above n/4 against the others: the last swap between balls n/4 and n/4 + 1."""
+    k = n // 4
+    last, _ = simulate(above(reverse(n), k), n, replicas, n + 1)
+    mean, variance, cdf = corner_law(n - k, k)
+    yield compare(f"n {n}, reversed, rank n/4: E V/n", mean / n, last / (n - 1) / n, "LUE")
+    known = in_collisions(n, mean, variance)[1] / (n - 1) ** 2
+    yield compare_variance(f"n {n}, reversed, rank n/4: Var V", known, last / (n - 1), "LUE")
+    yield compare_law(f"n {n}, reversed, rank n/4: law of V", cdf, in_time(last, n, 2), "LUE")
+    yield compare(f"n {n}, reversed, rank n/4: E V/n", 1 + math.sqrt(3) / 2, last / (n - 1) / n, "AHR09", limit=True)
+
+
+def one_velocity(n: int, replicas: int) -> Iterator[Line]:
+    """From reversed order: where the velocity of rank 0.4 n is, before and after it feels the ends."""
+    rank, counts = round(0.4 * n), (n * n // 5, 4 * n * n // 5, 7 * n * n // 5)
+    _, places = simulate(reverse(n), n, replicas, n + 2, counts, float(rank), finish=False)
+    for count, place in zip(counts, places, strict=True):
+        law = after(lambda t: place_law(n, rank, t), n, count)
+        yield compare_counts(f"n {n}, reversed: ball with rank {rank} after {count}", law, place - 1, "LUE")
+
+
+def random_order(n: int, replicas: int) -> Iterator[Line]:
+    """From random order: absorbing time, one threshold, and the path of the velocity of rank 0.7 n."""
+    a, taus = 0.7, (0.0, 0.5, 0.8)
+    counts = [round(tau * n * (n - 1)) for tau in taus]
+    last, places = simulate(shuffle(n, 6), n, replicas, n + 3, counts, float(round(a * n)))
+    t = last / (n - 1)
+    yield compare(f"n {n}, random: E T/n", 1, t / n, "here", limit=True)
+    yield compare(f"n {n}, random: E (T - n)/n^(1/2)", math.nan, (t - n) / math.sqrt(n), "here", limit=True)
+    predicted = hopf_lax(
+        np.concatenate([shuffle(n, 6)(first, 8 * LANES) for first in range(0, 2 * 8 * LANES, 8 * LANES)])
+    )
+    off = t[: predicted.size] - predicted
+    yield compare(f"n {n}, random: E (T - predicted)/n", 0, off / n, "here", limit=True)
+    middle, _ = simulate(above(shuffle(n, 6), n // 2), n, replicas, n + 4)
+    v = middle / (n - 1)
+    yield compare(f"n {n}, random, rank n/2: E V/n", 1, v / n, "here", limit=True)
+    yield compare_variance(f"n {n}, random, rank n/2: Var V/n", 1, v / math.sqrt(n), "here", limit=True)
+    for tau, place in zip(taus[1:], places[1:], strict=True):
+        off = np.abs(place / n - straight_then_shock(places[0] / n, a, tau))
+        yield compare(f"n {n}, random: distance from its predicted path at {tau} n", 0, off, "here", limit=True)
+
+
+def in_noise(n: int, replicas: int) -> Iterator[Line]:
+    """One velocity among independent ones, before it feels the ends: a second-class particle in equilibrium."""
+    u, ball, counts = 0.7, n // 2, [round(tau * n * (n - 1)) for tau in (1 / 16, 1 / 8, 1 / 4)]
+    _, places = simulate(noise(n, ball, u, 7), n, replicas, n + 5, counts, u, finish=False)
+    for count, place in zip(counts, places, strict=True):
+        t, moved = count / (n - 1), place - ball
+        yield compare(f"n {n}, noise, u 0.7: mean path after {t:.0f}", (2 * u - 1) * t, moved, "FF94")
+        scaled = moved / (2 * (u * (1 - u)) ** (1 / 3) * t ** (2 / 3))
+        yield compare_variance(
+            f"n {n}, noise, u 0.7: scaled variance after {t:.0f}", 0.510523, scaled, "PS04", limit=True
+        )
+
+
+def lines(effort: float) -> Iterator[Line]:
+    """All lines; the number of replicas is proportional to `effort`."""
+
+    def replicas(count: int) -> int:
+        return max(round(count * effort), 8 * LANES)
+
+    for n in (4, 6):
+        yield from few_balls(n, replicas(300_000))
+    for n, samples in ((50, 40_000), (200, 8_000)):
+        yield from point_to_line_times(n, replicas(samples))
+    for n, samples in ((50, 100_000), (200, 30_000), (800, 4_000)):
+        yield from reversed_order(n, replicas(samples))
+    for n, samples in ((50, 100_000), (200, 30_000), (800, 2_000)):
+        yield from one_threshold(n, replicas(samples))
+    yield from one_velocity(50, replicas(200_000))
+    for n, samples in ((50, 50_000), (200, 20_000), (800, 3_000)):
+        yield from random_order(n, replicas(samples))
+    yield from in_noise(800, replicas(20_000))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--effort", type=float, default=1.0, help="factor on the number of replicas")
+    began = time.perf_counter()
+    print(f"{'':<66}{'known':>11}{'measured +- s.e.':>25}")
+    for line in lines(parser.parse_args().effort):
+        print(line, flush=True)
+    print(f"{time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

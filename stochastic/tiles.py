@@ -22,11 +22,11 @@ Words = NDArray[np.uint64]
 LANES = 32
 DRAWS = 16
 GROUP = 16
-PAGE = 256
+PAGE = 512
 OUTER = 1024
 
 _1, _32 = np.uint64(1), np.uint64(32)
-_LOW = np.uint64(0xFFFFFFFF)
+_LOW, _PAGE = np.uint64(0xFFFFFFFF), np.uint64(PAGE - 1)
 
 DRAW, OPEN, SIFT, LATE, AGAIN, TAIL, NEXT = range(7)
 
@@ -77,22 +77,23 @@ class Thread(NamedTuple):
     other: Words
     block: Words
     batch: Words
-    site: Ints
-    piece: Ints
+    site: Words
+    piece: Words
     words: Words
     begin: Ints
-    end: Ints
-    low: Ints
-    high: Ints
+    end: Words
+    low: Words
+    high: Words
     late: Words
     boundary: Ints
+    counts: Ints
 
 
 @njit(inline="always")
 def left_site(word: np.uint64, choices: np.uint64) -> np.uint64:
     """High 64 bits of word * choices, choices < 2^32."""
-    low = (word & _LOW) * choices
-    return ((word >> _32) * choices + (low >> _32)) >> _32
+    factor = choices & _LOW
+    return ((word >> _32) * factor + ((word & _LOW) * factor >> _32)) >> _32
 
 
 @njit(inline="always")
@@ -175,29 +176,30 @@ def _draw(plan: Plan, shared: Shared, mine: Thread) -> None:
 def _deal(plan: Plan, shared: Shared, mine: Thread, count: int, index: int, free: int) -> int:
     """Append the words of a batch to the lists of their panels; a word that leaves its panel also to the next list."""
     me = mine.where[ME]
-    pool, link, tips = shared.pool[me], shared.following[me], shared.tips[me]
+    pool, link, tips = shared.pool[me], shared.following[me], shared.tips[me].view(np.uint64)
     batch, piece = mine.batch, mine.piece
-    choices, factor, shift = plan.choices, plan.panel_factor, plan.panel_shift
-    width, reach = LANES * plan.tile, plan.reach
+    choices, factor, shift = plan.choices, plan.panel_factor & _LOW, plan.panel_shift
+    width, reach = np.uint64(LANES * plan.tile), np.uint64(plan.reach)
     for j in range(0, count, GROUP):
         if plan.numbered:
             for i in range(GROUP):
                 batch[j + i] = number(batch[j + i], choices, np.uint64(index + j + i))
         for i in range(GROUP):
             left = left_site(batch[j + i], choices)
-            panel = np.int64((left * factor) >> shift)
-            piece[i] = 2 * panel + (np.int64(left) + reach > (panel + 1) * width)
+            panel = (left * factor) >> shift
+            piece[i] = panel << _1 | np.uint64(left + reach > (panel + _1) * width)
         for i in range(min(GROUP, count - j)):
-            panel, word = piece[i] >> 1, batch[j + i]
-            for copy in range(1 + (piece[i] & 1)):
-                tip = tips[panel + copy]
+            panel, word = piece[i] >> _1, batch[j + i]
+            for _ in range(1 + (piece[i] & _1)):
+                tip = tips[panel]
                 pool[tip] = word
-                tip += 1
-                if tip & (PAGE - 1) == 0:
-                    link[(tip - 1) // PAGE] = free
-                    tip = free * PAGE
+                tip += _1
+                if tip & _PAGE == 0:
+                    link[tip // PAGE - 1] = free
+                    tip = np.uint64(free * PAGE)
                     free += 1
-                tips[panel + copy] = tip
+                tips[panel] = tip
+                panel += _1
     return free
 
 
@@ -209,7 +211,7 @@ def _open(plan: Plan, shared: Shared, mine: Thread) -> None:
     """Begin with a panel."""
     where, panel = mine.where, mine.where[PANEL]
     where[SEGMENT], where[SHEET], where[AT], where[STOP] = 0, panel, 0, ON
-    shared.outers[panel], shared.closed[panel] = 0, 0
+    shared.closed[panel], mine.counts[1] = 0, 0
     shared.seen[panel] = 0
     start = panel * LANES * plan.tile
     mine.low[0] = start
@@ -221,7 +223,7 @@ def _open(plan: Plan, shared: Shared, mine: Thread) -> None:
 def _renew(plan: Plan, mine: Thread) -> None:
     """Empty lists, and nothing blocked inside the panel."""
     start = mine.where[PANEL] * LANES * plan.tile
-    mine.where[LATES] = 0
+    mine.counts[0] = 0
     for tile in range(LANES):
         mine.begin[tile] = mine.end[tile] = tile * plan.limit
         if tile > 0:
@@ -239,7 +241,12 @@ def _sift(plan: Plan, shared: Shared, mine: Thread) -> None:
         last = tip // PAGE == page
         base = page * PAGE
         stop = tip if last else base + PAGE
-        where[AT] = _sift_page(plan, shared, mine, shared.pool[segment], base + where[AT], stop) - base
+        at, where[STOP] = _sift_page(
+            shared.pool[segment], base + where[AT], stop, plan.choices, plan.reach, plan.tile, plan.tile_factor,
+            plan.tile_shift, plan.limit, panel * LANES * plan.tile, mine.site, mine.piece, mine.words, mine.end,
+            mine.low, mine.high, mine.late, mine.boundary, shared.outer[panel], mine.counts,
+        )
+        where[AT] = at - base
         if where[STOP] != ON:
             return
         where[AT] = 0
@@ -250,74 +257,72 @@ def _sift(plan: Plan, shared: Shared, mine: Thread) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _sift_page(plan: Plan, shared: Shared, mine: Thread, pool: Words, begin: int, stop: int) -> int:
-    """Sort the words pool[begin:stop] into the lists of the tiles or put them off; returns how far it came."""
-    choices, reach, limit = plan.choices, plan.reach, plan.limit
-    factor, shift = plan.tile_factor, plan.tile_shift
-    start = mine.where[PANEL] * LANES * plan.tile
-    site, piece, words, end, low, high = mine.site, mine.piece, mine.words, mine.end, mine.low, mine.high
+def _sift_page(
+    pool: Words, begin: int, stop: int, choices: np.uint64, reach: int, size: int, factor: np.uint64,
+    shift: np.uint64, limit: int, start: int, site: Words, piece: Words, words: Words, end: Words, low: Words,
+    high: Words, late: Words, boundary: Ints, outer: Words, counts: Ints,
+) -> tuple[int, int]:
+    """Sort the words pool[begin:stop] into the lists of the tiles or put them off; returns how far it came and why."""
+    first, wide, full = np.uint64(start), np.uint64(reach), np.uint64(limit - 1)
     for j in range(begin, stop, GROUP):
-        size = min(GROUP, stop - j)
-        for i in range(size):
-            left = np.int64(left_site(pool[j + i], choices))
+        for i in range(GROUP):
+            left = left_site(pool[j + i], choices)
             site[i] = left
-            piece[i] = np.int64((np.uint64(max(left - start, 0)) * factor) >> shift)
-        for i in range(size):
+            piece[i] = ((max(left, first) - first) * (factor & _LOW)) >> shift
+        for i in range(min(GROUP, stop - j)):
             tile, left = piece[i], site[i]
-            if low[tile] <= left and left + reach <= high[tile]:
+            if low[tile] <= left and left + wide <= high[tile]:
                 at = end[tile]
                 words[at] = pool[j + i]
-                end[tile] = at + 1
-                if (at + 1) % limit == 0:
-                    mine.where[STOP] = FULL
-                    return j + i + 1
-            elif not _put_off(plan, shared, mine, left, tile, pool[j + i]):
-                mine.where[STOP] = FULL if mine.where[LATES] > 0 else CLOSED
-                return j + i
-            elif mine.where[LATES] == plan.late_limit:
-                mine.where[STOP] = FULL
-                return j + i + 1
-    return stop
+                at += _1
+                end[tile] = at
+                if at & full == 0:
+                    return j + i + 1, FULL
+            else:
+                done = _put_off(
+                    np.int64(left), np.int64(left) + reach, np.int64(tile), pool[j + i], start, size, low, high, late,
+                    boundary, outer, counts
+                )
+                if not done:
+                    return j + i, FULL if counts[0] > 0 else CLOSED
+                if counts[0] == late.size:
+                    return j + i + 1, FULL
+    return stop, ON
 
 
 @njit(nogil=True, cache=True)
-def _put_off(plan: Plan, shared: Shared, mine: Thread, left: int, tile: int, word: np.uint64) -> bool:
-    """Put off a word that leaves its tile or touches a site that is blocked; False if the panel must be closed."""
-    low, high, panel = mine.low, mine.high, mine.where[PANEL]
-    start, right = panel * LANES * plan.tile, left + plan.reach
-    outside = left < start
-    down, up = left < low[tile], right > high[tile]
+def _put_off(
+    left: int, right: int, tile: int, word: np.uint64, start: int, size: int, low: Words, high: Words, late: Words,
+    boundary: Ints, outer: Words, counts: Ints,
+) -> bool:
+    """Put off a word that leaves its tile or touches a site that is blocked; False if that is not possible."""
+    down, up = left < np.int64(low[tile]), right > np.int64(high[tile])
     if down and up:
         return False
-    if down:
-        boundary = tile - 1
-    else:
-        boundary = tile
-        if boundary < LANES - 1 and right > start + (tile + 1) * plan.tile:
-            if right > high[tile + 1]:
-                return False
-            low[tile + 1] = max(low[tile + 1], right)
-    if boundary < 0 or boundary == LANES - 1:
-        count = shared.outers[panel]
-        if count == plan.outer_limit:
+    between = tile - 1 if down else tile
+    if between < 0 or between == LANES - 1:
+        if counts[1] == outer.size:
             return False
-        shared.outer[panel, count] = word
-        shared.outers[panel] = count + 1
+        outer[counts[1]] = word
+        counts[1] += 1
     else:
-        mine.late[mine.where[LATES]] = word
-        mine.boundary[mine.where[LATES]] = boundary
-        mine.where[LATES] += 1
+        if up and right > start + (tile + 1) * size:
+            if right > np.int64(high[tile + 1]):
+                return False
+            low[tile + 1] = max(low[tile + 1], np.uint64(right))
+        late[counts[0]], boundary[counts[0]] = word, between
+        counts[0] += 1
     if down:
-        low[tile] = max(low[tile], right)
+        low[tile] = max(low[tile], np.uint64(right))
     else:
-        high[tile] = min(high[tile], left)
+        high[tile] = min(high[tile], np.uint64(left))
     return True
 
 
 @njit(nogil=True, cache=True)
 def _late(plan: Plan, mine: Thread) -> None:
     """Sort what was put off by tile boundary, behind the lists of the tiles."""
-    count, begin, end = mine.where[LATES], mine.begin, mine.end
+    count, begin, end = mine.counts[0], mine.begin, mine.end.view(np.int64)
     end[:] = 0
     for k in range(count):
         end[mine.boundary[k]] += 1
@@ -372,7 +377,7 @@ def _pop(shared: Shared, panel: int, side: int) -> None:
 @njit(nogil=True, cache=True)
 def _tail(plan: Plan, shared: Shared, mine: Thread) -> int:
     """Merge what panels have put off."""
-    where, words, begin, end = mine.where, mine.words, mine.begin, mine.end
+    where, words, begin, end = mine.where, mine.words, mine.begin, mine.end.view(np.int64)
     panel, side = where[PANEL], where[SIDE]
     width, room = LANES * plan.tile, LANES * plan.limit
     lane = count = 0
@@ -457,7 +462,7 @@ def proceed(plan: Plan, shared: Shared, mine: Thread) -> bool:
             return True
         elif where[STAGE] == LATE:
             where[STAGE] = AGAIN
-            if where[LATES] > 0:
+            if mine.counts[0] > 0:
                 _late(plan, mine)
                 return True
         elif where[STAGE] == AGAIN:
@@ -465,6 +470,7 @@ def proceed(plan: Plan, shared: Shared, mine: Thread) -> bool:
                 _renew(plan, mine)
                 where[STAGE] = SIFT
             else:
+                shared.outers[where[PANEL]] = mine.counts[1]
                 where[STAGE] = OPEN
         elif where[STAGE] == TAIL:
             if where[PANEL] < plan.panels and _tail(plan, shared, mine) > 0:
@@ -486,7 +492,7 @@ def driver(perform: Callable[..., Any]) -> Callable[..., None]:
     @njit(nogil=True)
     def drive(v: Any, plan: Plan, shared: Shared, mine: Thread, room: Any) -> None:
         while proceed(plan, shared, mine):
-            perform(v, plan.choices, mine.words, mine.begin, mine.end, mine.where[FIRST], room)
+            perform(v, plan.choices, mine.words, mine.begin, mine.end.view(np.int64), mine.where[FIRST], room)
 
     return drive
 
@@ -548,10 +554,10 @@ class Tiles:
         where[ME] = me
         return Thread(
             where, np.zeros(4, np.uint64), np.zeros((4, DRAWS), np.uint64), np.zeros((4, DRAWS), np.uint64),
-            np.zeros((8, DRAWS), np.uint64), np.zeros(DRAWS * plan.steps + GROUP, np.uint64), np.zeros(GROUP, np.int64), np.zeros(GROUP, np.int64),
+            np.zeros((8, DRAWS), np.uint64), np.zeros(DRAWS * plan.steps + GROUP, np.uint64), np.zeros(GROUP, np.uint64), np.zeros(GROUP, np.uint64),
             np.zeros(LANES * plan.limit + plan.late_limit, np.uint64), np.zeros(LANES, np.int64),
-            np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64),
-            np.zeros(plan.late_limit, np.uint64), np.zeros(plan.late_limit, np.int64),
+            np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64),
+            np.zeros(plan.late_limit, np.uint64), np.zeros(plan.late_limit, np.int64), np.zeros(2, np.int64),
         )
 
     def advance(self, v: NDArray[np.float64], state: Words, collisions: int, done: int = 0) -> None:

@@ -40,7 +40,7 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
     assert said[2] == f"Report: {tmp_path / 'all' / 'report.html'}"
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == {
-        "study.toml", "particles.nc", "pde.nc", "metrics.json", "report.html", "log.txt",
+        "study.toml", "particles.nc", "particles.checkpoint", "pde.nc", "metrics.json", "report.html", "log.txt",
         "figures/moments.png", "figures/spreads.png", "figures/field.png",
     }  # fmt: skip
     metrics = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
@@ -78,7 +78,8 @@ def test_compare_again_replaces_only_what_follows_from_the_datasets(tmp_path, fi
         (["new", "gas"], ["'gas' is not a model", "pinned"]),
         (["ran", "FILE"], ["No such command 'ran'"]),
         (["run"], ["STUDY.toml"]),
-        (["run", "FILE", "--replicas", "3"], ["--replicas"]),
+        (["run", "FILE", "--runs", "3"], ["--runs"]),
+        (["run", "FILE", "--replicas", "1"], ["particles.replicas = 1", "greater than or equal to 2"]),
     ],
 )
 def test_bad_input_ends_with_2_and_one_paragraph_and_no_folder(tmp_path, file, monkeypatch, capsys, arguments, words):
@@ -118,7 +119,7 @@ def test_compare_refuses_data_of_another_study(tmp_path, file, monkeypatch, caps
     other = tmp_path / "r" / "study.toml"
     other.write_text(other.read_text().replace("seed = 3", "seed = 4"))
     assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
-    assert "particles.seed = 4 there, 3 here" in capsys.readouterr().err
+    assert "particles.seed = 3 there, 4 here" in capsys.readouterr().err
     assert (tmp_path / "r" / "report.html").read_bytes() == report
 
 

@@ -108,7 +108,7 @@ def test_a_dataset_of_another_study_is_refused(tmp_path, study, tables):
     results.claim(study, ("pde.nc",))
     tables["model"]["mu0"] = "x"
     results.write_dataset("pde.nc", dataset(check(tables)))
-    with pytest.raises(InputError, match="pde.nc: belongs to another study .*model.mu0 = .* 'x' here"):
+    with pytest.raises(InputError, match="pde.nc: belongs to another study .*model.mu0 = 'x' there"):
         results.read("pde.nc")
     results.write_dataset("pde.nc", dataset(study).drop_attrs())
     with pytest.raises(InputError, match="pde.nc: was not written by kinlim"):

@@ -157,7 +157,7 @@ def test_monstrous_values_are_refused_briefly(tmp_path, study, value):
         load(path)
 
 
-def test_data_too_small_for_fourth_powers_are_refused(tables):
+def test_data_too_small_for_eighth_powers_are_refused(tables):
     tables["model"] |= {"mu0": "1e-80*x", "sigma0": "0"}
     with pytest.raises(InputError, match="mu0 = '1e-80.x' and sigma0 = '0' are at most 1e-80"):
         check(tables)
@@ -165,9 +165,40 @@ def test_data_too_small_for_fourth_powers_are_refused(tables):
 
 def test_statistics_beyond_memory_are_refused(tables):
     tables["model"] |= {"balls": 10**6, "end_time": 1e-6}
-    tables["particles"]["lags"] = 1000
-    with pytest.raises(InputError, match="particles.lags = 1000 .* GiB a thread"):
+    tables["particles"]["block"] = 1000
+    with pytest.raises(InputError, match="particles.block = 1000 .* GiB a thread"):
         check(tables)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"pilot": 5}, "particles.pilot = 5: must be 0, for nothing of W, or at least 16"),
+        ({"follow": [3]}, "particles.follow = .3. needs kernel = 'sorting'"),
+        ({"snapshots": [0, 600]}, "particles.snapshots = .0, 600. must be numbers of replicas, 0 to 599"),
+        ({"snapshots": [7, 7]}, "particles.snapshots = .7, 7.: must increase"),
+        ({"pairs": [10]}, "particles.pairs = .10. needs a pilot"),
+        ({"pairs": [50], "pilot": 64}, "particles.pairs = .50. must be numbers of balls, 1 to 49"),
+        ({"kernel": "sorting", "follow": [0]}, "particles.follow = .0. must be numbers of balls, 1 to 50"),
+        ({"block": 0}, "particles.block = 0"),
+    ],
+)
+def test_records_that_cannot_be_kept_are_refused(tables, settings, words):
+    tables["particles"] |= settings
+    with pytest.raises(InputError, match=words):
+        check(tables)
+
+
+def test_blocks_and_pilots_have_defaults_that_fit(tables):
+    assert check(tables).particles.block == 256
+    assert check(tables).particles.pilot == 0
+    tables["particles"]["replicas"] = 1024
+    assert check(tables).particles.pilot == 256
+    for balls, block in ((1000, 256), (3000, 64), (10**5, 2), (10**6, 1)):
+        tables["model"] |= {"balls": balls, "end_time": 1e-8 if balls > 5000 else 0.002}
+        if balls == 10**6:
+            tables["model"]["end_time"] = 1e-11
+        assert check(tables).particles.block == block
 
 
 @pytest.mark.parametrize(
