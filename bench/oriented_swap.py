@@ -164,7 +164,7 @@ gauss_legendre = cache(np.polynomial.legendre.leggauss)
 """Nodes and weights on [-1, 1]."""
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def _orthonormal(log_first: Array, a: Array, b: Array, c: Array, x: Array) -> Array:
     """Solve f_(k+1) = (a_k + b_k x) f_k - c_k f_(k-1) from f_0 = exp(log_first), which may underflow; (k, x)."""
     out = np.empty((a.size, x.size))
@@ -286,7 +286,7 @@ def corner_law(i: int, j: int) -> tuple[float, float, Callable]:
     return mean_and_variance(lambda t: corner_cdf(i, j, t), side**2 - 1.8 * scale, scale)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def point_to_line(n: int, samples: int, rng: np.random.Generator) -> Array:
     """Sample max over i + j = n of G(i, j): the longest way through a triangle of exponential weights."""
     out, g = np.empty(samples), np.zeros(n)
@@ -324,7 +324,7 @@ def straight_then_shock(begin: Array, a: float, tau: float) -> Array:
     return np.clip(begin + (2 * a - 1) * min(tau, 1), a * min(tau, 1), 1 - (1 - a) * min(tau, 1))
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def hopf_lax(orders: Array) -> Array:
     """Predict the absorbing time of each given order, shape (samples, n), up to O(n^(1/3)): max over k of V(k).
 
@@ -518,7 +518,7 @@ def lines(effort: float) -> Iterator[Line]:
 
     for n in (4, 6):
         yield from few_balls(n, replicas(300_000))
-    for n, samples in ((50, 40_000), (200, 8_000)):
+    for n, samples in ((50, 40_000), (200, 30_000)):
         yield from point_to_line_times(n, replicas(samples))
     for n, samples in ((50, 100_000), (200, 30_000), (800, 4_000)):
         yield from reversed_order(n, replicas(samples))

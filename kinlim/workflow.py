@@ -36,7 +36,7 @@ STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
 WRITES: dict[Stage, tuple[str, ...]] = {
     "simulate": (PARTICLES,),
     "solve": (PDE, FIELD),
-    "compare": (METRICS, f"{FIGURES}/moments.png", f"{FIGURES}/spreads.png", REPORT),
+    "compare": (METRICS, f"{FIGURES}/moments.png", f"{FIGURES}/spreads.png", f"{FIGURES}/noise.png", REPORT),
 }
 
 

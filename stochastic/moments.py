@@ -173,6 +173,10 @@ def _summarise(samples: Array, out: Array) -> None:
                     out[5, i] += d4 * d2
                     out[6, i] += d4 * (d2 * d)
                     out[7, i] += d4 * d4
+            elif order == 2:
+                for i in range(begin, end):
+                    d = samples[r, i] - out[0, i]
+                    out[1, i] += d * d
             else:
                 for i in range(begin, end):
                     d = samples[r, i] - out[0, i]

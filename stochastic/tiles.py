@@ -158,41 +158,58 @@ def _draw(plan: Plan, shared: Shared, mine: Thread) -> None:
     if first < last:
         _spread(plan, mine)
         for b in range(first, last):
-            _draw_batch(mine.lanes, plan.steps, mine.block, mine.batch)
-            free = _deal(plan, shared, mine, whole, b * whole, free)
+            target = _target(plan, shared, mine)
+            _draw_batch(mine.lanes, plan.steps, mine.block, target)
+            free = _deal(plan, shared, mine, target, whole, b * whole, free)
             jump(mine.lanes, plan.strides[-1], mine.other)
             mine.lanes[:] = mine.other
         mine.stream[:] = mine.lanes[:, 0]
     if me == threads - 1:
         rest = size - batches * whole
+        target = _target(plan, shared, mine)
         a, b, c, d = mine.stream
         for k in range(rest):
-            mine.batch[k], a, b, c, d = following(a, b, c, d)
-        _deal(plan, shared, mine, rest, batches * whole, free)
+            target[k], a, b, c, d = following(a, b, c, d)
+        _deal(plan, shared, mine, target, rest, batches * whole, free)
         shared.stream[0], shared.stream[1], shared.stream[2], shared.stream[3] = a, b, c, d
 
 
 @njit(nogil=True, cache=True)
-def _deal(plan: Plan, shared: Shared, mine: Thread, count: int, index: int, free: int) -> int:
+def _target(plan: Plan, shared: Shared, mine: Thread) -> Words:
+    """Where to draw: the only panel, which has all pages one after the other, or somewhere to deal from."""
+    if plan.panels > 1:
+        return mine.batch
+    me = mine.where[ME]
+    return shared.pool[me, shared.tips[me, 0] :]
+
+
+@njit(nogil=True, cache=True)
+def _deal(plan: Plan, shared: Shared, mine: Thread, batch: Words, count: int, index: int, free: int) -> int:
     """Append the words of a batch to the lists of their panels; a word that leaves its panel also to the next list."""
     me = mine.where[ME]
     pool, link, tips = shared.pool[me], shared.following[me], shared.tips[me].view(np.uint64)
-    batch, piece = mine.batch, mine.piece
-    choices, factor, shift = plan.choices, plan.panel_factor & _LOW, plan.panel_shift
+    choices, factor, shift, piece = plan.choices, plan.panel_factor & _LOW, plan.panel_shift, mine.piece
     width, reach = np.uint64(LANES * plan.tile), np.uint64(plan.reach)
+    if plan.numbered:
+        for k in range(count):
+            batch[k] = number(batch[k], choices, np.uint64(index + k))
+    if plan.panels == 1:
+        tips[0] += np.uint64(count)
+        return free
     for j in range(0, count, GROUP):
-        if plan.numbered:
-            for i in range(GROUP):
-                batch[j + i] = number(batch[j + i], choices, np.uint64(index + j + i))
+        crossing = False
         for i in range(GROUP):
             left = left_site(batch[j + i], choices)
             panel = (left * factor) >> shift
-            piece[i] = panel << _1 | np.uint64(left + reach > (panel + _1) * width)
+            piece[i] = panel
+            crossing |= left + reach > (panel + _1) * width
         for i in range(min(GROUP, count - j)):
-            panel, word = piece[i] >> _1, batch[j + i]
-            for _ in range(1 + (piece[i] & _1)):
+            panel, copies = piece[i], 1
+            if crossing and left_site(batch[j + i], choices) + reach > (panel + _1) * width:
+                copies = 2
+            for _ in range(copies):
                 tip = tips[panel]
-                pool[tip] = word
+                pool[tip] = batch[j + i]
                 tip += _1
                 if tip & _PAGE == 0:
                     link[tip // PAGE - 1] = free
@@ -539,7 +556,7 @@ class Tiles:
         )
         self.shared = Shared(
             np.zeros(16, np.int64), np.zeros(4, np.uint64), np.empty((threads, pages * PAGE), np.uint64),
-            np.empty((threads, pages), np.int64), np.empty((threads, panels), np.int64),
+            np.tile(np.arange(1, pages + 1), (threads, 1)), np.empty((threads, panels), np.int64),
             np.empty((panels, outer), np.uint64), np.zeros(panels, np.int64), np.zeros(panels, np.int64),
             np.zeros((panels, 2), np.int64), np.zeros((panels, 3), np.int64),
         )

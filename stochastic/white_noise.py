@@ -156,24 +156,25 @@ def _measure(
 ) -> None:
     """Fill the last five; `scale` is 1/s, or 0 at the sites `missing` a spread, where U is then 0."""
     replicas, n = v.shape
-    u, place = np.empty(n), np.empty(n, np.int64)
+    u, bin_w, bin_pair = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
+    bins, pair_bins = w.shape[0] - 2, pair.shape[0] - 2
     for r in range(replicas):
         total = squares = 0.0
         for i in range(n):
             u[i] = (v[r, i] - mean[i]) * scale[i]
             total += u[i]
             squares += u[i] * u[i]
+        for i in range(n):  # apart from the counting, so that it becomes vector instructions
+            bin_w[i] = _bin(u[i], -6.0, 20.0, bins)
+            bin_pair[i] = _bin(u[i], -4.0, 5.0, pair_bins)
         for i in range(n):
-            place[i] = _bin(u[i], -4.0, 5.0, pair.shape[0] - 2)
-            if scale[i] > 0:
-                w[_bin(u[i], -6.0, 20.0, w.shape[0] - 2)] += 1
+            w[bin_w[i]] += scale[i] > 0
         for i in range(n - 1):
-            if scale[i] > 0 and scale[i + 1] > 0:
-                pair[place[i], place[i + 1]] += 1
+            pair[bin_pair[i], bin_pair[i + 1]] += scale[i] * scale[i + 1] > 0
         for j in range(sites.shape[0]):
             i = sites[j]
             if scale[i] > 0 and scale[i + 1] > 0:
-                pair_at[j, place[i], place[i + 1]] += 1
+                pair_at[j, bin_pair[i], bin_pair[i + 1]] += 1
         for k in range(1, within.shape[1] + 1):
             # Sums over the pairs i, i+k of which both are there: over all, less those whose partner is not.
             product, left, left2, right, right2 = 0.0, total, squares, total, squares

@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinlim.errors import InputError
+from kinlim.validation import white_noise
 
 Array = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         rel_l2_sigma_local, rel_l2 of the spread among neighbours within a run, another thing than the spread over runs,
         spread_ratio  = (sum sigma_local^2 / sum sigma^2)^(1/2) over the inner sites, and spread_ratio_predicted
                         = (1 - 4 rho_1/3 + rho_2/3)^(1/2), what second differences make of the two correlations.
-    Sites are taken as independent in every standard error.
+    and what `kinlim.validation.white_noise.measure` finds. Sites are taken as independent in every standard error.
 
     Args:
         particles: as `kinlim.simulate` returns it.
@@ -86,6 +87,10 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
     """
     for side, dataset in (("particles", particles), ("equations", pde)):
         _check(side, dataset)
+    if particles.attrs.get("kernel", "redistribute") != "redistribute":
+        raise InputError(
+            f"the particles have the kernel {particles.attrs['kernel']!r}, which is not the model whose limit the equations are"
+        )
     if particles.sizes["site"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
         raise InputError(
             "the particles and the equations were recorded at different sites: they are of different studies"
@@ -119,7 +124,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
             _distances(difference, error, solution) | _changes(difference, error, solution, change)
         ).items():
             result[f"{key}_{name}"] = ("time", values)
-    for key, values in _spreads(particles, pde).items():
+    for key, values in (_spreads(particles, pde) | white_noise.measure(particles)).items():
         result[key] = ("time", values)
     return result
 

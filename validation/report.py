@@ -37,6 +37,8 @@ def draw(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> dict
         "moments": png(figures.moments(particles, pde, comparison)),
         "spreads": png(figures.spreads(particles, pde, comparison)),
     }
+    if "w_density" in particles:
+        pictures["noise"] = png(figures.noise(particles))
     if "frame_mu" in pde:  # datasets of kinlim 0.1 have none
         pictures["field"] = png(figures.field(pde))
     return pictures
