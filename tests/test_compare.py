@@ -230,21 +230,3 @@ def test_the_report_warns_of_another_lambda():
 )
 def test_numbers_are_written_for_people(value, text):
     assert report.number(value) == text
-
-
-def test_white_noise_is_measured_against_its_null(tables):
-    # independent normal velocities at time 0: no distance, no correlation within runs beyond their errors
-    tables["model"] |= {"mu0": "x", "sigma0": "1+x", "observe": [0.0, 1.0]}
-    tables["particles"] |= {"replicas": 4000, "pilot": 256}
-    study = check(tables)
-    particles = simulate(study, MPI.COMM_SELF, 2)
-    found = white_noise.measure(particles)
-    assert found["w_distance"][0] < 1.5 * found["w_distance_noise"][0]
-    assert found["w_chi2"][0] < 1.5  # about 130 bins: 1 +- 0.12
-    null = found["correlation_within_null_sd"][0]
-    assert found["correlation_within"][0] == pytest.approx(-1 / 50, abs=1 / 50 + 4 * null / np.sqrt(4000))
-    assert found["correlation_within_sd"][0] == pytest.approx(null, rel=4 / np.sqrt(2 * 4000) + 1 / 50)
-    # collisions correlate neighbours: the test can tell
-    assert found["correlation_within"][1] < -1 / 50 - 10 * found["correlation_within_se"][1]
-    assert found["w_chi2"][1] > 2
-    assert white_noise.measure(particles.drop_vars("w_density")) == {}

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mpi4py import MPI
+
 from kinlim.stochastic import white_noise
 from kinlim.stochastic.moments import Moments
+from kinlim.stochastic.pinned import simulate
 from kinlim.stochastic.white_noise import EDGES, PAIR_EDGES, R_EDGES, Frame
+from kinlim.study import check
+from kinlim.validation.white_noise import measure
 
 RNG = np.random.default_rng(11)
 LAGS = 3
@@ -109,3 +114,23 @@ def test_what_is_left_of_the_bias_is_of_second_order():
     # phi'' (1/256)(1 + W^2/2)/2 is the bias that the correction leaves: below 1e-3, twice the error
     assert np.abs(density[0] - 1 / np.sqrt(12))[inside].max() < 2e-3 + 4 * error[0].max()
     assert np.abs(density[0][outside]).max() < 2e-3
+
+
+def test_white_noise_is_measured_against_its_null(tables):
+    # independent normal velocities at time 0: no distance, no correlation within runs beyond their errors
+    # and after five collisions per site
+    n = 200
+    tables["model"] |= {"balls": n, "mu0": "x", "sigma0": "1+x", "observe": [0.0, 1.0], "end_time": 2.5e-4}
+    tables["particles"] |= {"replicas": 4000, "pilot": 256}
+    study = check(tables)
+    particles = simulate(study, MPI.COMM_SELF, 2)
+    found = measure(particles)
+    assert found["w_distance"][0] < 1.5 * found["w_distance_noise"][0]
+    assert found["w_chi2"][0] < 1.5  # about 130 bins: 1 +- 0.12
+    null = found["correlation_within_null_sd"][0]
+    assert found["correlation_within"][0] == pytest.approx(-1 / n, abs=1 / n + 4 * null / np.sqrt(4000))
+    assert found["correlation_within_sd"][0] == pytest.approx(null, rel=4 / np.sqrt(2 * 4000) + 1 / n)
+    # collisions correlate neighbours: the test can tell
+    assert found["correlation_within"][1] < -1 / n - 10 * found["correlation_within_se"][1]
+    assert found["w_chi2"][1] > 2
+    assert measure(particles.drop_vars("w_density")) == {}
