@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import kinlim
+from kinlim.study import check
+
 SOURCE = Path(__file__).parent.parent / "bench" / "oriented_swap.py"
 
 
@@ -178,3 +181,44 @@ def test_a_velocity_in_noise_keeps_its_mean_speed(swap):
     lines = [line for line in swap.in_noise(160, 20_000) if not math.isnan(line.p)]
     assert len(lines) == 3
     assert min(line.p for line in lines) > 1e-4, [str(line) for line in lines]
+
+
+# --- through the engine: what a study of the sorting kernel records ---------------------------------------------------
+
+
+def sorted_study(tables, **model):
+    """20 balls for 1200 collisions, twice the mean number that sorts them."""
+    tables["model"] = {"balls": 20, "end_time": 1200 * 2 / (19**2 * 18), "observe": [0.15, 1.0], **model}
+    tables["particles"] |= {"kernel": "sorting", "replicas": 30000, "follow": [4, 17]}
+    return kinlim.simulate(check(tables))
+
+
+def test_a_study_from_reversed_order_has_the_known_laws(swap, tables):
+    # a ball counted from the wrong end, or a collision counted twice, would show
+    found = sorted_study(tables, mu0="-x", sigma0="0").isel(lag=0)
+    time, variance, _ = swap.absorbing_law(20)
+    mean, sd = 19 * time, math.sqrt(19**2 * variance - 19 * time)
+    end = found.isel(time=-1)
+    assert float(end.sorted_fraction) == 1
+    assert float(end.last_swap) == pytest.approx(mean, abs=4 * float(end.last_swap_se))
+    assert float(end.last_swap_sd) == pytest.approx(sd, abs=4 * float(end.last_swap_sd_se))
+    collisions = int(found.collisions[0])
+    for ball in (4, 17):  # of rank 21 - ball
+        law = swap.after(lambda t: swap.place_law(20, 21 - ball, t), 20, collisions)  # noqa: B023
+        seen = found.position_count.sel(followed=ball).to_numpy()
+        assert seen.sum(axis=1).tolist() == [30000] * 2
+        assert seen[1, 20 - ball] == 30000
+        big = law * 30000 > 10
+        assert stats.chisquare(seen[0][big], law[big] / law[big].sum() * seen[0][big].sum()).pvalue > 1e-4
+
+
+def test_a_study_from_random_order_has_the_known_mean(chain, tables):
+    # the chain on all orders of six balls
+    tables["particles"]["lags"] = 2
+    tables["model"] = {"balls": 6, "end_time": 300 * 2 / 100, "observe": [1.0], "mu0": "0", "sigma0": "1"}
+    tables["particles"] |= {"kernel": "sorting", "replicas": 30000}
+    found = kinlim.simulate(check(tables)).isel(time=-1)
+    assert float(found.sorted_fraction) == 1
+    mean, variance = moments(chain.last_swap(shuffled=True))
+    assert float(found.last_swap) == pytest.approx(mean, abs=4 * float(found.last_swap_se))
+    assert float(found.last_swap_sd) == pytest.approx(math.sqrt(variance), abs=4 * float(found.last_swap_sd_se))
