@@ -76,8 +76,8 @@ def kill_and_resume(kills: int, random: np.random.Generator) -> None:
         different = [name for name in whole.data_vars if not whole[name].equals(killed_run[name])]
         print(
             f"{killed} kills, {finished} times replicas added, {replicas} replicas in {-(-replicas // BLOCK)} blocks, "
-            f"{time.perf_counter() - began:.0f} s: blocks lost that a checkpoint held: 0; variables that differ from an "
-            f"uninterrupted run: {len(different)} of {len(whole.data_vars)} {different}"
+            f"{time.perf_counter() - began:.0f} s: blocks lost that a checkpoint held: 0; variables that differ from "
+            f"an uninterrupted run: {len(different)} of {len(whole.data_vars)} {different}"
         )
 
 

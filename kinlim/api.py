@@ -22,9 +22,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     return studies.load(path, overrides)
 
 
-def simulate(
-    study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None, **more: Any
-) -> "xr.Dataset":
+def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None, **more: Any) -> "xr.Dataset":
     """Simulate the particles; see `kinlim.stochastic.pinned.simulate`. Collective over `comm`, by default all ranks.
 
     Args:

@@ -56,7 +56,9 @@ Threads = Annotated[
 ]
 Replicas = Annotated[
     int | None,
-    typer.Option(metavar="N", help="The same as --set particles.replicas=N; raise it with --resume.", show_default=False),
+    typer.Option(
+        metavar="N", help="The same as --set particles.replicas=N; raise it with --resume.", show_default=False
+    ),
 ]
 Resume = Annotated[
     bool,

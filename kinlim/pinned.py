@@ -173,8 +173,8 @@ class PinnedParticles(Table):
     """The particle side: which kernel, how many independent replicas, which random streams, and what is recorded.
 
     Attributes:
-        kernel: "redistribute", Steps 2.1 and 2.2 of the paper; "sorting", the simplified model (2.1)-(2.2), which is not
-            the one whose limit the equations are.
+        kernel: "redistribute", Steps 2.1 and 2.2 of the paper; "sorting", the simplified model (2.1)-(2.2), which is
+            not the one whose limit the equations are.
         replicas: independent runs.
         seed: picks the random streams, one to a replica.
         block: replicas that are handed out and kept together: what a thread does at a time, and what is lost at most
@@ -227,8 +227,8 @@ class PinnedParticles(Table):
             )
         if self.follow and self.kernel != "sorting":
             raise ValueError(
-                f"follow = {list(self.follow)[:5]} needs kernel = 'sorting': with '{self.kernel}' a collision gives three "
-                "new velocities, and none of them is the old one of a ball"
+                f"follow = {list(self.follow)[:5]} needs kernel = 'sorting': with '{self.kernel}' a collision gives "
+                "three new velocities, and none of them is the old one of a ball"
             )
         if self.pairs and not self.pilot:
             raise ValueError(f"pairs = {list(self.pairs)[:5]} needs a pilot, such as pilot = {SMALL_PILOT}, for W")

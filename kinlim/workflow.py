@@ -26,8 +26,9 @@ from kinlim.study import Study
 if TYPE_CHECKING:
     import xarray as xr
 
-    from kinlim.checkpoint import State
     from mpi4py import MPI
+
+    from kinlim.checkpoint import State
 
 Stage = Literal["simulate", "solve", "compare"]
 STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
@@ -81,8 +82,8 @@ def run(
     results = Results(Path(folder))
     if "compare" in stages and study.particles.kernel != "redistribute":
         raise InputError(
-            f"particles.kernel = '{study.particles.kernel}' is not the model whose limit the equations are, so there is "
-            "nothing to compare; `kinlim simulate` runs its particles alone"
+            f"particles.kernel = '{study.particles.kernel}' is not the model whose limit the equations are, so there "
+            "is nothing to compare; `kinlim simulate` runs its particles alone"
         )
     if "solve" in stages:
         api.check(study, comm=comm)

@@ -229,9 +229,7 @@ def _totals(v: Array, n: int, out: Array) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _positions(
-    v: Array, n: int, tag: Array, finished: NDArray[np.int64], position: NDArray[np.int64]
-) -> None:
+def _positions(v: Array, n: int, tag: Array, finished: NDArray[np.int64], position: NDArray[np.int64]) -> None:
     """Count sorted replicas, and the sites of the tags: of equal velocities, the leftmost."""
     for r in range(v.shape[0]):
         in_order = True

@@ -1,6 +1,6 @@
 """particles.nc: the statistics of pinned balls under their names."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,11 +10,10 @@ from kinlim.pinned import PinnedStudy
 from kinlim.stochastic import white_noise
 from kinlim.stochastic.correlations import LaggedCovariances
 from kinlim.stochastic.moments import Moments
-from kinlim.stochastic.statistic import Counts, Kept, Largest, Statistics
+from kinlim.stochastic.statistic import Counts, Kept, Largest, Statistics, typed
 from kinlim.stochastic.white_noise import EDGES, PAIR_EDGES, R_EDGES, Frame
 
 Array = NDArray[np.float64]
-S = TypeVar("S")
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any], dict[str, str]]]
 
 PROFILE, SCALAR, LAG = ("time", "site"), ("time",), ("time", "lag")
@@ -33,7 +32,7 @@ def label(study: PinnedStudy, statistics: Statistics, frame: Frame | None) -> xr
         "lag": (("lag",), np.arange(1, settings.lags + 1), {"long_name": "distance in sites"}),
     }
     if settings.snapshots:
-        velocity = _typed(statistics["snapshot"], Kept).value
+        velocity = typed(statistics["snapshot"], Kept).value
         variables["velocity"] = (
             ("time", "replica", "site"), velocity, {"long_name": "velocities of single replicas"}
         )  # fmt: skip
@@ -60,8 +59,8 @@ def label(study: PinnedStudy, statistics: Statistics, frame: Frame | None) -> xr
 
 def _velocities(statistics: Statistics, length: float) -> Variables:
     """Moments of the velocities, neighbours, and what is conserved."""
-    velocity, local, totals = (_typed(statistics[name], Moments) for name in ("velocity", "local", "totals"))
-    pairs, drift = _typed(statistics["pairs"], LaggedCovariances), _typed(statistics["drift"], Largest).value
+    velocity, local, totals = (typed(statistics[name], Moments) for name in ("velocity", "local", "totals"))
+    pairs, drift = typed(statistics["pairs"], LaggedCovariances), typed(statistics["drift"], Largest).value
     sigma_local = np.sqrt(local.mean)
     local_se = np.divide(local.mean_se, 2 * sigma_local, out=np.zeros_like(sigma_local), where=sigma_local > 0)
     mean, mean_se = totals.mean * length, totals.mean_se * length
@@ -76,9 +75,9 @@ def _velocities(statistics: Statistics, length: float) -> Variables:
         "sigma": (PROFILE, velocity.spread, {"long_name": "ensemble standard deviation of the velocity"}),
         "sigma_se": (PROFILE, velocity.spread_se, {"long_name": "standard error of sigma, from the fourth moment"}),
         "cumulant_3": (PROFILE, velocity.third, {"long_name": "third cumulant of the velocity over the ensemble"}),
-        "cumulant_3_se": (PROFILE, velocity.third_se, {"long_name": "standard error of cumulant_3, from moments to the sixth"}),
+        "cumulant_3_se": (PROFILE, velocity.third_se, {"long_name": "its standard error, from moments to the sixth"}),
         "cumulant_4": (PROFILE, velocity.fourth, {"long_name": "fourth cumulant of the velocity over the ensemble"}),
-        "cumulant_4_se": (PROFILE, velocity.fourth_se, {"long_name": "standard error of cumulant_4, from moments to the eighth"}),
+        "cumulant_4_se": (PROFILE, velocity.fourth_se, {"long_name": "its standard error, from moments to the eighth"}),
         "sigma_local": (
             PROFILE, at_sites(sigma_local),
             {"long_name": "spread within a replica: root of the mean of (v[i-1] - 2 v[i] + v[i+1])^2/6"},
@@ -102,8 +101,10 @@ def _velocities(statistics: Statistics, length: float) -> Variables:
 
 def _white_noise(statistics: Statistics, frame: Frame, lags: int) -> Variables:
     """What `kinlim.stochastic.white_noise` measures of W = (v - mu)/sigma."""
-    velocity, within = _typed(statistics["velocity"], Moments), _typed(statistics["within"], Moments)
-    count, pair, pair_at, r = (_typed(statistics[name], Counts).count for name in ("w", "pair", "pair_at", "within_count"))
+    velocity, within = typed(statistics["velocity"], Moments), typed(statistics["within"], Moments)
+    count, pair, pair_at, r = (
+        typed(statistics[name], Counts).count for name in ("w", "pair", "pair_at", "within_count")
+    )
     w, w_se = white_noise.density(count, EDGES, frame, velocity)
     square = ("time", "w_left", "w_right")
     variables: Variables = {
@@ -126,7 +127,7 @@ def _white_noise(statistics: Statistics, frame: Frame, lags: int) -> Variables:
             LAG, within.spread, {"long_name": "standard deviation over runs of the correlation within a run"}
         ),
         "correlation_within_sd_se": (LAG, within.spread_se, {"long_name": "standard error of correlation_within_sd"}),
-        "correlation_within_pairs": (LAG, frame.pairs(lags), {"long_name": "pairs of sites in a correlation within a run"}),
+        "correlation_within_pairs": (LAG, frame.pairs(lags), {"long_name": "pairs of sites in such a correlation"}),
         "correlation_within_count": (
             ("time", "lag", "r"), r[:, :, 1:-1],
             {"long_name": "runs by their correlation within the run times (pairs - 1)^(1/2)"},
@@ -159,11 +160,11 @@ def _bins(pairs: tuple[int, ...]) -> Variables:
 
 def _order(statistics: Statistics, replicas: int) -> Variables:
     """What the sorting kernel shows."""
-    last = _typed(statistics["last_swap"], Moments)
-    finished, position = (_typed(statistics[name], Counts).count for name in ("sorted", "position"))
+    last = typed(statistics["last_swap"], Moments)
+    finished, position = (typed(statistics[name], Counts).count for name in ("sorted", "position"))
     variables: Variables = {
-        "sorted_fraction": (SCALAR, finished[:, 0] / replicas, {"long_name": "share of the replicas that are in order"}),
-        "last_swap": (SCALAR, last.mean[:, 0], {"long_name": "number of the last collision that changed anything, mean"}),
+        "sorted_fraction": (SCALAR, finished[:, 0] / replicas, {"long_name": "share of replicas in order"}),
+        "last_swap": (SCALAR, last.mean[:, 0], {"long_name": "last collision that changed anything, mean"}),
         "last_swap_se": (SCALAR, last.mean_se[:, 0], {"long_name": "standard error of last_swap"}),
         "last_swap_sd": (SCALAR, last.spread[:, 0], {"long_name": "standard deviation of the last change"}),
         "last_swap_sd_se": (SCALAR, last.spread_se[:, 0], {"long_name": "standard error of last_swap_sd"}),
@@ -171,12 +172,8 @@ def _order(statistics: Statistics, replicas: int) -> Variables:
     }  # fmt: skip
     if position.shape[1]:
         variables["position_count"] = (
-            ("time", "followed", "site"), position, {"long_name": "replicas by the site of a followed velocity"}
+            ("time", "followed", "site"),
+            position,
+            {"long_name": "replicas by the site of a followed velocity"},
         )
     return variables
-
-
-def _typed(statistic: object, kind: type[S]) -> S:
-    """The statistic, as what it is."""
-    assert isinstance(statistic, kind)
-    return statistic

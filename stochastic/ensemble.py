@@ -230,8 +230,8 @@ def _lead(
     requests: StopRequests,
 ) -> Exception | None:
     """Hand out blocks and take their statistics until nothing is left, or until something goes wrong: that."""
-    todo, failure = total.missing(), None
-    status = MPI.Status()
+    todo, status = total.missing(), MPI.Status()
+    failure: Exception | None = None
     others = comm.reduce(0, root=0)  # their threads that have not been sent home
 
     def following() -> int | None:

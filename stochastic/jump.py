@@ -1,14 +1,14 @@
 """Jumps: the state of a random stream any number of words ahead, in 256 steps.
 
-One step of xoshiro256 maps its 256 bits of state linearly over GF(2), s -> A s (only the output function is not linear).
+One step of xoshiro256 maps its 256 bits of state linearly over GF(2), s -> A s; only the output function is not linear.
 By Cayley and Hamilton A^d = q(A) with q = x^d modulo the characteristic polynomial of A, of degree below 256, so that
 A^d s is the sum of those A^i s, i = 0 .. 255, for which q has a term x^i: the authors' own `jump`, for any distance d.
 
 A polynomial over GF(2) is a Python integer here, bit i being the coefficient of x^i.
 
 Source: Haramoto, Matsumoto, Nishimura, Panneton and L'Ecuyer, "Efficient jump ahead for F2-linear random number
-generators" (2008); Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021); Massey, "Shift-register
-synthesis and BCH decoding" (1969).
+generators" (2008); Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021); Massey,
+"Shift-register synthesis and BCH decoding" (1969).
 """
 
 from functools import cache

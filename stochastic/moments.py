@@ -67,7 +67,7 @@ class Moments(Statistic):
         return int(self.powers.shape[-2]) + 1
 
     def central(self, p: int) -> Array:
-        """sum (v - mean)^p, p = 2 ... order."""
+        """Sum (v - mean)^p, p = 2 ... order."""
         return np.asarray(self.powers[..., p - 2, :], np.float64)
 
     @property
@@ -107,7 +107,7 @@ class Moments(Statistic):
     @property
     def third_se(self) -> Array:
         """Standard error of `third`, see `_influence`: that of the mean of d^3 - 3 mu_2 d."""
-        mu = [self.central(p) / self.count if p > 1 else None for p in range(7)]
+        mu = self._normalised()
         return self._influence(mu[6] - mu[3] ** 2 - 6 * mu[4] * mu[2] + 9 * mu[2] ** 3)
 
     @property
@@ -118,11 +118,15 @@ class Moments(Statistic):
     @property
     def fourth_se(self) -> Array:
         """Standard error of `fourth`, see `_influence`: that of the mean of d^4 - 6 mu_2 d^2 - 4 mu_3 d."""
-        mu = [self.central(p) / self.count if p > 1 else None for p in range(9)]
+        mu = self._normalised()
         return self._influence(
             mu[8] - mu[4] ** 2 - 12 * mu[2] * (mu[6] - mu[4] * mu[2]) + 36 * mu[2] ** 2 * (mu[4] - mu[2] ** 2)
             - 8 * mu[3] * mu[5] + 16 * mu[3] ** 2 * mu[2] + 48 * mu[3] ** 2 * mu[2]
         )  # fmt: skip
+
+    def _normalised(self) -> dict[int, Array]:
+        """Moments mu_p = <d^p> of the sample, p = 2 ... order."""
+        return {p: self.central(p) / self.count for p in range(2, self.order + 1)}
 
     def _influence(self, variance: Array) -> Array:
         """Root of the variance of an estimate's influence function over N, with sample moments for the true ones.

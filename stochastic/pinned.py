@@ -18,7 +18,8 @@ from kinlim.stochastic.balls import KERNELS, Pilot
 from kinlim.stochastic.dataset import label
 from kinlim.stochastic.ensemble import Blocks, run_ensemble
 from kinlim.stochastic.model import Model
-from kinlim.stochastic.statistic import Statistics
+from kinlim.stochastic.moments import Moments
+from kinlim.stochastic.statistic import Statistics, typed
 from kinlim.stochastic.white_noise import Frame
 from kinlim.study import dump
 
@@ -76,7 +77,7 @@ def simulate(
         frame = comm.bcast(frame)
         if frame is None:
             pilot = run(PILOT, Pilot(kernel(study, None)), Blocks(settings.pilot, kernel.lanes), {})
-            frame = Frame.of(pilot["velocity"])
+            frame = Frame.of(typed(pilot["velocity"], Moments))
     arrays = {} if frame is None else {"frame/mean": frame.mean, "frame/spread": frame.spread}
     statistics = run(PARTICLES, kernel(study, frame), Blocks(settings.replicas, settings.block), arrays)
     attributes = on_root(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,24 @@ class Statistic:
         """Statistics of the same replicas at several times as one, with the time as leading axis of every array."""
         columns = {name: [part.parts()[name] for part in parts] for name in parts[0].parts()}
         return cls(
-            **{name: np.stack(values) if isinstance(values[0], np.ndarray) else values[0] for name, values in columns.items()}
+            **{
+                name: np.stack(values) if isinstance(values[0], np.ndarray) else values[0]
+                for name, values in columns.items()
+            }
         )
 
 
 Statistics = Mapping[str, Statistic]
 """All that a model keeps of a set of replicas, by name."""
+
+
+S = TypeVar("S", bound=Statistic)
+
+
+def typed(statistic: Statistic, kind: type[S]) -> S:
+    """The statistic, as what it is."""
+    assert isinstance(statistic, kind)
+    return statistic
 
 
 def merge(one: Statistics, other: Statistics) -> Statistics:

@@ -6,10 +6,10 @@ added. Instead a few replicas (the pilot: the first ones of the ensemble) are ru
 the frame that these give,
     U_i = (v_i - m_i)/s_i.
 In the end mu_i and sigma_i are known after all, and with them the place a_i = (mu_i - m_i)/s_i and the width
-b_i = sigma_i/s_i of U_i: U_i = a_i + b_i W_i. If the W_i have the density phi of N(0, 1), the histogram of the U_i over all
-sites has the density mean_i phi((u - a_i)/b_i)/b_i, which is computed and subtracted, so that for the hypothesis that is
-tested there is no bias at all; see `density`. What is left of it is the difference between the densities of W and of
-N(0, 1), moved and widened by a_i and b_i: of relative size 1/(pilot replicas), in a quantity that is itself a difference.
+b_i = sigma_i/s_i of U_i = a_i + b_i W_i. If the W_i have the density phi of N(0, 1), the histogram of the U_i over all
+sites has the density mean_i phi((u - a_i)/b_i)/b_i. That is computed and subtracted, so that for the hypothesis that
+is tested there is no bias at all; see `density`. What is left of it is the difference between the densities of W and
+of N(0, 1), moved and widened by a_i and b_i: a part of about 1/(pilot replicas) of what is itself a difference.
 
 Source: Section 3 of the paper, Figures 2-4.
 """
@@ -25,17 +25,17 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from kinlim.stochastic.moments import Moments
-from kinlim.stochastic.statistic import Counts, Statistic, Statistics
+from kinlim.stochastic.statistic import Counts, Statistics
 
 Array = NDArray[np.float64]
 
-EDGES = np.linspace(-6, 6, 241)
+EDGES: Array = np.linspace(-6, 6, 241, dtype=np.float64)
 """Bins of W, 0.05 wide; what lies outside is counted in two bins more."""
 
-PAIR_EDGES = np.linspace(-4, 4, 41)
+PAIR_EDGES: Array = np.linspace(-4, 4, 41, dtype=np.float64)
 """Bins of a pair, 0.2 wide each way."""
 
-R_EDGES = np.linspace(-6, 6, 121)
+R_EDGES: Array = np.linspace(-6, 6, 121, dtype=np.float64)
 """Bins of a correlation within a run, in units of (pairs - 1)^(-1/2), its standard deviation for independent W_i."""
 
 
@@ -107,13 +107,18 @@ def density(count: NDArray[np.int64], edges: Array, frame: Frame, velocity: Mome
         Two arrays of shape (times, bins).
     """
     total = np.maximum(count.sum(axis=1), 1)
-    expected = np.stack([p.mean(axis=0) if len(p) else np.full(len(edges) + 1, np.nan) for p in _shares(edges, frame, velocity)])
+    expected = np.stack(
+        [p.mean(axis=0) if len(p) else np.full(len(edges) + 1, np.nan) for p in _shares(edges, frame, velocity)]
+    )
     share, normal, width = (count / total[:, None])[:, 1:-1], np.diff(ndtr(edges)), np.diff(edges)
     return (share - expected[:, 1:-1] + normal) / width, np.sqrt(share * (1 - share) / total[:, None]) / width
 
 
 def pair_density(count: NDArray[np.int64], edges: Array, frame: Frame, velocity: Moments) -> Array:
-    """The same for (W_i, W_(i+1)), against independent N(0, 1): from shape (times, bins + 2, bins + 2) to (.., bins, bins)."""
+    """The same for (W_i, W_(i+1)), against independent N(0, 1).
+
+    From shape (times, bins + 2, bins + 2) to (times, bins, bins).
+    """
     share = count / np.maximum(count.sum(axis=(1, 2)), 1)[:, None, None]
     normal, width = np.diff(ndtr(edges)), np.diff(edges)
     expected = np.full_like(share, np.nan)

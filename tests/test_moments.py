@@ -48,7 +48,7 @@ def test_stacked_moments_merge_like_single_ones(order):
 
 @pytest.mark.parametrize("name", ["mean", "spread", "third", "fourth"])
 def test_standard_errors_have_the_size_of_the_scatter(name):
-    # 2000 experiments of 4000 draws from a skewed law (gamma, shape 9): a wrong coefficient in an influence function shows
+    # 2000 experiments of 4000 draws from a skewed law (gamma, 9): a wrong coefficient in an influence function shows
     moments = Moments.of(RNG.gamma(9.0, size=(4000, 2000)) - 9, 8)
     estimate, error = getattr(moments, name), getattr(moments, f"{name}_se")
     ratio = estimate.std(ddof=1) / np.sqrt((error**2).mean())

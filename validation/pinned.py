@@ -89,7 +89,8 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         _check(side, dataset)
     if particles.attrs.get("kernel", "redistribute") != "redistribute":
         raise InputError(
-            f"the particles have the kernel {particles.attrs['kernel']!r}, which is not the model whose limit the equations are"
+            f"the particles have the kernel {particles.attrs['kernel']!r}, which is not the model whose limit the "
+            "equations are"
         )
     if particles.sizes["site"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
         raise InputError(

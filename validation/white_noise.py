@@ -23,11 +23,11 @@ def normal(w: Array) -> Array:
 def measure(particles: xr.Dataset) -> dict[str, Array]:
     """Distances of a simulation from white noise, arrays over the times; nothing where W was not recorded.
 
-    w_distance              half the integral of |f - phi|, f the density of W over all sites and replicas: how much of it
-                            would have to be moved;
+    w_distance              half the integral of |f - phi|, f the density of W over all sites and replicas: how much of
+                            it would have to be moved;
     w_distance_noise        what sampling noise alone gives for it: half the sum of (2/pi)^(1/2) s_j over the bins;
-    w_chi2                  mean of ((f_j - phi_j)/s_j)^2 over the bins with at least COUNTED samples expected: 1 if noise
-                            is all there is, were sites and replicas independent;
+    w_chi2                  mean of ((f_j - phi_j)/s_j)^2 over the bins with at least COUNTED samples expected: 1 if
+                            noise is all there is, were sites and replicas independent;
     correlation_within      of neighbours within a run, mean over the runs, and _se, its standard error;
     correlation_within_sd   standard deviation over the runs, and _null_sd, (pairs - 1)^(-1/2), that of independent W.
     """
@@ -43,6 +43,9 @@ def measure(particles: xr.Dataset) -> dict[str, Array]:
         "w_distance": np.abs(f - phi).sum(axis=1) * width / 2,
         "w_distance_noise": s.sum(axis=1) * width / 2 * np.sqrt(2 / np.pi),
         "w_chi2": z2.sum(axis=1) / np.maximum(counted.sum(axis=1), 1),
-        **{name: first[name].to_numpy() for name in ("correlation_within", "correlation_within_se", "correlation_within_sd")},
+        **{
+            name: first[name].to_numpy()
+            for name in ("correlation_within", "correlation_within_se", "correlation_within_sd")
+        },
         "correlation_within_null_sd": 1 / np.sqrt(np.maximum(pairs - 1, 1)),
     }
