@@ -1,17 +1,19 @@
 """Speed of the redistribute kernel beside the plain scalar C program of the same model, in one run.
 
-    python bench/pinned_kernel.py [--balls 1000] [--rounds 7]
+    python bench/pinned_kernel.py [--balls 100,1000,10000,100000,1000000] [--rounds 5] [--seconds 0.5]
 
-Both are timed on one core, in turn, on about the same number of collisions; the ratio is taken round by round, since
-the speed of a shared machine drifts. kinlim is timed twice: the kernel alone, and a whole study through
-`kinlim.simulate` with initial data and all statistics.
+Every row is timed in turn, for `seconds` at least and `rounds` times, and ratios are taken round by round, since the
+speed of a shared machine drifts. At n = 1000 a whole study through `kinlim.simulate`, with initial data and all
+statistics, is timed too. The limit of the kernel is in docs/kernel.md.
 """
 
 import argparse
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,56 +22,115 @@ import kinlim
 from kinlim.stochastic.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
 
+Timing = Callable[[float], float]
+"""Collisions per second, measured for at least so many seconds."""
+
 PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
 
 
-def kernel_rate(study: kinlim.study.Study, collisions: int) -> float:
-    """Collisions per second of `advance` on one group of replicas."""
-    model = study.model
-    streams, v = np.empty((4, LANES), np.uint64), np.zeros((LANES, width(model.balls)))
-    start(streams, np.uint64(1), 0)
-    modulated_white_noise(streams, model.mu0(x=model.sites), model.sigma0(x=model.sites), v)
-    room = workspace()
-    advance(v, model.balls, streams, 1, *room)
-    began = time.perf_counter()
-    advance(v, model.balls, streams, collisions, *room)
-    return LANES * collisions / (time.perf_counter() - began)
+def scalar(balls: int, program: Path) -> Timing:
+    """The C program, one core, one replica at a time."""
+
+    def seconds_for(collisions: int) -> float:
+        command = [program, str(balls), "1", str(collisions)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])
+
+    return long_enough(seconds_for, 1)
 
 
-def study_rate(study: kinlim.study.Study) -> float:
-    """Collisions per second of a whole study."""
-    particles = kinlim.simulate(study, threads=1)
-    return float(particles.attrs["collisions"] / particles.attrs["wall_seconds"])
+def kernel(balls: int, cores: int) -> Timing:
+    """`advance` on LANES replicas a core, each core with its own."""
+    rows = [_replicas(balls, first=core * LANES) for core in range(cores)]
+
+    def seconds_for(collisions: int) -> float:
+        threads = [threading.Thread(target=advance, args=(v, balls, s, collisions, *room)) for v, s, room in rows]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return time.perf_counter() - began
+
+    return long_enough(seconds_for, cores * LANES)
+
+
+def _replicas(balls: int, first: int) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray]]:
+    streams, v = np.empty((4, LANES), np.uint64), np.zeros((LANES, width(balls)))
+    start(streams, np.uint64(1), first)
+    x = np.linspace(0, 1, balls)
+    modulated_white_noise(streams, x - 0.5, 0.1 + x, v)
+    return v, streams, workspace()
+
+
+def study(balls: int) -> Timing:
+    """A whole study on one core; `seconds` does not matter, it takes about 3."""
+    settings = [f"model.balls={balls}", "particles.replicas=512"]
+    kinlim.simulate(kinlim.load(PAPER, [f"model.balls={balls}", "particles.replicas=2"]), threads=1)  # compiles
+
+    def rate(seconds: float) -> float:
+        attributes = kinlim.simulate(kinlim.load(PAPER, settings), threads=1).attrs
+        return float(attributes["collisions"] / attributes["wall_seconds"])
+
+    return rate
+
+
+def long_enough(seconds_for: Callable[[int], float], side_by_side: int) -> Timing:
+    """Time with as many collisions as the seconds asked for need."""
+    count = 1000
+
+    def rate(seconds: float) -> float:
+        nonlocal count
+        while (took := seconds_for(count)) < seconds:
+            count = int(count * min(100, 1.2 * seconds / took)) + 1
+        return side_by_side * count / took
+
+    return rate
+
+
+def table(balls: int, program: Path, rounds: int, seconds: float) -> None:
+    """Print the rows for one n. Another way to simulate is another entry."""
+    rows: dict[str, Timing] = {
+        "scalar C": scalar(balls, program),
+        "kernel, one core": kernel(balls, 1),
+        "kernel, two cores": kernel(balls, 2),
+    }
+    if balls == 1000:
+        rows["study, one core"] = study(balls)
+    for timing in rows.values():
+        timing(seconds)
+    rates = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, timing in rows.items():
+            rates[name].append(timing(seconds))
+    print(f"\nn = {balls}, {rounds} rounds: median [min, max]")
+    for name, column in rates.items():
+        print(f"{name:>18} {summary(column, 1e6):>28} million collisions/s {over(column, rates['scalar C'])} x C")
+    print(f"{'two cores over one':>18} {over(rates['kernel, two cores'], rates['kernel, one core']):>28}", flush=True)
+
+
+def over(column: list[float], other: list[float]) -> str:
+    """Ratios, round by round."""
+    return summary([a / b for a, b in zip(column, other, strict=True)], 1)
+
+
+def summary(values: list[float], unit: float) -> str:
+    """Median, least and greatest value."""
+    return f"{statistics.median(values) / unit:8.2f} [{min(values) / unit:.2f}, {max(values) / unit:.2f}]"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--balls", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--balls", default="100,1000,10000,100000,1000000")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
-    study = kinlim.load(PAPER, [f"model.balls={options.balls}", "particles.replicas=512"])
-    study_rate(kinlim.load(PAPER, [f"model.balls={options.balls}", "particles.replicas=2"]))  # compiles
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "pinned_scalar"
         source = Path(__file__).with_name("pinned_scalar.c")
         subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
-        for _ in range(options.rounds):
-            command = [program, str(options.balls), "32", "300000"]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            rows.append((float(output.split()[1]), kernel_rate(study, 2_000_000), study_rate(study)))
-    print(f"n = {options.balls}, one core, {options.rounds} rounds: median [min, max]")
-    for name, column in zip(("scalar C", "kernel", "study"), zip(*rows, strict=True), strict=True):
-        print(f"{name:>10} {statistics.median(column) / 1e6:8.1f} million collisions/s {spread(column, 1e6)}")
-    for name, index in (("kernel", 1), ("study", 2)):
-        ratios = [row[index] / row[0] for row in rows]
-        print(f"{name:>10} {statistics.median(ratios):8.2f} times the C program       {spread(ratios, 1)}")
-
-
-def spread(values: list[float] | tuple[float, ...], unit: float) -> str:
-    """Least and greatest value."""
-    return f"[{min(values) / unit:.2f}, {max(values) / unit:.2f}]"
+        for balls in map(int, options.balls.split(",")):
+            table(balls, program, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ COLLISIONS = 8_000_000
 @njit(nogil=True)
 def carry_out(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
     """Let the tiles carry out redistribute collisions."""
-    redistribute.perform(v, choices, words, begin, end, room[0], room[1], room[2], room[3])
+    redistribute.perform(v, choices, words, begin, end, *room)
 
 
 @njit(nogil=True)

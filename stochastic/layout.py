@@ -81,7 +81,8 @@ class Shared(NamedTuple):
         stream: shape (4,), state after the chunk.
         pool: shape (threads, pages * PAGE), words by panel; a row is written by one thread while it draws.
         link: shape (threads, pages), the page after a page; a panel's first page has the panel's number.
-        tips: shape (threads, panels), where in the row the next word of a panel goes.
+        tips: shape (threads, panels + 16), where in the row the next word of a panel goes; so wide that what threads
+            write lies apart.
         outer: shape (panels, any), words of level 2.
         outers: shape (panels,), how many.
         closed: shape (panels,), 1 if all that follow are of level 2, too, ...

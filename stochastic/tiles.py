@@ -38,9 +38,10 @@ piece from its own place in the stream, and threads draw different batches of a 
 **Memory**: 8 n bytes of velocities, 32 n of words (address space for twice that), and about 1 MB a thread.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,8 @@ class Tiles:
         chunk = whole * max(1, round(PER_SITE * balls / whole)) if chunk is None else chunk
         assert tile >= 2 * reach
         assert chunk < 2**32
-        assert steps % GROUP == limit & (limit - 1) == 0
+        assert steps % GROUP == 0
+        assert limit >= GROUP
         self.balls = balls
         self.plan = Plan(
             reach, np.uint64(balls - reach + 1), threads, int(numbered), chunk, steps, tile, panels,
@@ -224,10 +226,10 @@ class Tiles:
         )  # fmt: skip
         # A thread draws a share of the batches and, the last one, what is left; each word may be in two panels.
         share = (-(-chunk // (threads * whole)) + 1) * whole
-        pages = panels + 2 * share // PAGE + 2
+        pages = panels + 2 * share // PAGE + 3
         self.shared = Shared(
             np.zeros(8, np.int64), np.zeros(4, np.uint64), np.empty((threads, pages * PAGE), np.uint64),
-            np.tile(np.arange(1, pages + 1), (threads, 1)), np.zeros((threads, panels), np.int64),
+            np.tile(np.arange(1, pages + 1), (threads, 1)), np.zeros((threads, panels + 16), np.int64),
             np.empty((panels, outer), np.uint64), np.zeros(panels, np.int64), np.zeros(panels, np.int64),
             np.zeros((panels, 3), np.int64), np.zeros((panels, 2), np.int64),
         )  # fmt: skip
@@ -257,19 +259,19 @@ class Tiles:
         stream[:] = self.threads[0].stream
 
 
+def _apart(kind: type, *shape: int) -> NDArray[Any]:
+    """Zeros with 128 bytes to spare on both sides, so that no other thread writes to their cache lines."""
+    size = math.prod(shape)
+    return np.zeros(size + 32, kind)[16 : 16 + size].reshape(shape)
+
+
 def _thread(me: int, plan: Plan, late: int) -> Thread:
     """What belongs to thread `me`."""
-    where = np.zeros(16, np.int64)
+    words, ints = partial(_apart, np.uint64), partial(_apart, np.int64)
+    where = ints(16)
     where[ME] = me
-
-    def words(*shape: int) -> Words:
-        return np.zeros(shape, np.uint64)
-
-    def ints(*shape: int) -> Ints:
-        return np.zeros(shape, np.int64)
-
     return Thread(
         where, words(4), words(4, DRAWS), words(4, DRAWS), words(8, DRAWS), words(DRAWS * plan.steps + GROUP),
         words(GROUP), words(GROUP), words(LANES * plan.limit + late), ints(LANES), words(LANES), words(LANES),
-        words(LANES), words(late), ints(late), ints(2),
+        words(LANES), words(late), ints(late), ints(3),
     )  # fmt: skip
