@@ -163,11 +163,10 @@ def main() -> None:
         level_1, level_2 = put_off(balls)
         # Words are written and read once; velocities are read and written whenever the lists of tiles are full.
         traffic = 16 + 16 * tiles.plan.tile / (0.95 * tiles.threads[0].words.size / LANES)
-        print(
-            f"n = {balls:>8}: draw and deal {drawing:.1f}, sift {sifting - drawing:.1f}, carry out {all_ - sifting:.1f}, "
-            f"in all {all_:.1f}; level 1 {100 * level_1:.2f} %, level 2 {100 * level_2:.3f} %; {traffic:.0f} bytes = "
-            f"{traffic / all_:.1f} GB/s, a copy {bandwidth / 1e9:.1f} GB/s"
-        )
+        nanoseconds = f"draw and deal {drawing:.1f}, sift {sifting - drawing:.1f}, carry out {all_ - sifting:.1f}"
+        levels = f"level 1 {100 * level_1:.2f} %, level 2 {100 * level_2:.3f} %"
+        rates = f"{traffic:.0f} bytes = {traffic / all_:.1f} GB/s, a copy {bandwidth / 1e9:.1f} GB/s"
+        print(f"n = {balls:>8}: {nanoseconds}, in all {all_:.1f}; {levels}; {rates}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ MOST_COLLISIONS = 2.0**53
 MOST_MEMORY = 16 * 2**30
 """Bytes."""
 
-SMALL_PILOT = 256
+SMALL_PILOT, SMALL_BLOCK = 256, 512
 """Replicas of a pilot, and of a block up to 1000 balls."""
 
 
@@ -178,7 +178,7 @@ class PinnedParticles(Table):
         replicas: independent runs.
         seed: picks the random streams, one to a replica.
         block: replicas that are handed out and kept together: what a thread does at a time, and what is lost at most
-            when it is killed. By default 256 up to 1000 balls and fewer beyond.
+            when it is killed. By default 512 up to 1000 balls and fewer beyond.
         pilot: replicas run beforehand for the mean and spread that W = (v - mu)/sigma needs
             (`kinlim.stochastic.white_noise`); 0 to record nothing of W. By default 256 for 1024 replicas or more.
         lags: correlations of sites i and i + k, over the ensemble and within runs, are recorded for k = 1..lags.
@@ -190,7 +190,7 @@ class PinnedParticles(Table):
     kernel: Literal["redistribute", "sorting"] = "redistribute"
     replicas: Annotated[int, Field(ge=2, le=2**40)]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    block: Annotated[int, Field(ge=1, le=2**20)] = SMALL_PILOT
+    block: Annotated[int, Field(ge=1, le=2**20)] = SMALL_BLOCK
     pilot: Annotated[int, Field(ge=0, le=2**20)] = 0
     lags: Annotated[int, Field(ge=2, le=1000)] = 10
     pairs: Numbers = ()
@@ -328,10 +328,13 @@ class PinnedStudy(Table):
     @model_validator(mode="before")
     @classmethod
     def _blocks_fit_the_cache(cls, data: Any) -> Any:
-        """256 replicas up to 1000 balls, of which the velocities are 2 MB, and a power of two of about 2 MB beyond."""
+        """512 replicas up to 1000 balls, the velocities of which are 4 MB; beyond, about as much, but full lanes of 32.
+
+        From 300,000 balls on, where a replica is simulated alone (`kinlim.stochastic.balls`), one.
+        """
         particles, model = (data.get(name) if isinstance(data, dict) else None for name in ("particles", "model"))
         if isinstance(particles, dict) and isinstance(model, dict) and isinstance(balls := model.get("balls"), int):
-            block = 1 << max(0, (256_000 // max(balls, 1000)).bit_length() - 1)
+            block = 1 if balls >= 300_000 else max(32, 1 << (1000 * SMALL_BLOCK // max(balls, 1000)).bit_length() - 1)
             return data | {"particles": {"block": block} | particles}
         return data
 

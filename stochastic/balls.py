@@ -1,9 +1,14 @@
 """The pinned balls as models of the engine: one initial sampler, two kernels, and what is observed of both.
 
+Replicas are carried side by side in the lanes of a kernel, or one after another, each in tiles, where they are few or
+so large that they would crowd each other out of the caches. Both ways give the same bits.
+
 Source: Burdzy, Hoskins and Steinerberger, Sections 2 and 3.
 """
 
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +20,22 @@ from kinlim.stochastic import redistribute, sorting, white_noise
 from kinlim.stochastic.correlations import LaggedCovariances
 from kinlim.stochastic.model import Tick
 from kinlim.stochastic.moments import Moments
+from kinlim.stochastic.redistribute import LANES
 from kinlim.stochastic.statistic import Counts, Kept, Largest, Statistic, Statistics
 from kinlim.stochastic.streams import modulated_white_noise
+from kinlim.stochastic.tiles import Tiles
 from kinlim.stochastic.white_noise import Frame
 
 Array = NDArray[np.float64]
 
 SLICE = 3 * 10**7
-"""Collisions between two ticks, about 0.2 s."""
+"""Collisions between two ticks, about 0.1 s."""
+
+LARGE = 300_000
+"""Balls from which on tiles are faster than lanes, whose replicas are too large for the caches together."""
+
+FEW, SMALL = 8, 3000
+"""Replicas up to which, and balls from which on, tiles are faster than lanes that are mostly empty."""
 
 
 @dataclass
@@ -30,20 +43,26 @@ class Velocities:
     """A block of replicas.
 
     Attributes:
-        v: velocities, shape (replicas, width), of which the first n columns count.
-        streams: shape (4, replicas).
+        count: replicas.
+        v: velocities, a row to each replica, of which the first n columns count, and rows that only fill lanes.
+        streams: shape (4, rows).
         first: the replica of the first row.
-        start: momentum and energy per ball at the beginning, shape (replicas, 2).
+        start: momentum and energy per ball at the beginning, shape (count, 2).
+        last: number of the last collision that changed anything, 0 for none, shape (rows,): where sorting is all.
+        tag: the velocities that are followed, shape (count, followed).
+        tiles: for replicas one after another; None for replicas in lanes.
         done: collisions that each has been through.
-        room: the kernel's workspace.
     """
 
+    count: int
     v: Array
     streams: NDArray[np.uint64]
     first: int
     start: Array
+    last: NDArray[np.int64]
+    tag: Array
+    tiles: Tiles | None
     done: int = 0
-    room: tuple[NDArray[Any], ...] = ()
 
 
 class Balls:
@@ -52,15 +71,14 @@ class Balls:
     Attributes:
         study: the study.
         frame: in which W is measured; None to observe nothing of W.
-        lanes: replicas that the kernel advances side by side.
     """
-
-    lanes = redistribute.LANES
 
     def __init__(self, study: PinnedStudy, frame: Frame | None) -> None:
         """Evaluate the initial data."""
         self.study, self.frame, self.n = study, frame, study.model.balls
         self.mu0, self.sigma0 = study.model.initial(study.model.sites, "site")
+        self.followed = np.array(study.particles.follow, np.int64) - 1
+        self.own = threading.local()
 
     @property
     def observations(self) -> int:
@@ -69,11 +87,23 @@ class Balls:
 
     def begin(self, streams: NDArray[np.uint64], first: int, threads: int) -> Velocities:
         """Modulated white noise (2.5): v_i = mu0(x_i) + sigma0(x_i) N(0, 1), independent."""
-        v = np.zeros((streams.shape[1], redistribute.width(self.n)))
-        modulated_white_noise(streams, self.mu0, self.sigma0, v)
-        start = np.empty((len(v), 2))
-        _totals(v, self.n, start)
-        return Velocities(v, streams, first, start)
+        count = streams.shape[1]
+        tiles = self.tiles_of(threads) if self.n >= LARGE or (count <= FEW and self.n >= SMALL) else None
+        rows = -(-count // LANES) * LANES if tiles is None else count
+        filled = np.zeros((4, rows), np.uint64)
+        filled[:, :count] = streams
+        v = np.zeros((rows, redistribute.width(self.n) if tiles is None else self.n + redistribute.PAD))
+        modulated_white_noise(filled, self.mu0, self.sigma0, v)
+        start = np.empty((count, 2))
+        _totals(v[:count], self.n, start)
+        return Velocities(count, v, filled, first, start, np.zeros(rows, np.int64), v[:count, self.followed], tiles)
+
+    def tiles_of(self, threads: int) -> Tiles:
+        """The calling thread's tiles, which are large and serve one replica after another."""
+        tiles: Tiles | None = getattr(self.own, "tiles", None)
+        if tiles is None or len(tiles.threads) != threads:
+            self.own.tiles = tiles = self.make_tiles(threads)
+        return tiles
 
     def advance(self, state: Velocities, observation: int, tick: Tick) -> None:
         """Let all replicas collide until they have been through as many collisions as the observation is at."""
@@ -86,11 +116,15 @@ class Balls:
             tick(state.done / collisions[-1])
 
     def collide(self, state: Velocities, count: int) -> None:
-        """The kernel."""
+        """Let every replica go through `count` collisions: the kernel."""
         raise NotImplementedError
 
-    def observe(self, state: Velocities, observation: int, count: int) -> Statistics:
-        """Statistics of the velocities of the first `count` replicas, shape (count, n).
+    def make_tiles(self, threads: int) -> Tiles:
+        """The kernel for one replica on several threads."""
+        raise NotImplementedError
+
+    def observe(self, state: Velocities, observation: int) -> Statistics:
+        """Statistics of the velocities, shape (replicas, n).
 
         velocity: `Moments` of v_i to order 8, which gives cumulants to the fourth their standard errors.
         pairs: `LaggedCovariances` of v_i and v_(i+k).
@@ -100,12 +134,12 @@ class Balls:
         snapshot: `Kept` velocities of the replicas that the study names.
         With a frame, what `kinlim.stochastic.white_noise.observe` gives.
         """
-        settings = self.study.particles
+        settings, count = self.study.particles, state.count
         v = np.ascontiguousarray(state.v[:count, : self.n])
         velocity, local, totals = Moments.of(v, 8), np.empty((count, self.n - 2)), np.empty((count, 2))
         _second_differences(v, local)
         _totals(v, self.n, totals)
-        before = state.start[:count]
+        before = state.start
         # Momentum is measured against its largest possible size at the replica's energy, sqrt(2 length energy),
         # since it may well be zero; totals are per unit length here, so that is sqrt(2 energy).
         scale = np.stack([np.sqrt(2 * before[:, 1]), before[:, 1]], axis=-1)
@@ -131,59 +165,51 @@ class Balls:
 class Redistribute(Balls):
     """Steps 2.1 and 2.2: redistribute three velocities on their circle, then sort a pair."""
 
-    def begin(self, streams: NDArray[np.uint64], first: int, threads: int) -> Velocities:
-        """As for all balls, with room for the kernel."""
-        state = super().begin(streams, first, threads)
-        state.room = redistribute.workspace()
-        return state
-
     def collide(self, state: Velocities, count: int) -> None:
         """See `kinlim.stochastic.redistribute`."""
-        redistribute.advance(state.v, self.n, state.streams, count, *state.room)
+        if state.tiles is None:
+            redistribute.advance(state.v, self.n, state.streams, count, *redistribute.workspace())
+        else:
+            for v, stream in _one_by_one(state):
+                state.tiles.advance(v, stream, count)
 
-
-@dataclass
-class Ordered(Velocities):
-    """A block of replicas that sort.
-
-    Attributes:
-        last: number of the last collision that changed anything, 0 for none, shape (replicas,).
-        tag: the velocities that are followed, shape (replicas, followed).
-    """
-
-    last: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    tag: Array = field(default_factory=lambda: np.empty((0, 0)))
+    def make_tiles(self, threads: int) -> Tiles:
+        """See `kinlim.stochastic.tiles`."""
+        return Tiles(self.n, 3, _redistribute_lists, redistribute.workspace, threads=threads)
 
 
 class Sorting(Balls):
     """(2.1)-(2.2): sort a pair. Velocities move about and stay as they are, so that they can be followed."""
 
-    def begin(self, streams: NDArray[np.uint64], first: int, threads: int) -> Ordered:
-        """As for all balls; the velocities that are followed are noted."""
-        state = super().begin(streams, first, threads)
-        followed = np.array(self.study.particles.follow, np.int64) - 1
-        state.room = sorting.workspace()
-        return Ordered(**vars(state), last=np.zeros(len(state.v), np.int64), tag=state.v[:, followed])
-
     def collide(self, state: Velocities, count: int) -> None:
         """See `kinlim.stochastic.sorting`."""
-        assert isinstance(state, Ordered)
-        sorting.advance(state.v, state.last, self.n, state.streams, state.done, count, *state.room)
+        if state.tiles is None:
+            room = sorting.workspace()
+            sorting.advance(state.v, state.last, self.n, state.streams, state.done, count, *room)
+            return
+        latest = [room[0] for room in state.tiles.rooms]
+        for row, (v, stream) in enumerate(_one_by_one(state)):
+            for each in latest:
+                each[0] = state.last[row]
+            state.tiles.advance(v, stream, count, state.done)
+            state.last[row] = max(int(each[0]) for each in latest)
 
-    def observe(self, state: Velocities, observation: int, count: int) -> Statistics:
+    def make_tiles(self, threads: int) -> Tiles:
+        """See `kinlim.stochastic.tiles`."""
+        return Tiles(self.n, 2, _sort_lists, _sorting_workspace, threads=threads, numbered=True)
+
+    def observe(self, state: Velocities, observation: int) -> Statistics:
         """Besides what all balls show.
 
         last_swap: `Moments` to order 4 of the number of the last collision that changed anything, shape (1,).
-        sorted: `Counts` of the replicas in which all velocities are in order, shape ().
+        sorted: `Counts` of the replicas in which all velocities are in order, shape (1,).
         position: `Counts` of the sites at which the followed velocities are, shape (followed, n).
         """
-        assert isinstance(state, Ordered)
-        followed = state.tag.shape[1]
-        finished, position = np.zeros(1, np.int64), np.zeros((followed, self.n), np.int64)
-        _positions(state.v[:count], self.n, state.tag, finished, position)
+        finished, position = np.zeros(1, np.int64), np.zeros((len(self.followed), self.n), np.int64)
+        _positions(state.v[: state.count], self.n, state.tag, finished, position)
         return {
-            **super().observe(state, observation, count),
-            "last_swap": Moments.of(state.last[:count, None].astype(float), 4),
+            **super().observe(state, observation),
+            "last_swap": Moments.of(state.last[: state.count, None].astype(float), 4),
             "sorted": Counts(finished),
             "position": Counts(position),
         }
@@ -194,16 +220,42 @@ class Pilot:
 
     def __init__(self, model: Balls) -> None:
         """Of the same balls."""
-        self.model, self.lanes, self.observations = model, model.lanes, model.observations
+        self.n, self.observations = model.n, model.observations
         self.begin, self.advance = model.begin, model.advance
 
-    def observe(self, state: Velocities, observation: int, count: int) -> Statistics:
+    def observe(self, state: Velocities, observation: int) -> Statistics:
         """velocity: `Moments` to order 2."""
-        return {"velocity": Moments.of(np.ascontiguousarray(state.v[:count, : self.model.n]), 2)}
+        return {"velocity": Moments.of(np.ascontiguousarray(state.v[: state.count, : self.n]), 2)}
 
 
 KERNELS: dict[str, type[Balls]] = {"redistribute": Redistribute, "sorting": Sorting}
 """By their names in a study."""
+
+
+def _one_by_one(state: Velocities) -> Iterator[tuple[Array, NDArray[np.uint64]]]:
+    """Velocities and stream of one replica after another."""
+    for row in range(state.count):
+        stream = state.streams[:, row].copy()
+        yield state.v[row], stream
+        state.streams[:, row] = stream
+
+
+@njit(nogil=True)
+def _redistribute_lists(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
+    """What `Tiles` calls."""
+    redistribute.perform(v, choices, words, begin, end, *room)
+
+
+@njit(nogil=True)
+def _sort_lists(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
+    """What `Tiles` calls; the low halves of the words are the numbers of the collisions."""
+    latest = sorting.perform(v, choices, words, words.view(np.uint32)[::2], begin, end, first, *room[1:])
+    room[0][0] = max(room[0][0], latest)
+
+
+def _sorting_workspace() -> tuple[NDArray[Any], ...]:
+    """A thread's: the number of its last swap, and what `sorting.perform` needs."""
+    return np.zeros(1, np.int64), *sorting.workspace()
 
 
 @njit(nogil=True, cache=True)

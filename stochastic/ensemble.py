@@ -162,13 +162,13 @@ class Workers:
 
     def _simulate(self, index: int, tick: Tick) -> Statistics:
         model, first, count = self.model, index * self.blocks.size, self.blocks.count(index)
-        states = np.empty((4, -(-count // model.lanes) * model.lanes), np.uint64)
+        states = np.empty((4, count), np.uint64)
         streams.start(states, np.uint64(self.seed), first)
         state = model.begin(states, first, self.each)
         observed = []
         for observation in range(model.observations):
             model.advance(state, observation, tick)
-            observed.append(model.observe(state, observation, count))
+            observed.append(model.observe(state, observation))
         return statistic.stack(observed)
 
 

@@ -1,6 +1,7 @@
 """What the parts of a replica in tiles know of each other: see `kinlim.stochastic.tiles`.
 
-Named tuples of numbers and arrays, which compiled functions can take apart.
+Named tuples of numbers and arrays, which compiled functions can take apart. Numba does not notice that a constant has
+changed in a file that others import from: after a change here, touch `drawing.py`, `levels.py` and `tiles.py`.
 """
 
 from typing import NamedTuple
@@ -51,7 +52,7 @@ class Plan(NamedTuple):
         tile_shift: see `_quotient`.
         panel_factor: with panel_shift, divides by LANES tile.
         panel_shift: see `_quotient`.
-        limit: capacity of a tile's list, a power of two.
+        limit: capacity of a tile's list.
         strides: polynomials of `steps` times 1, 2, 4, 8, ..., and in the last row DRAWS - 1.
         leaps: polynomials of 1, 2, 4, ... batches.
     """

@@ -48,7 +48,6 @@ def renew(plan: Plan, mine: Thread) -> None:
     """Empty the lists of levels 0 and 1, whose collisions have been carried out; no boundary of level 1 cuts off."""
     start = mine.where[PANEL] * LANES * plan.tile
     mine.counts[0] = 0
-    mine.counts[2] = max(1, mine.low[0] - start, start + LANES * plan.tile - mine.high[LANES - 1])
     for tile in range(LANES):
         mine.begin[tile] = mine.end[tile] = tile * plan.limit
         if tile > 0:
@@ -109,8 +108,7 @@ def _sift_page(
     The arguments are entries of `Plan` and `Thread`, `size` the sites of a tile and `start` the first of the panel:
     numba counts references to all arrays of a tuple that is passed on, which would take longer than all else here.
     """
-    first, sites, width, fold = np.uint64(start), np.uint64(reach), np.uint64(size), factor & LOW
-    j = begin
+    first, sites, j = np.uint64(start), np.uint64(reach), begin
     while j < stop:
         filled = np.uint64(0)
         for tile in range(LANES):
@@ -120,22 +118,10 @@ def _sift_page(
             return j, FULL
         until = stop if room == stop - j else j + room // GROUP * GROUP
         while j < until:
-            clear, margin = True, np.uint64(counts[2])
             for i in range(GROUP):
                 left = left_site(pool[j + i], choices)
-                place = max(left, first) - first  # in tile 0, and cut off, for one from the panel before
-                tile = (place * fold) >> shift
                 site[i] = left
-                piece[i] = tile
-                clear &= (place - tile * width >= margin) & (place - tile * width + sites + margin <= width)
-            if clear and j + GROUP <= until:
-                for i in range(GROUP):
-                    tile = piece[i]
-                    at = end[tile]
-                    words[at] = pool[j + i]
-                    end[tile] = at + _1
-                j += GROUP
-                continue
+                piece[i] = ((max(left, first) - first) * (factor & LOW)) >> shift  # tile 0 if from the panel before
             for i in range(min(GROUP, until - j)):
                 tile, left = piece[i], site[i]
                 if low[tile] <= left and left + sites <= high[tile]:
@@ -184,15 +170,12 @@ def _put_off(
             if right > np.int64(high[tile + 1]):
                 return False
             low[tile + 1] = max(low[tile + 1], np.uint64(right))
-            counts[2] = max(counts[2], right - (start + (tile + 1) * size))
         late[counts[0]], boundary[counts[0]] = word, between
         counts[0] += 1
     if down:
         low[tile] = max(low[tile], np.uint64(right))
-        counts[2] = max(counts[2], right - (start + tile * size))
     else:
         high[tile] = min(high[tile], np.uint64(left))
-        counts[2] = max(counts[2], start + (tile + 1) * size - left)
     return True
 
 

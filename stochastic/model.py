@@ -23,22 +23,19 @@ class Model(Protocol[State]):
     """A model of particles, as a frozen object that all threads share.
 
     Attributes:
-        lanes: replicas that its kernel advances side by side; streams come in multiples of so many.
         observations: how often a replica is observed.
     """
 
     @property
-    def lanes(self) -> int: ...  # noqa: D102 - above
-
-    @property
-    def observations(self) -> int: ...  # noqa: D102
+    def observations(self) -> int: ...  # noqa: D102 - above
 
     def begin(self, streams: NDArray[np.uint64], first: int, threads: int) -> State:
         """Initial data.
 
         Args:
-            streams: shape (4, replicas), the state of a generator for every replica (`kinlim.stochastic.streams`); to
-                be drawn from here and in `advance`, and from nowhere else.
+            streams: shape (4, replicas), the state of a generator for every replica of the block
+                (`kinlim.stochastic.streams`); what is random comes from there, here and in `advance`, and from
+                nowhere else.
             first: the replica that stream 0 belongs to.
             threads: that this block may use.
         """
@@ -48,6 +45,6 @@ class Model(Protocol[State]):
         """Let time pass from the observation before (or the beginning) to this one, changing the state."""
         ...
 
-    def observe(self, state: State, observation: int, count: int) -> Statistics:
-        """Statistics of the first `count` replicas; those beyond only fill the lanes."""
+    def observe(self, state: State, observation: int) -> Statistics:
+        """Statistics of the replicas of the block, as they are now."""
         ...

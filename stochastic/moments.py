@@ -8,14 +8,15 @@ moments", Sandia report SAND2008-6212 (2008), eq (2.1) of its arbitrary-order se
 """
 
 from dataclasses import dataclass
-from math import comb
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.stochastic.arithmetic import fma
 from kinlim.stochastic.statistic import Statistic
+from kinlim.stochastic.vectors import LENGTH, load, store
 
 Array = NDArray[np.float64]
 
@@ -37,29 +38,29 @@ class Moments(Statistic):
     @classmethod
     def of(cls, samples: Array, order: int) -> Self:
         """Summarise samples of shape (N, entries) up to moments of the given order, 2 ... 8."""
-        out = np.zeros((order, samples.shape[1]))
-        _summarise(samples, out)
+        out = np.empty((order, samples.shape[1]))
+        _summarise(np.ascontiguousarray(samples), out)
         return cls(samples.shape[0], out[0], out[1:])
 
     def merge(self, other: Self) -> Self:
         """Summary of the union of two disjoint samples.
 
         With a, b the shares of the two in N and delta the difference of their means, the deviations of the one move by
-        -b delta and those of the other by a delta, so that the binomial theorem gives
-            M_p = sum_k C(p, k) delta^k ((-b)^k M_(p-k) + a^k M'_(p-k)),  M_0 = N, M_1 = 0.
+        -b delta and those of the other by a delta.
         """
         count = self.count + other.count
         a, b = self.count / count, other.count / count
         delta = other.mean - self.mean
-        steps = delta ** np.arange(self.order + 1).reshape(-1, *(1,) * delta.ndim)
-        powers = np.empty_like(self.powers)
-        for p in range(2, self.order + 1):
-            shift = self.count * (-b) ** p + other.count * a**p
-            total = self.central(p) + other.central(p) + shift * steps[p]
-            for k in range(1, p - 1):
-                total += comb(p, k) * ((-b) ** k * self.central(p - k) + a**k * other.central(p - k)) * steps[k]
-            powers[..., p - 2, :] = total
+        powers = self._moved(-b * delta)
+        powers += other._moved(a * delta)
         return type(self)(count, self.mean + delta * b, powers)
+
+    def _moved(self, by: Array) -> Array:
+        """sum (d + by)^p, d the deviations: by the binomial theorem sum_k C(p, k) by^k M_(p-k), M_0 = N, M_1 = 0."""
+        groups = (-1, *self.powers.shape[-2:])
+        result = np.empty(self.powers.shape)
+        _move(float(self.count), self.powers.reshape(groups), by.reshape(-1, by.shape[-1]), result.reshape(groups))
+        return result
 
     @property
     def order(self) -> int:
@@ -149,42 +150,82 @@ class Moments(Statistic):
 
 
 STRIP = 256
-"""Entries summarised at a time: their eight sums stay in the first-level cache."""
+"""Entries merged at a time, so that their sums stay in the first cache."""
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _summarise(samples: Array, out: Array) -> None:
-    """Fill `out`, zeros of shape (order, entries), with mean and sums of powers."""
+    """Fill `out`, shape (order, entries), with mean and sums of powers: LENGTH entries at a time, in registers."""
     count, entries = samples.shape
-    order = out.shape[0]
-    for begin in range(0, entries, STRIP):
-        end = min(begin + STRIP, entries)
+    order, whole = out.shape[0], entries - entries % LENGTH
+    if order == 2:
+        for i in range(0, whole, LENGTH):
+            mean = _mean(samples, i)
+            m2 = mean * 0.0
+            for r in range(count):
+                d = load(samples, r * entries + i) - mean
+                m2 = fma(d, d, m2)
+            store(out, i, mean)
+            store(out, entries + i, m2)
+    elif order == 8:
+        for i in range(0, whole, LENGTH):
+            mean = _mean(samples, i)
+            m2 = m3 = m4 = m5 = m6 = m7 = m8 = mean * 0.0
+            for r in range(count):
+                d = load(samples, r * entries + i) - mean
+                d2 = d * d
+                d3, d4 = d2 * d, d2 * d2
+                m2, m3, m4, m5 = m2 + d2, m3 + d3, m4 + d4, fma(d4, d, m5)
+                m6, m7, m8 = fma(d3, d3, m6), fma(d4, d3, m7), fma(d4, d4, m8)
+            store(out, i, mean)
+            store(out, entries + i, m2)
+            store(out, 2 * entries + i, m3)
+            store(out, 3 * entries + i, m4)
+            store(out, 4 * entries + i, m5)
+            store(out, 5 * entries + i, m6)
+            store(out, 6 * entries + i, m7)
+            store(out, 7 * entries + i, m8)
+    else:
+        whole = 0
+    for i in range(whole, entries):  # the rest, and other orders
+        out[:, i] = 0.0
         for r in range(count):
-            for i in range(begin, end):
-                out[0, i] += samples[r, i]
-        for i in range(begin, end):
-            out[0, i] /= count
+            out[0, i] += samples[r, i]
+        out[0, i] /= count
         for r in range(count):
-            if order == 8:
-                for i in range(begin, end):
-                    d = samples[r, i] - out[0, i]
-                    d2 = d * d
-                    d4 = d2 * d2
-                    out[1, i] += d2
-                    out[2, i] += d2 * d
-                    out[3, i] += d4
-                    out[4, i] += d4 * d
-                    out[5, i] += d4 * d2
-                    out[6, i] += d4 * (d2 * d)
-                    out[7, i] += d4 * d4
-            elif order == 2:
-                for i in range(begin, end):
-                    d = samples[r, i] - out[0, i]
-                    out[1, i] += d * d
-            else:
-                for i in range(begin, end):
-                    d = samples[r, i] - out[0, i]
-                    power = d
-                    for p in range(1, order):
-                        power *= d
-                        out[p, i] += power
+            power = d1 = samples[r, i] - out[0, i]
+            for p in range(1, order):
+                power *= d1
+                out[p, i] += power
+
+
+@njit(inline="always")
+def _mean(samples: Array, i: int) -> Any:
+    """Means of entries i ... i + LENGTH - 1."""
+    count, entries = samples.shape
+    total = load(samples, i)
+    for r in range(1, count):
+        total = total + load(samples, r * entries + i)
+    return total * (1.0 / count)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _move(count: float, powers: Array, by: Array, result: Array) -> None:
+    """Fill `result`, shape (groups, order - 1, entries): see `Moments._moved`.
+
+    M_p += by M_(p-1) for p = order ... j + 1, for each j = 0, 1, ... in turn, adds up to the binomial coefficients.
+    """
+    groups, last, entries = powers.shape
+    m = np.empty((last + 2, STRIP))
+    for g in range(groups):
+        for begin in range(0, entries, STRIP):
+            width = min(STRIP, entries - begin)
+            m[0, :width] = count
+            m[1, :width] = 0.0
+            m[2:, :width] = powers[g, :, begin : begin + width]
+            u = by[g, begin : begin + width]
+            for j in range(last + 1):
+                for p in range(last + 1, j, -1):
+                    for i in range(width):
+                        m[p, i] += u[i] * m[p - 1, i]
+            result[g, :, begin : begin + width] = m[2:, :width]

@@ -19,6 +19,7 @@ from kinlim.stochastic.dataset import label
 from kinlim.stochastic.ensemble import Blocks, run_ensemble
 from kinlim.stochastic.model import Model
 from kinlim.stochastic.moments import Moments
+from kinlim.stochastic.redistribute import LANES
 from kinlim.stochastic.statistic import Statistics, typed
 from kinlim.stochastic.white_noise import Frame
 from kinlim.study import dump
@@ -76,7 +77,7 @@ def simulate(
             frame = Frame(checkpoint.arrays["frame/mean"], checkpoint.arrays["frame/spread"])
         frame = comm.bcast(frame)
         if frame is None:
-            pilot = run(PILOT, Pilot(kernel(study, None)), Blocks(settings.pilot, kernel.lanes), {})
+            pilot = run(PILOT, Pilot(kernel(study, None)), Blocks(settings.pilot, LANES), {})
             frame = Frame.of(typed(pilot["velocity"], Moments))
     arrays = {} if frame is None else {"frame/mean": frame.mean, "frame/spread": frame.spread}
     statistics = run(PARTICLES, kernel(study, frame), Blocks(settings.replicas, settings.block), arrays)

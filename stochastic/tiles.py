@@ -66,7 +66,6 @@ from kinlim.stochastic.layout import (
     SIZE,
     STAGE,
     STOP,
-    Ints,
     Plan,
     Shared,
     Thread,
@@ -180,7 +179,7 @@ class Tiles:
         tile: int | None = None,
         chunk: int | None = None,
         steps: int = 1024,
-        limit: int = 1024,
+        limit: int = 1032,
         late: int = 1024,
         outer: int = 512,
     ) -> None:
@@ -199,7 +198,8 @@ class Tiles:
             tile: sites in a tile, at least 2 reach.
             chunk: collisions in a chunk.
             steps: words in a piece of a batch, a multiple of 16.
-            limit: words in the list of a tile, a power of two.
+            limit: words in the list of a tile, at least GROUP; an odd number of cache lines, lest all lists share one
+                set of the cache.
             late: words of level 1 in a panel.
             outer: words of level 2 in a panel before it is closed.
         """
@@ -273,5 +273,5 @@ def _thread(me: int, plan: Plan, late: int) -> Thread:
     return Thread(
         where, words(4), words(4, DRAWS), words(4, DRAWS), words(8, DRAWS), words(DRAWS * plan.steps + GROUP),
         words(GROUP), words(GROUP), words(LANES * plan.limit + late), ints(LANES), words(LANES), words(LANES),
-        words(LANES), words(late), ints(late), ints(3),
+        words(LANES), words(late), ints(late), ints(2),
     )  # fmt: skip

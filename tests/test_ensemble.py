@@ -16,8 +16,6 @@ from kinlim.stochastic.ensemble import Blocks, Sum, run_ensemble
 from kinlim.stochastic.statistic import Counts, Statistic
 from kinlim.stochastic.streams import words
 
-LANES = 4
-
 
 @dataclass(frozen=True)
 class Trace(Statistic):
@@ -33,13 +31,11 @@ class Trace(Statistic):
 class Toy:
     """A model whose state is its replicas, and which sums the first words of their streams."""
 
-    lanes: int = LANES
     observations: int = 2
     pause: float = 0.0
     begun: list = field(default_factory=list)
 
     def begin(self, streams, first, threads):
-        assert streams.shape[1] % LANES == 0
         self.begun.append(first)
         return first, streams
 
@@ -48,13 +44,14 @@ class Toy:
             time.sleep(self.pause)
             tick(part / 10)
 
-    def observe(self, state, observation, count):
+    def observe(self, state, observation):
         first, streams = state
-        out = np.empty((1, streams.shape[1]), np.uint64)
+        count = streams.shape[1]
+        out = np.empty((1, count), np.uint64)
         words(streams.copy(), out)
         return {
             "trace": Trace(np.arange(first, first + count)),
-            "word": Counts((out[0, :count] >> np.uint64(40)).astype(np.int64).sum(keepdims=True)),
+            "word": Counts((out[0] >> np.uint64(40)).astype(np.int64).sum(keepdims=True)),
         }
 
 
@@ -154,10 +151,10 @@ def test_a_full_disk_is_told_to_all_ranks():
 
 def test_an_error_in_a_block_reaches_the_caller():
     class Broken(Toy):
-        def observe(self, state, observation, count):
+        def observe(self, state, observation):
             if state[0] == 30:
                 raise ZeroDivisionError("in block 6")
-            return super().observe(state, observation, count)
+            return super().observe(state, observation)
 
     with pytest.raises(ZeroDivisionError, match="in block 6"):
         run(Broken())
@@ -173,9 +170,9 @@ def test_an_interrupt_ends_the_running_blocks():
                 raise KeyboardInterrupt
             return super().begin(streams, first, threads)
 
-        def observe(self, state, observation, count):
+        def observe(self, state, observation):
             finished.append(state[0])
-            return super().observe(state, observation, count)
+            return super().observe(state, observation)
 
     with pytest.raises(KeyboardInterrupt):
         run(Slow(pause=1.0))

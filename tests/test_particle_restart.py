@@ -110,7 +110,7 @@ def test_what_else_differs_is_refused(tmp_path, tables):
         text=True,
     )
     assert other.returncode == 2
-    assert "particles.block = 256 there, 64 here" in other.stderr
+    assert "particles.block = 512 there, 64 here" in other.stderr
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -5,6 +5,7 @@ import pytest
 
 from mpi4py import MPI
 
+from kinlim.stochastic import balls
 from kinlim.stochastic.pinned import simulate
 from kinlim.stochastic.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
@@ -79,3 +80,24 @@ def test_the_seed_matters_and_repeats(tables):
     assert first.mu.equals(again.mu)
     tables["particles"]["seed"] = 4
     assert not simulate(check(tables)).mu.equals(first.mu)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kernel", ["redistribute", "sorting"])
+def test_replicas_one_by_one_in_tiles_are_those_in_lanes(tables, kernel, threads, monkeypatch):
+    # which of the two a study gets depends on its size alone, and no number may depend on that
+    tables["particles"] |= {"replicas": 40, "kernel": kernel, "block": 40}
+    study = check(tables)
+    lanes = simulate(study, MPI.COMM_SELF, threads)
+    monkeypatch.setattr(balls, "LARGE", 5)
+    tiles = simulate(study, MPI.COMM_SELF, threads)
+    for name in lanes.data_vars:
+        assert lanes[name].equals(tiles[name]), name
+
+
+def test_few_replicas_of_many_balls_go_through_tiles(tables):
+    tables["model"] |= {"balls": balls.SMALL, "end_time": 1e-8}
+    model = balls.Redistribute(check(tables), None)
+    streams = np.ones((4, balls.FEW + 1), np.uint64)
+    assert model.begin(streams, 0, 1).tiles is None
+    assert model.begin(streams[:, :-1].copy(), 0, 2).tiles is not None

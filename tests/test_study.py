@@ -190,11 +190,11 @@ def test_records_that_cannot_be_kept_are_refused(tables, settings, words):
 
 
 def test_blocks_and_pilots_have_defaults_that_fit(tables):
-    assert check(tables).particles.block == 256
+    assert check(tables).particles.block == 512
     assert check(tables).particles.pilot == 0
     tables["particles"]["replicas"] = 1024
     assert check(tables).particles.pilot == 256
-    for balls, block in ((1000, 256), (3000, 64), (10**5, 2), (10**6, 1)):
+    for balls, block in ((1000, 512), (3000, 128), (10**5, 32), (10**6, 1)):
         tables["model"] |= {"balls": balls, "end_time": 1e-8 if balls > 5000 else 0.002}
         if balls == 10**6:
             tables["model"]["end_time"] = 1e-11
