@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 import kinlim
+from kinlim.stochastic.balls import redistribute_lists
 from kinlim.stochastic.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
+from kinlim.stochastic.tiles import Tiles
 
 Timing = Callable[[float], float]
 """Collisions per second, measured for at least so many seconds."""
@@ -62,13 +64,28 @@ def _replicas(balls: int, first: int) -> tuple[np.ndarray, np.ndarray, tuple[np.
     return v, streams, workspace()
 
 
-def study(balls: int) -> Timing:
-    """A whole study on one core; `seconds` does not matter, it takes about 3."""
-    settings = [f"model.balls={balls}", "particles.replicas=512"]
+def tiles(balls: int, threads: int) -> Timing:
+    """One replica in tiles, on one thread or more."""
+    v, streams, _ = _replicas(balls, first=0)
+    work = Tiles(balls, 3, redistribute_lists, workspace, threads=threads)
+    row, stream = np.zeros(work.length), streams[:, 0].copy()
+    row[:balls] = v[0, :balls]
+
+    def seconds_for(collisions: int) -> float:
+        began = time.perf_counter()
+        work.advance(row, stream, collisions)
+        return time.perf_counter() - began
+
+    return long_enough(seconds_for, 1)
+
+
+def study(balls: int, threads: int) -> Timing:
+    """A whole study; `seconds` does not matter, it takes about 1."""
+    settings = [f"model.balls={balls}", f"particles.replicas={8192 * threads}"]
     kinlim.simulate(kinlim.load(PAPER, [f"model.balls={balls}", "particles.replicas=2"]), threads=1)  # compiles
 
     def rate(seconds: float) -> float:
-        attributes = kinlim.simulate(kinlim.load(PAPER, settings), threads=1).attrs
+        attributes = kinlim.simulate(kinlim.load(PAPER, settings), threads=threads).attrs
         return float(attributes["collisions"] / attributes["wall_seconds"])
 
     return rate
@@ -94,8 +111,12 @@ def table(balls: int, program: Path, rounds: int, seconds: float) -> None:
         "kernel, one core": kernel(balls, 1),
         "kernel, two cores": kernel(balls, 2),
     }
+    if balls >= 100_000:
+        rows["one replica, one core"] = tiles(balls, 1)
+        rows["one replica, two cores"] = tiles(balls, 2)
     if balls == 1000:
-        rows["study, one core"] = study(balls)
+        rows["study, one core"] = study(balls, 1)
+        rows["study, two cores"] = study(balls, 2)
     for timing in rows.values():
         timing(seconds)
     rates = {name: [] for name in rows}
@@ -104,8 +125,10 @@ def table(balls: int, program: Path, rounds: int, seconds: float) -> None:
             rates[name].append(timing(seconds))
     print(f"\nn = {balls}, {rounds} rounds: median [min, max]")
     for name, column in rates.items():
-        print(f"{name:>18} {summary(column, 1e6):>28} million collisions/s {over(column, rates['scalar C'])} x C")
-    print(f"{'two cores over one':>18} {over(rates['kernel, two cores'], rates['kernel, one core']):>28}", flush=True)
+        print(f"{name:>22} {summary(column, 1e6):>28} million collisions/s {over(column, rates['scalar C'])} x C")
+    for two in [name for name in rates if "two" in name]:
+        one = two.replace("two cores", "one core")
+        print(f"{two:>22} {over(rates[two], rates[one]):>28} x on one", flush=True)
 
 
 def over(column: list[float], other: list[float]) -> str:

@@ -31,13 +31,13 @@ COLLISIONS = 8_000_000
 
 
 @njit(nogil=True)
-def carry_out(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
+def carry_out(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, spare: Any, room: Any) -> None:
     """Let the tiles carry out redistribute collisions."""
-    redistribute.perform(v, choices, words, begin, end, *room)
+    redistribute.perform(v, choices, words, begin, end, spare, *room)
 
 
 @njit(nogil=True)
-def leave(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
+def leave(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, spare: Any, room: Any) -> None:
     """Carry out nothing."""
 
 
@@ -65,7 +65,7 @@ def in_tiles(balls: int, threads: int, perform: Callable[..., Any] = carry_out) 
     """Collisions per second of one replica."""
     tiles = Tiles(balls, 3, perform, redistribute.workspace, threads=threads)
     v, streams = initial(balls)
-    row, stream = np.concatenate([v[0, :balls], np.zeros(redistribute.PAD)]), streams[:, 0].copy()
+    row, stream = np.concatenate([v[0, :balls], np.zeros(tiles.length - balls)]), streams[:, 0].copy()
     chunk = tiles.plan.chunk
     collisions = chunk * max(1, round(COLLISIONS / chunk))
     tiles.advance(row, stream, chunk)

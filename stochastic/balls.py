@@ -92,7 +92,7 @@ class Balls:
         rows = -(-count // LANES) * LANES if tiles is None else count
         filled = np.zeros((4, rows), np.uint64)
         filled[:, :count] = streams
-        v = np.zeros((rows, redistribute.width(self.n) if tiles is None else self.n + redistribute.PAD))
+        v = np.zeros((rows, redistribute.width(self.n) if tiles is None else tiles.length))
         modulated_white_noise(filled, self.mu0, self.sigma0, v)
         start = np.empty((count, 2))
         _totals(v[:count], self.n, start)
@@ -100,9 +100,10 @@ class Balls:
 
     def tiles_of(self, threads: int) -> Tiles:
         """The calling thread's tiles, which are large and serve one replica after another."""
-        tiles: Tiles | None = getattr(self.own, "tiles", None)
-        if tiles is None or len(tiles.threads) != threads:
-            self.own.tiles = tiles = self.make_tiles(threads)
+        made, tiles = getattr(self.own, "tiles", (0, None))
+        if tiles is None or made != threads:
+            tiles = self.make_tiles(threads)
+            self.own.tiles = threads, tiles
         return tiles
 
     def advance(self, state: Velocities, observation: int, tick: Tick) -> None:
@@ -175,7 +176,7 @@ class Redistribute(Balls):
 
     def make_tiles(self, threads: int) -> Tiles:
         """See `kinlim.stochastic.tiles`."""
-        return Tiles(self.n, 3, _redistribute_lists, redistribute.workspace, threads=threads)
+        return Tiles(self.n, 3, redistribute_lists, redistribute.workspace, threads=threads)
 
 
 class Sorting(Balls):
@@ -196,7 +197,7 @@ class Sorting(Balls):
 
     def make_tiles(self, threads: int) -> Tiles:
         """See `kinlim.stochastic.tiles`."""
-        return Tiles(self.n, 2, _sort_lists, _sorting_workspace, threads=threads, numbered=True)
+        return Tiles(self.n, 2, sort_lists, sorting_workspace, threads=threads, numbered=True)
 
     def observe(self, state: Velocities, observation: int) -> Statistics:
         """Besides what all balls show.
@@ -241,19 +242,22 @@ def _one_by_one(state: Velocities) -> Iterator[tuple[Array, NDArray[np.uint64]]]
 
 
 @njit(nogil=True)
-def _redistribute_lists(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
+def redistribute_lists(
+    v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, spare: Any, room: Any
+) -> None:
     """What `Tiles` calls."""
-    redistribute.perform(v, choices, words, begin, end, *room)
+    redistribute.perform(v, choices, words, begin, end, spare, *room)
 
 
 @njit(nogil=True)
-def _sort_lists(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, room: Any) -> None:
+def sort_lists(v: Any, choices: Any, words: Any, begin: Any, end: Any, first: Any, spare: Any, room: Any) -> None:
     """What `Tiles` calls; the low halves of the words are the numbers of the collisions."""
-    latest = sorting.perform(v, choices, words, words.view(np.uint32)[::2], begin, end, first, *room[1:])
+    numbers = words.view(np.uint32)[::2]
+    latest = sorting.perform(v, choices, words, numbers, begin, end, first, spare, *room[1:])
     room[0][0] = max(room[0][0], latest)
 
 
-def _sorting_workspace() -> tuple[NDArray[Any], ...]:
+def sorting_workspace() -> tuple[NDArray[Any], ...]:
     """A thread's: the number of its last swap, and what `sorting.perform` needs."""
     return np.zeros(1, np.int64), *sorting.workspace()
 

@@ -25,6 +25,10 @@ GROUP = 16
 PAGE = 512
 """Words of a panel come in pages of this many; a multiple of GROUP."""
 
+SPARE = 16
+"""Entries behind the velocities for each thread, where its lanes go that have nothing left to do: 128 bytes, since
+threads that wrote to one cache line would wait for each other."""
+
 LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 # Entries of `Thread.where`: the thread's number, what it is about to do, meetings so far; collisions still to be drawn

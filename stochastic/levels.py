@@ -113,7 +113,7 @@ def _sift_page(
         filled = np.uint64(0)
         for tile in range(LANES):
             filled = max(filled, end[tile] - np.uint64(tile * limit))
-        room = min(limit - np.int64(filled), stop - j)
+        room = min(limit - int(np.int64(filled)), stop - j)
         if room < min(GROUP, stop - j):
             return j, FULL
         until = stop if room == stop - j else j + room // GROUP * GROUP

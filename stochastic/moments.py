@@ -56,7 +56,7 @@ class Moments(Statistic):
         return type(self)(count, self.mean + delta * b, powers)
 
     def _moved(self, by: Array) -> Array:
-        """sum (d + by)^p, d the deviations: by the binomial theorem sum_k C(p, k) by^k M_(p-k), M_0 = N, M_1 = 0."""
+        """Sum (d + by)^p, d the deviations: by the binomial theorem sum_k C(p, k) by^k M_(p-k), M_0 = N, M_1 = 0."""
         groups = (-1, *self.powers.shape[-2:])
         result = np.empty(self.powers.shape)
         _move(float(self.count), self.powers.reshape(groups), by.reshape(-1, by.shape[-1]), result.reshape(groups))

@@ -211,16 +211,18 @@ def perform(
     words: Words,
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
+    spare: int,
     room: Words,
 ) -> None:
     """Carry out listed collisions of one replica, those of lane l being words[begin[l]:end[l]] in this order.
 
     Args:
-        v: velocities, shape (n + PAD,), changed in place; what lies in the last PAD entries is lost.
+        v: velocities and spare entries, changed in place.
         choices: n - 2.
         words: what `advance` would draw.
         begin: shape (LANES,).
         end: shape (LANES,). Sites that one lane touches no other lane may touch.
+        spare: n or more: the first of PAD entries of v that nobody else writes to; what is there is lost.
         room: see `workspace`.
     """
     count = 0
@@ -229,8 +231,7 @@ def perform(
         room[0, lane], room[1, lane] = begin[lane], end[lane]
     if count == 0:
         return
-    spare = choices + 2
-    v[spare:] = 0.0  # lanes that are through collide there, all at the same place
+    v[spare : spare + PAD] = 0.0  # lanes that are through collide there, all at the same place
     run(from_lists, (words, np.uint64(spare) << _32), v, choices, count, room)
 
 

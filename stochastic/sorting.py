@@ -114,6 +114,7 @@ def perform(
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     done: int,
+    spare: int,
     site: NDArray[np.uint64],
     stamp: NDArray[np.int64],
     latest: NDArray[np.int64],
@@ -124,13 +125,14 @@ def perform(
     Lane l goes through words[begin[l]:end[l]] in order. No two lanes may touch the same site.
 
     Args:
-        v: velocities, shape (n + PAD,), changed in place; the last PAD are for lanes with nothing left to do.
+        v: velocities and spare entries, changed in place.
         choices: n - 1, the number of pairs, below 2^32.
         words: the word of every collision.
         when: of the same shape: its number, from 0, counted from `done`; of any integer type.
         begin: shape (LANES,).
         end: shape (LANES,).
         done: collisions before the first.
+        spare: n or more: the first of two entries of v that nobody else writes to, for lanes with nothing left to do.
         site: workspace, see `workspace`.
         stamp: workspace.
         latest: workspace.
@@ -139,7 +141,7 @@ def perform(
     Returns:
         The largest done + 1 + when[j] of a collision j that swapped two velocities, or 0 if none did.
     """
-    pairs, idle, longest = np.uint64(choices), np.uint64(choices + 1), 0
+    pairs, idle, longest = np.uint64(choices), np.uint64(spare), 0
     latest[:] = 0
     for lane in range(LANES):
         longest = max(longest, end[lane] - begin[lane])

@@ -64,6 +64,7 @@ from kinlim.stochastic.layout import (
     PANEL,
     SIDE,
     SIZE,
+    SPARE,
     STAGE,
     STOP,
     Plan,
@@ -78,6 +79,9 @@ TILE = 1000
 
 ALONE = 400_000
 """Balls up to which one thread takes all for one panel, which saves it from dealing words to panels."""
+
+BALLS_PER_THREAD = 5000
+"""With fewer, a second thread does not pay: tiles become short, and much is put off."""
 
 PER_SITE = 4
 """Collisions per site in a chunk: with fewer, ends of lists and put-off collisions cost more, with more, memory."""
@@ -149,7 +153,9 @@ def _driver(perform: Callable[..., Any]) -> Callable[..., None]:
     @njit(nogil=True)
     def drive(v: NDArray[np.float64], plan: Plan, shared: Shared, mine: Thread, room: tuple[Any, ...]) -> None:
         while proceed(plan, shared, mine):
-            perform(v, plan.choices, mine.words, mine.begin, mine.end.view(np.int64), mine.where[FIRST], room)
+            spare = np.int64(plan.choices) + plan.reach - 1 + SPARE * mine.where[ME]
+            lists = mine.words, mine.begin, mine.end.view(np.int64)
+            perform(v, plan.choices, *lists, mine.where[FIRST], spare, room)
 
     return drive
 
@@ -164,6 +170,7 @@ class Tiles:
     """Advances one replica at a time, on several threads; made once, since what it keeps is large.
 
     Attributes:
+        length: of the array of velocities.
         rooms: a workspace for every thread, as the model made it.
     """
 
@@ -188,11 +195,12 @@ class Tiles:
         Args:
             balls: n, from `reach` to 2^31 - 1.
             reach: neighbouring sites that a collision touches.
-            perform: perform(v, choices, words, begin, end, first, room), compiled by numba with nogil: carries out the
-                collisions words[begin[l]:end[l]] in order for each of the LANES lists l, which have no common site;
-                `first` is the number of collisions before the chunk, `room` the thread's workspace.
+            perform: perform(v, choices, words, begin, end, first, spare, room), compiled by numba with nogil: carries
+                out the collisions words[begin[l]:end[l]] in order for each of the LANES lists l, which have no common
+                site; `first` is the number of collisions before the chunk; v[spare:spare + SPARE] is for lanes with
+                nothing left to do; `room` is the thread's workspace.
             workspace: makes the last argument of `perform`.
-            threads: that share the work. The caller's is one of them.
+            threads: that share the work, if there are enough balls for them. The caller's is one of them.
             numbered: replace the low half of every word by its number in the chunk, from 0, which does not change its
                 left site: for models that must know, and do not need the low half.
             tile: sites in a tile, at least 2 reach.
@@ -208,6 +216,7 @@ class Tiles:
         if threads < 1:
             raise ValueError(f"threads = {threads}: at least one is needed")
         if tile is None:
+            threads = max(1, min(threads, balls // BALLS_PER_THREAD))
             panels = 1 if threads == 1 and balls <= ALONE else threads * -(-balls // (threads * LANES * TILE))
             tile = max(2 * reach, -(-balls // (LANES * panels)))
         panels = -(-balls // (LANES * tile))
@@ -217,7 +226,7 @@ class Tiles:
         assert chunk < 2**32
         assert steps % GROUP == 0
         assert limit >= GROUP
-        self.balls = balls
+        self.length = balls + SPARE * threads
         self.plan = Plan(
             reach, np.uint64(balls - reach + 1), threads, int(numbered), chunk, steps, tile, panels,
             *_quotient(tile, balls), *_quotient(LANES * tile, balls), limit,
@@ -242,13 +251,13 @@ class Tiles:
         """Let the replica go through `collisions` collisions; a run cut in two anywhere gives the same.
 
         Args:
-            v: velocities, and behind them the entries that `perform` has to spare, changed in place.
+            v: velocities, and behind them SPARE entries for each thread, shape (length,), changed in place.
             stream: shape (4,), advanced by `collisions`.
             collisions: how many.
             done: collisions before, which `first` of `perform` counts from.
         """
-        if v.ndim != 1 or v.shape[0] < self.balls or not v.flags.c_contiguous:
-            raise ValueError(f"velocities have shape {v.shape}: one contiguous row of {self.balls} and more is needed")
+        if v.shape != (self.length,) or not v.flags.c_contiguous:
+            raise ValueError(f"velocities have shape {v.shape}: one contiguous row of {self.length} is needed")
         for mine in self.threads:
             mine.where[LEFT], mine.where[FIRST], mine.stream[:] = collisions, done, stream
         tasks = [(v, self.plan, self.shared, mine, room) for mine, room in zip(self.threads, self.rooms, strict=True)]

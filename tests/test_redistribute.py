@@ -163,7 +163,7 @@ def test_tiles_of_one_replica_are_the_replica(longest):
 
     start_v = rng.normal(size=n)
     tiles = np.concatenate([start_v, np.full(PAD, np.nan)])
-    perform(tiles, n - 2, listed, end - lengths, end, *workspace())
+    perform(tiles, n - 2, listed, end - lengths, end, n, *workspace())
     twin = start_v.copy()
     for word in listed:
         collide(twin, int(word))
@@ -172,7 +172,7 @@ def test_tiles_of_one_replica_are_the_replica(longest):
     alone = np.concatenate([start_v, np.full(PAD, np.nan)])  # as `advance` would: one collision after the other
     first, last = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     last[3] = len(listed)
-    perform(alone, n - 2, listed, first, last, *workspace())
+    perform(alone, n - 2, listed, first, last, n, *workspace())
     assert np.array_equal(tiles[:n], alone[:n])
 
 
@@ -184,7 +184,7 @@ def test_listed_and_drawn_collisions_are_the_same():
     advance(v, n, streams, count, *workspace())
     begin, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     end[5] = count
-    perform(flat, n - 2, drawn[:, 3].copy(), begin, end, *workspace())
+    perform(flat, n - 2, drawn[:, 3].copy(), begin, end, n, *workspace())
     assert np.array_equal(flat[:n], v[3, :n])
 
 

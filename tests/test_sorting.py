@@ -134,7 +134,7 @@ def test_perform_does_what_advance_does(kind):
     twin = v[0, :n].copy()
     swapped = [done + 1 + j for j in np.sort(when[kept]) if collide(twin, int(sequence[j]))]
     flat = np.concatenate([v[0, :n], np.arange(PAD, 0, -1.0)])
-    arguments = (n - 1, dealt, when.astype(kind), begin, end, done, *workspace())
+    arguments = (n - 1, dealt, when.astype(kind), begin, end, done, n, *workspace())
     assert perform(flat, *arguments) == swapped[-1]
     assert np.array_equal(flat[:n], twin)
     begin[:] = end
@@ -149,8 +149,8 @@ def test_perform_on_one_lane_is_advance_on_one_row():
     flat = np.concatenate([v[0, :n], np.zeros(PAD)])
     begin, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     end[17] = count
-    latest = perform(flat, n - 1, sequence, np.arange(count, dtype=np.uint32), begin, end, 10, *workspace())
+    latest = perform(flat, n - 1, sequence, np.arange(count, dtype=np.uint32), begin, end, 10, n, *workspace())
     advance(v, last, n, streams, 10, count, *workspace())
     assert np.array_equal(flat[:n], v[0, :n])
     assert latest == last[0]
-    assert perform(flat, n - 1, sequence[:0], np.zeros(0, np.uint32), begin, begin, 10, *workspace()) == 0
+    assert perform(flat, n - 1, sequence[:0], np.zeros(0, np.uint32), begin, begin, 10, n, *workspace()) == 0

@@ -10,30 +10,15 @@ from hypothesis import strategies as st
 from numba import njit
 
 from kinlim.stochastic import redistribute, sorting
+from kinlim.stochastic.balls import redistribute_lists, sort_lists, sorting_workspace
 from kinlim.stochastic.barrier import wait_for_all
-from kinlim.stochastic.layout import LANES, left_site, number
+from kinlim.stochastic.layout import LANES, SPARE, left_site, number
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.stochastic.tiles import Tiles, _quotient
 
 
 @njit(nogil=True)
-def redistribute_lists(v, choices, words, begin, end, first, room):
-    redistribute.perform(v, choices, words, begin, end, *room)
-
-
-@njit(nogil=True)
-def sort_lists(v, choices, words, begin, end, first, room):
-    numbers = words.view(np.uint32)[::2]
-    latest = sorting.perform(v, choices, words, numbers, begin, end, first, *room[1:])
-    room[0][0] = max(room[0][0], latest)
-
-
-def sorting_workspace():
-    return np.zeros(1, np.int64), *sorting.workspace()
-
-
-@njit(nogil=True)
-def record_lists(v, choices, words, begin, end, first, room):
+def record_lists(v, choices, words, begin, end, first, spare, room):
     """Changes nothing; notes the number, the left site, the call and the lane of every collision."""
     log, filled = room
     for lane in range(LANES):
@@ -55,9 +40,10 @@ def group(n, seed):
     return v, streams
 
 
-def alone(v, streams, n):
+def alone(v, streams, tiles):
     """Its first replica by itself."""
-    return np.concatenate([v[0, :n], np.zeros(redistribute.PAD)]), streams[:, 0].copy()
+    n = tiles.length - SPARE * len(tiles.threads)
+    return np.concatenate([v[0, :n], np.zeros(tiles.length - n)]), streams[:, 0].copy()
 
 
 TINY = {"tile": 6, "steps": 16, "limit": 16, "late": 8, "outer": 40}
@@ -83,9 +69,9 @@ def test_a_replica_in_tiles_has_the_bits_of_the_plain_kernel(n, collisions, layo
     # two overlapping collisions exchanged, one forgotten or done twice, a word drawn twice or skipped between pieces,
     # threads or chunks: any of them changes velocities, and nothing heals them
     v, streams = group(n, seed=3)
-    row, stream = alone(v, streams, n)
-    redistribute.advance(v, n, streams, collisions, *redistribute.workspace())
     tiles = Tiles(n, 3, redistribute_lists, redistribute.workspace, threads=threads, **layout)
+    row, stream = alone(v, streams, tiles)
+    redistribute.advance(v, n, streams, collisions, *redistribute.workspace())
     tiles.advance(row, stream, collisions)
     assert np.array_equal(row[:n], v[0, :n])
     assert np.array_equal(stream, streams[:, 0])
@@ -96,9 +82,9 @@ def test_a_replica_in_tiles_has_the_bits_of_the_plain_kernel(n, collisions, layo
 def test_a_run_may_be_cut_anywhere(n, collisions, layout, threads):
     # what a call leaves behind in lists, pieces or the pool would be used by the next one
     v, streams = group(n, seed=4)
-    row, stream = alone(v, streams, n)
-    redistribute.advance(v, n, streams, collisions, *redistribute.workspace())
     tiles = Tiles(n, 3, redistribute_lists, redistribute.workspace, threads=threads, **layout)
+    row, stream = alone(v, streams, tiles)
+    redistribute.advance(v, n, streams, collisions, *redistribute.workspace())
     parts = [0, 1, 255, collisions // 3, 256, 0]
     for part in (*parts, collisions - sum(parts)):
         tiles.advance(row, stream, part)
@@ -111,7 +97,7 @@ def test_tiles_serve_one_replica_after_the_other():
     n, tiles = 700, Tiles(700, 3, redistribute_lists, redistribute.workspace, **TINY)
     for seed in (1, 2):
         v, streams = group(n, seed)
-        row, stream = alone(v, streams, n)
+        row, stream = alone(v, streams, tiles)
         redistribute.advance(v, n, streams, 3000, *redistribute.workspace())
         tiles.advance(row, stream, 3000)
         assert np.array_equal(row[:n], v[0, :n])
@@ -123,10 +109,10 @@ def test_sorting_in_tiles_knows_the_last_swap(layout, threads):
     # numbers counted from the chunk, the call or the replica; a number that changed the left site of its word
     n, done, collisions = 300, 17 * 2**33, 150_000
     v, streams = group(n, seed=5)
-    row, stream = alone(v, streams, n)
+    tiles = Tiles(n, 2, sort_lists, sorting_workspace, threads=threads, numbered=True, **layout)
+    row, stream = alone(v, streams, tiles)
     last = np.zeros(LANES, np.int64)
     sorting.advance(v, last, n, streams, done, collisions, *sorting.workspace())
-    tiles = Tiles(n, 2, sort_lists, sorting_workspace, threads=threads, numbered=True, **layout)
     tiles.advance(row, stream, 90_000, done)
     tiles.advance(row, stream, collisions - 90_000, done + 90_000)
     assert np.array_equal(row[:n], v[0, :n])
@@ -158,7 +144,7 @@ def test_every_collision_once_and_overlapping_ones_in_order(
         balls, reach, record_lists, lambda: (log, filled), numbered=True, tile=tile + 2 * reach, chunk=chunk, steps=16,
         limit=limit, late=late, outer=outer,
     )  # fmt: skip
-    tiles.advance(np.zeros(balls), streams[:, 0].copy(), collisions)
+    tiles.advance(np.zeros(tiles.length), streams[:, 0].copy(), collisions)
     assert np.array_equal(np.sort(log[:, 0]), np.arange(collisions))
     place = np.empty(collisions, np.int64)
     place[log[:, 0]] = np.arange(collisions)
@@ -217,7 +203,7 @@ def test_velocities_and_layouts_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"threads = 0"):
         Tiles(100, 3, redistribute_lists, redistribute.workspace, threads=0)
     tiles = Tiles(100, 3, redistribute_lists, redistribute.workspace)
-    with pytest.raises(ValueError, match=r"shape \(60,\): one contiguous row of 100"):
+    with pytest.raises(ValueError, match=r"shape \(60,\): one contiguous row of 116"):
         tiles.advance(np.zeros(60), np.ones(4, np.uint64), 1)
     with pytest.raises(ValueError, match="contiguous"):
-        tiles.advance(np.zeros(400)[::2], np.ones(4, np.uint64), 1)
+        tiles.advance(np.zeros(232)[::2], np.ones(4, np.uint64), 1)
