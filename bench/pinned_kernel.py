@@ -20,7 +20,7 @@ import numpy as np
 
 import kinlim
 from kinlim.stochastic.balls import redistribute_lists
-from kinlim.stochastic.redistribute import LANES, advance, width, workspace
+from kinlim.stochastic.redistribute import LANES, advance, velocities, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.stochastic.tiles import Tiles
 
@@ -57,7 +57,7 @@ def kernel(balls: int, cores: int) -> Timing:
 
 
 def _replicas(balls: int, first: int) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray]]:
-    streams, v = np.empty((4, LANES), np.uint64), np.zeros((LANES, width(balls)))
+    streams, v = np.empty((4, LANES), np.uint64), velocities(LANES, balls)
     start(streams, np.uint64(1), first)
     x = np.linspace(0, 1, balls)
     modulated_white_noise(streams, x - 0.5, 0.1 + x, v)

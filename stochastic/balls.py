@@ -92,7 +92,7 @@ class Balls:
         rows = -(-count // LANES) * LANES if tiles is None else count
         filled = np.zeros((4, rows), np.uint64)
         filled[:, :count] = streams
-        v = np.zeros((rows, redistribute.width(self.n) if tiles is None else tiles.length))
+        v = redistribute.velocities(rows, self.n) if tiles is None else np.zeros((rows, tiles.length))
         modulated_white_noise(filled, self.mu0, self.sigma0, v)
         start = np.empty((count, 2))
         _totals(v[:count], self.n, start)
