@@ -39,9 +39,9 @@ def command(folder: Path, replicas: int) -> list[str]:
 
 def blocks_done(folder: Path) -> int:
     """Blocks that the newest whole checkpoint holds."""
-    for name in (PARTICLES_CHECKPOINT, f"{PARTICLES_CHECKPOINT}.previous"):
+    for suffix in (".new", "", ".previous"):
         try:
-            state = decode((folder / name).read_bytes())
+            state = decode((folder / f"{PARTICLES_CHECKPOINT}{suffix}").read_bytes())
         except (OSError, ValueError):
             continue
         return len(state.attrs["waiting"]) + state.attrs["added"] if state.attrs["stage"] == "particles" else 0

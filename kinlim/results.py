@@ -67,7 +67,7 @@ class Results:
                 raise InputError(f"{self.path}: holds nothing to resume (it has no {STUDY}); leave --resume out")
             for name in () if resume else files:
                 checkpoint = CHECKPOINTS.get(name)
-                if checkpoint is not None and self.has(checkpoint) and not self.has(name):
+                if checkpoint is not None and self._checkpoints(checkpoint) and not self.has(name):
                     raise InputError(
                         f"{self.path}: holds {checkpoint} of a run that was stopped; add --resume to go on with it, or "
                         "give another folder with -o"
@@ -154,9 +154,7 @@ class Results:
             InputError: there are checkpoints, but none is whole, or it is of another study.
         """
         problems = []
-        for path in (self.path / name, self.path / f"{name}.previous"):
-            if not path.exists():
-                continue
+        for path in self._checkpoints(name):
             try:
                 state = decode(path.read_bytes())
             except (OSError, ValueError) as error:
@@ -174,10 +172,15 @@ class Results:
             )
         return None
 
+    def _checkpoints(self, name: str) -> list[Path]:
+        """The checkpoints of a stage, newest first; a kill between two renamings leaves one that is called new."""
+        paths = (self.path / f"{name}{suffix}" for suffix in (".new", "", ".previous"))
+        return [path for path in paths if path.exists()]
+
     def drop_checkpoint(self, name: str) -> None:
         """Remove the checkpoints of a stage that has reached its end."""
-        for file in (name, f"{name}.previous"):
-            self.drop(file)
+        for path in self._checkpoints(name):
+            self.drop(path.name)
 
     def drop(self, name: str) -> None:
         """Remove a file, if it is there."""

@@ -34,11 +34,13 @@ def study_file(path, tables):
 
 def done(folder):
     """Blocks in the newest checkpoint; -1 while there is none of the particles."""
-    try:
-        state = decode((folder / PARTICLES_CHECKPOINT).read_bytes())
-    except OSError:
-        return -1
-    return state.attrs["added"] + len(state.attrs["waiting"]) if state.attrs["stage"] == "particles" else -1
+    for suffix in (".new", "", ".previous"):
+        try:
+            state = decode((folder / f"{PARTICLES_CHECKPOINT}{suffix}").read_bytes())
+        except OSError:
+            continue
+        return state.attrs["added"] + len(state.attrs["waiting"]) if state.attrs["stage"] == "particles" else -1
+    return -1
 
 
 def start_and_wait(arguments, folder, blocks):

@@ -106,6 +106,19 @@ def test_the_newest_checkpoint_is_read_and_the_last_one_kept(tmp_path, study):
     assert results.read_checkpoint("pde.checkpoint") is None
 
 
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_a_kill_between_renamings_loses_nothing(tmp_path, study, renamed):
+    results = checkpoints(tmp_path, study, (0.1, 0.2, 0.3))
+    (tmp_path / "pde.checkpoint").rename(tmp_path / "pde.checkpoint.new")
+    if not renamed:
+        (tmp_path / "pde.checkpoint.previous").rename(tmp_path / "pde.checkpoint")
+    assert results.read_checkpoint("pde.checkpoint").attrs["time"] == 0.3
+    with pytest.raises(InputError, match="add --resume"):
+        results.claim(study, ("pde.nc",))
+    results.drop_checkpoint("pde.checkpoint")
+    assert {path.name for path in tmp_path.iterdir()} == {"study.toml"}
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(tmp_path, study, seed):
     results = checkpoints(tmp_path, study)
