@@ -51,7 +51,7 @@ def blocks_done(folder: Path) -> int:
 def kill_and_resume(kills: int, random: np.random.Generator) -> None:
     """Print what came of killing."""
     with tempfile.TemporaryDirectory() as name:
-        folder, replicas, killed, before, finished = Path(name) / "r", 4000, 0, 0, 0
+        folder, replicas, killed, before, finished = Path(name) / "r", 20000, 0, 0, 0
         began = time.perf_counter()
         while killed < kills:
             process = subprocess.Popen(command(folder, replicas), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -65,7 +65,7 @@ def kill_and_resume(kills: int, random: np.random.Generator) -> None:
                 if process.returncode:
                     raise SystemExit(f"exit code {process.returncode}: {said.decode()}")
                 finished += 1
-                replicas += 4000
+                replicas += 20000
             done = blocks_done(folder)
             if done < before:
                 raise SystemExit(f"{before} blocks were done before a kill and {done} after it")
