@@ -216,7 +216,7 @@ class PinnedParticles(Table):
     @classmethod
     def _numbers_increase(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
         if list(numbers) != sorted(set(numbers)):
-            raise ValueError("must increase")
+            raise ValueError("must increase, each number once")
         return numbers
 
     @model_validator(mode="after")
@@ -354,6 +354,7 @@ class PinnedStudy(Table):
         particles, balls, times = self.particles, self.model.balls, len(self.model.observe)
         kept = 60 + len(particles.snapshots) + len(particles.follow)
         room = 8 * balls * (times * kept + 3 * particles.block)  # of a thread: summaries being merged, and velocities
+        room += 3 * 8 * times * (1764 * len(particles.pairs) + 122 * particles.lags)  # histograms
         if room > MOST_MEMORY:
             raise ValueError(
                 f"particles.block = {particles.block} with model.balls = {balls}, {times} times in model.observe, "

@@ -54,8 +54,8 @@ class Results:
         """Make the folder ready to receive `files` of `study`, or refuse before any work is done.
 
         A stage may join a folder that holds another stage of the same study; nothing that is there is overwritten.
-        To `resume`, the folder must be of this study, or of one with fewer replicas; what it holds of `files` was done
-        before.
+        To `resume`, the folder must be of this study, but for the number of replicas; what it holds of `files` was done
+        before. The folder's study stays as it is until `adopt`.
 
         Raises:
             InputError: a file is there already, the folder belongs to another study, or it cannot be written.
@@ -69,7 +69,7 @@ class Results:
                 checkpoint = CHECKPOINTS.get(name)
                 if checkpoint is not None and self._checkpoints(checkpoint) and not self.has(name):
                     raise InputError(
-                        f"{self.path}: holds {checkpoint} of a run that was stopped; add --resume to go on with it, or "
+                        f"{self.path}: holds {checkpoint} of an earlier run; add --resume to go on with it, or "
                         "give another folder with -o"
                     )
             taken = (
@@ -82,10 +82,13 @@ class Results:
                     f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give "
                     "another folder with -o, move this one away, or run only what is missing (simulate, solve, compare)"
                 )
-            if not new:
-                if different := self._difference(self.study(), study, more=resume and PARTICLES in files):
-                    raise InputError(f"{existing}: belongs to another study ({different}); give another folder with -o")
-                new = self.study() != study  # it has more replicas
+            counts = not resume or PARTICLES not in files
+            if not new and (different := self._difference(self.study(), study, replicas=counts)):
+                pilot = self.study().particles.pilot  # which has a default that depends on the replicas
+                hint = f", or add --set particles.pilot={pilot}" if resume and "particles.pilot" in different else ""
+                raise InputError(
+                    f"{existing}: belongs to another study ({different}); give another folder with -o{hint}"
+                )
             self.path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.path).close()
             for left in self.path.glob(".*.part") if resume else ():  # of a run that was killed while it wrote
@@ -93,8 +96,11 @@ class Results:
         except OSError as error:
             raise InputError(f"{self.path}: the output folder cannot be written ({error.strerror})") from None
         if new:
-            with self._whole(STUDY) as temporary:
-                temporary.write_text(dump(study), encoding="utf-8")
+            self.adopt(study)
+
+    def adopt(self, study: Study) -> None:
+        """Make the folder one of this study, which has passed `claim`."""
+        self.write(STUDY, lambda path: path.write_text(dump(study), encoding="utf-8"))
 
     def has(self, name: str) -> bool:
         """Whether the file is there."""
@@ -107,8 +113,8 @@ class Results:
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
         return load(path)
 
-    def read(self, name: str, *, fewer_replicas: bool = False) -> xr.Dataset:
-        """One of the datasets, in memory; if so asked, also one with fewer replicas than the study.
+    def read(self, name: str) -> xr.Dataset:
+        """One of the datasets, in memory; it may have another number of replicas than the study, where some are added.
 
         Raises:
             InputError: it is missing, unreadable, or of another study than the folder.
@@ -126,7 +132,7 @@ class Results:
         if not isinstance(text, str):
             raise InputError(f"{path}: was not written by kinlim (it has no attribute study)")
         there = check(parse(text, str(path)), str(path))
-        if different := self._difference(there, self.study(), TABLES[name], more=fewer_replicas):
+        if different := self._difference(there, self.study(), TABLES[name]):
             raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
         return dataset
 
@@ -163,7 +169,7 @@ class Results:
                 continue
             text = str(state.attrs.get("study", ""))
             there = check(parse(text, str(path)), str(path))
-            if different := self._difference(there, self.study(), TABLES[name], more=True):
+            if different := self._difference(there, self.study(), TABLES[name]):
                 raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
             return state
         if problems:
@@ -221,16 +227,16 @@ class Results:
                 temporary.unlink()
 
     @staticmethod
-    def _difference(old: Study, new: Study, tables: tuple[str, ...] | None = None, *, more: bool = False) -> str:
-        """The first key in which two studies differ, or nothing; with `more`, the new one may have more replicas."""
+    def _difference(old: Study, new: Study, tables: tuple[str, ...] | None = None, *, replicas: bool = False) -> str:
+        """The first key in which two studies differ, or nothing; the number of `replicas` counts only if asked for."""
         there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
         for table in here if tables is None else tables:
             for key in here[table] | there.get(table, {}):
                 before, now = there.get(table, {}).get(key), here[table].get(key)
-                if before == now or (more and (table, key) == REPLICAS and before < now):
+                if before == now or ((table, key) == REPLICAS and not replicas):
                     continue
-                raised = "; with --resume it can be raised" if (table, key) == REPLICAS else ""
-                return f"{table}.{key} = {before!r} there, {now!r} here{raised}"
+                more = "; with --resume replicas can be added" if (table, key) == REPLICAS and before < now else ""
+                return f"{table}.{key} = {before!r} there, {now!r} here{more}"
         return ""
 
 

@@ -89,6 +89,9 @@ def run(
         api.check(study, comm=comm)
     files = tuple(name for stage in stages for name in WRITES[stage])
     on_root(comm, lambda: results.claim(study, files, resume=resume))
+    found: list[State | None] = [None]  # on rank 0 alone: of many balls, it is large
+    if resume:
+        on_root(comm, lambda: found.append(_take_up(results, study, stages)))
     numbers: dict[str, Any] | None = None
     for stage in stages:
         began = time.perf_counter()
@@ -98,9 +101,6 @@ def run(
         if resume and on_root(comm, lambda: _is_done(results, stage)):  # noqa: B023 - called at once
             continue
         if stage == "simulate":
-            found: list[State | None] = [None]  # on rank 0 alone: of many balls, it is large
-            if resume:
-                on_root(comm, lambda: found.append(results.read_checkpoint(PARTICLES_CHECKPOINT)))  # noqa: B023
             dataset = api.simulate(
                 study,
                 comm=comm,
@@ -124,16 +124,44 @@ def run(
     return numbers
 
 
+def _take_up(results: Results, study: Study, stages: Sequence[Stage]) -> "State | None":
+    """Verify what a folder holds of the stages, before anything in it changes; the checkpoint of the particles.
+
+    Raises:
+        InputError: something is damaged, or has more replicas than the study.
+    """
+    for stage in stages:
+        if stage != "compare" and results.has(WRITES[stage][0]):
+            dataset = results.read(WRITES[stage][0])
+            if stage == "simulate":
+                _enough(results, PARTICLES, int(dataset.attrs["replicas"]), study)
+    checkpoint = results.read_checkpoint(PARTICLES_CHECKPOINT) if "simulate" in stages else None
+    if checkpoint is not None and checkpoint.attrs["stage"] == "particles":
+        _enough(results, PARTICLES_CHECKPOINT, checkpoint.attrs["added"] * study.particles.block, study)
+    elif checkpoint is None and results.has(PARTICLES):
+        results.log(f"there is no {PARTICLES_CHECKPOINT}: replicas that are to be added begin with the first")
+    results.adopt(study)
+    return checkpoint
+
+
+def _enough(results: Results, name: str, there: int, study: Study) -> None:
+    """Refuse to go on to fewer replicas than there are."""
+    if there > study.particles.replicas:
+        raise InputError(
+            f"{results.path / name}: has {there} replicas, and particles.replicas = {study.particles.replicas}; with "
+            "--resume replicas can only be added"
+        )
+
+
 def _is_done(results: Results, stage: Stage) -> bool:
-    """Whether a stage has written what it writes, readable; a checkpoint that it left behind goes."""
+    """Whether a stage has written what it writes; a checkpoint of the equations that it left behind goes."""
     name = WRITES[stage][0]
     if not results.has(name):
         return False
-    dataset = results.read(name, fewer_replicas=True)
     if stage == "solve":
         results.drop_checkpoint(PDE_CHECKPOINT)
         return True
-    return bool(dataset.attrs["replicas"] == results.study().particles.replicas)
+    return bool(results.read(name).attrs["replicas"] == results.study().particles.replicas)
 
 
 def _write_particles(results: Results, particles: "xr.Dataset") -> None:

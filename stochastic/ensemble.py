@@ -7,6 +7,7 @@ all that must be kept, in memory and in a checkpoint, is the sum, the few blocks
 grows with the number of replicas.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -181,6 +182,7 @@ def run_ensemble(
     label: str,
     kept: State | None = None,
     keep: Callable[[State], None] | None = None,
+    requests: StopRequests | None = None,
 ) -> Statistics:
     """Simulate all replicas and merge their statistics. Collective.
 
@@ -193,6 +195,7 @@ def run_ensemble(
         label: names the stage in progress messages.
         kept: blocks that are done already, as `keep` was given them; looked at on rank 0.
         keep: called on rank 0 with all that is done, after every block.
+        requests: entered by the caller, where signals are listened to for longer than this ensemble.
 
     Returns:
         The merged statistics, on every rank.
@@ -207,7 +210,7 @@ def run_ensemble(
     workers = Workers(model, seed, blocks, threads, each)
     failure: Exception | None = None
     try:
-        with StopRequests() as requests:
+        with contextlib.nullcontext(requests) if requests is not None else StopRequests() as requests:
             if total is None:
                 _follow(workers, comm, requests)
             else:
@@ -239,7 +242,7 @@ def _lead(
         nonlocal failure
         index = next(todo, None) if failure is None else None
         if index is not None and requests.received:
-            failure, index = Stopped(_goodbye(total, keep)), None
+            failure, index = Stopped(), None
         return index
 
     def launch() -> None:
@@ -270,7 +273,7 @@ def _lead(
                 keep(total.state())
             except (InputError, RunError) as error:  # the disk is full: the other ranks must hear of it
                 failure, keep = error, None
-    return failure
+    return Stopped(_goodbye(total, keep)) if isinstance(failure, Stopped) else failure
 
 
 def _goodbye(total: Sum, keep: Callable[[State], None] | None) -> str:
@@ -285,7 +288,7 @@ def _follow(workers: Workers, comm: MPI.Comm, requests: StopRequests) -> None:
     comm.reduce(workers.slots, root=0)
     asked = workers.slots
     for _ in range(asked):
-        comm.send((None, None, False), 0, ASK)
+        comm.send((None, None, requests.received), 0, ASK)
     while asked or workers.running:
         while asked and comm.iprobe(0, REPLY):
             index = comm.recv(source=0, tag=REPLY)

@@ -189,9 +189,9 @@ def _summarise(samples: Array, out: Array) -> None:
         whole = 0
     for i in range(whole, entries):  # the rest, and other orders
         out[:, i] = 0.0
-        for r in range(count):
-            out[0, i] += samples[r, i]
-        out[0, i] /= count
+        for r in range(1, count):
+            out[0, i] += samples[r, i] - samples[0, i]
+        out[0, i] = samples[0, i] + out[0, i] * (1.0 / count)
         for r in range(count):
             power = d1 = samples[r, i] - out[0, i]
             for p in range(1, order):
@@ -201,12 +201,13 @@ def _summarise(samples: Array, out: Array) -> None:
 
 @njit(inline="always")
 def _mean(samples: Array, i: int) -> Any:
-    """Means of entries i ... i + LENGTH - 1."""
+    """Means of entries i ... i + LENGTH - 1, counted from the first sample: equal samples have no spread at all."""
     count, entries = samples.shape
-    total = load(samples, i)
+    first = load(samples, i)
+    total = first * 0.0
     for r in range(1, count):
-        total = total + load(samples, r * entries + i)
-    return total * (1.0 / count)
+        total = total + (load(samples, r * entries + i) - first)
+    return fma(total, 1.0 / count, first)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

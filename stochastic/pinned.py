@@ -14,6 +14,7 @@ from kinlim.checkpoint import State
 from kinlim.parallel import default_threads, on_root
 from kinlim.pinned import PinnedStudy
 from kinlim.provenance import provenance
+from kinlim.signals import StopRequests
 from kinlim.stochastic.balls import KERNELS, Pilot
 from kinlim.stochastic.dataset import label
 from kinlim.stochastic.ensemble import Blocks, run_ensemble
@@ -70,17 +71,18 @@ def simulate(
 
         there = checkpoint if checkpoint is not None and checkpoint.attrs["stage"] == name else None
         keeper = None if keep is None else keep_with_frame
-        return run_ensemble(model, settings.seed, blocks, comm, threads, name, there, keeper)
+        return run_ensemble(model, settings.seed, blocks, comm, threads, name, there, keeper, requests)
 
-    if settings.pilot:
-        if checkpoint is not None and checkpoint.attrs["stage"] == PARTICLES:
-            frame = Frame(checkpoint.arrays["frame/mean"], checkpoint.arrays["frame/spread"])
-        frame = comm.bcast(frame)
-        if frame is None:
-            pilot = run(PILOT, Pilot(kernel(study, None)), Blocks(settings.pilot, LANES), {})
-            frame = Frame.of(typed(pilot["velocity"], Moments))
-    arrays = {} if frame is None else {"frame/mean": frame.mean, "frame/spread": frame.spread}
-    statistics = run(PARTICLES, kernel(study, frame), Blocks(settings.replicas, settings.block), arrays)
+    with StopRequests() as requests:
+        if settings.pilot:
+            if checkpoint is not None and checkpoint.attrs["stage"] == PARTICLES:
+                frame = Frame(checkpoint.arrays["frame/mean"], checkpoint.arrays["frame/spread"])
+            frame = comm.bcast(frame)
+            if frame is None:
+                pilot = run(PILOT, Pilot(kernel(study, None)), Blocks(settings.pilot, min(LANES, settings.block)), {})
+                frame = Frame.of(typed(pilot["velocity"], Moments))
+        arrays = {} if frame is None else {"frame/mean": frame.mean, "frame/spread": frame.spread}
+        statistics = run(PARTICLES, kernel(study, frame), Blocks(settings.replicas, settings.block), arrays)
     attributes = on_root(
         comm,
         lambda: provenance(

@@ -39,9 +39,13 @@ R_EDGES: Array = np.linspace(-6, 6, 121, dtype=np.float64)
 """Bins of a correlation within a run, in units of (pairs - 1)^(-1/2), its standard deviation for independent W_i."""
 
 
+ROUNDING = 1e-12
+"""Spread, of the largest velocity, that collisions of equal velocities may come to by rounding."""
+
+
 @dataclass(frozen=True)
 class Frame:
-    """Mean m and spread s of a pilot at every observation and site, shape (times, n)."""
+    """Mean m and spread s of a pilot at every observation and site, shape (times, n); s = 0 where it is rounding."""
 
     mean: Array
     spread: Array
@@ -49,7 +53,9 @@ class Frame:
     @classmethod
     def of(cls, velocity: Moments) -> Self:
         """The frame that a pilot's velocities give."""
-        return cls(velocity.mean, velocity.spread)
+        mean, spread = velocity.mean, velocity.spread
+        size = np.abs(mean).max(axis=-1, keepdims=True) + spread.max(axis=-1, keepdims=True)
+        return cls(mean, np.where(spread > ROUNDING * size, spread, 0.0))
 
     def pairs(self, lags: int) -> NDArray[np.int64]:
         """Number of pairs of sites at distance 1 ... lags of which both have a spread, shape (times, lags)."""

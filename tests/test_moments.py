@@ -92,6 +92,15 @@ def test_no_spread_has_no_error():
         assert getattr(constant, name).tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("value", [0.1, -1 / 3, 1e6 + 0.1])
+def test_equal_samples_have_no_spread_at_all(value):
+    # a mean that is off by one rounding, or a merge of such, would be a spread
+    parts = [Moments.of(np.full((n, 19), value), 8) for n in (3, 17, 256)]
+    total = parts[0].merge(parts[1]).merge(parts[2])
+    assert total.mean.tolist() == [value] * 19
+    assert not total.powers.any()
+
+
 def test_one_replica_has_a_mean_and_nothing_more():
     # blocks of one are what huge replicas come in
     one = Moments.of(np.array([[1.0, 2.0]]), 8)

@@ -94,13 +94,42 @@ def test_replicas_can_be_raised_and_not_lowered(tmp_path, tables):
         command(file, folder, "--replicas", "100", "--resume", stage="run"), capture_output=True, text=True
     )
     assert fewer.returncode == 2
-    assert "particles.replicas = 200 there, 100 here; with --resume it can be raised" in fewer.stderr
+    assert "particles.nc: has 200 replicas, and particles.replicas = 100" in fewer.stderr
+    assert Results(folder).study().particles.replicas == 200  # nothing has changed
+    more = subprocess.run(command(file, folder, "--replicas", "300", stage="run"), capture_output=True, text=True)
+    assert more.returncode == 2
     subprocess.run(command(file, folder, "--replicas", "500", "--resume", stage="run"), check=True)
     tables["particles"]["replicas"] = 500
     assert same(kinlim.simulate(check(tables)), xr.load_dataset(folder / PARTICLES, engine="h5netcdf"))
     assert (folder / "pde.nc").stat().st_mtime_ns == solved
     assert '"replicas": 500' in (folder / "metrics.json").read_text()
     assert Results(folder).study().particles.replicas == 500
+
+
+def test_a_refused_resume_changes_nothing(tmp_path, tables):
+    tables["particles"] |= {"replicas": 500, "block": 64}
+    file, folder = study_file(tmp_path / "s.toml", tables), tmp_path / "r"
+    subprocess.run(command(file, folder), check=True)
+    before = (folder / "study.toml").read_bytes()
+    pilot = subprocess.run(
+        command(file, folder, "--set", "particles.pilot=64", "--resume"), capture_output=True, text=True
+    )
+    assert "or add --set particles.pilot=0" in pilot.stderr
+    checkpoint = folder / PARTICLES_CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    refused = subprocess.run(command(file, folder, "--replicas", "600", "--resume"), capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "no checkpoint can be used" in refused.stderr
+    assert (folder / "study.toml").read_bytes() == before
+
+
+def test_too_many_replicas_asked_for_can_be_taken_back(tmp_path, slow):
+    file, folder = study_file(tmp_path / "s.toml", slow), tmp_path / "r"
+    running = start_and_wait(command(file, folder, "--replicas", "1000000000"), folder, 1)
+    running.kill()
+    running.communicate()
+    subprocess.run(command(file, folder, "--replicas", "30000", "--resume"), check=True)
+    assert xr.load_dataset(folder / PARTICLES, engine="h5netcdf").attrs["replicas"] == 30000
 
 
 def test_what_else_differs_is_refused(tmp_path, tables):

@@ -1,10 +1,14 @@
 """The particle side: the ensemble is the same in any layout, and its numbers are those of the replicas."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from mpi4py import MPI
 
+from kinlim.errors import Stopped
 from kinlim.stochastic import balls
 from kinlim.stochastic.pinned import simulate
 from kinlim.stochastic.redistribute import LANES, advance, width, workspace
@@ -101,3 +105,22 @@ def test_few_replicas_of_many_balls_go_through_tiles(tables):
     streams = np.ones((4, balls.FEW + 1), np.uint64)
     assert model.begin(streams, 0, 1).tiles is None
     assert model.begin(streams[:, :-1].copy(), 0, 2).tiles is not None
+
+
+def test_a_signal_in_the_last_block_of_the_pilot_is_heard(tables, monkeypatch):
+    # between two ensembles nobody would listen, and the second would run for hours
+    tables["particles"] |= {"replicas": 2000, "block": 64, "pilot": 32}
+    study, kept = check(tables), []
+    observe = balls.Pilot.observe
+
+    def observe_and_signal(self, state, observation):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return observe(self, state, observation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(balls.Pilot, "observe", observe_and_signal)
+        with pytest.raises(Stopped, match="0 of 32 blocks of replicas are done; a checkpoint is written"):
+            simulate(study, MPI.COMM_SELF, 2, keep=kept.append)
+    assert kept[-1].attrs["stage"] == "pilot"
+    rest, whole = simulate(study, MPI.COMM_SELF, 2, checkpoint=kept[-1]), simulate(study, MPI.COMM_SELF, 2)
+    assert all(rest[name].equals(whole[name]) for name in whole.data_vars)

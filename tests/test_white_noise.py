@@ -134,3 +134,13 @@ def test_white_noise_is_measured_against_its_null(tables):
     assert found["correlation_within"][1] < -1 / n - 10 * found["correlation_within_se"][1]
     assert found["w_chi2"][1] > 2
     assert measure(particles.drop_vars("w_density")) == {}
+
+
+def test_rounding_is_no_spread(tables):
+    # half of the balls begin with no spread; collisions of equal velocities give them one of rounding only
+    tables["model"] |= {"mu0": "1/3", "sigma0": "max(0,x-1/2)", "observe": [0.0, 1.0], "end_time": 2.5e-4}
+    tables["particles"] |= {"replicas": 600, "pilot": 64}
+    found = simulate(check(tables), MPI.COMM_SELF, 2)
+    assert int(found.w_samples[0]) == 600 * 25
+    assert int(found.w_samples[1]) < 600 * 50
+    assert float(found.w_density[0].max()) < 0.5
