@@ -249,6 +249,14 @@ def _lead(
         if (index := following()) is not None:
             workers.launch(index)
 
+    def save() -> None:
+        nonlocal failure, keep
+        try:
+            if keep is not None:
+                keep(total.state())
+        except (InputError, RunError) as error:  # the disk is full: the other ranks must hear of it
+            failure, keep = error, None
+
     for _ in range(workers.slots):
         launch()
     while workers.running or others:
@@ -268,11 +276,10 @@ def _lead(
         for index, statistics in arrived:
             total.add(index, statistics)
         meter((total.done + workers.fraction) / len(total.blocks))
-        if keep is not None and (arrived or isinstance(failure, Stopped)):
-            try:
-                keep(total.state())
-            except (InputError, RunError) as error:  # the disk is full: the other ranks must hear of it
-                failure, keep = error, None
+        if arrived:
+            save()
+    if isinstance(failure, Stopped):
+        save()  # also where nothing was done yet: the folder then says that there is something to go on with
     return Stopped(_goodbye(total, keep)) if isinstance(failure, Stopped) else failure
 
 
@@ -321,7 +328,7 @@ def _share(total: Sum | None, comm: MPI.Comm) -> Statistics:
     arrays = {} if total is None else statistic.to_arrays(total.result())
     layout = comm.bcast(_layout(arrays))
     for name, dtype, shape in layout:
-        array = np.ascontiguousarray(arrays.get(name, np.empty(shape, dtype)))
+        array = np.asarray(arrays.get(name, np.empty(shape, dtype)), order="C")
         comm.Bcast(array)
         arrays[name] = array
     return statistic.from_arrays(arrays)
