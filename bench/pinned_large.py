@@ -21,8 +21,9 @@ from numba import njit
 
 from kinlim.stochastic import redistribute
 from kinlim.stochastic.drawing import draw
-from kinlim.stochastic.layout import LANES, PANEL, SIZE, Plan, Shared, Thread
+from kinlim.stochastic.layout import PANEL, SIZE, Plan, Shared, Thread
 from kinlim.stochastic.levels import open_panel, sift
+from kinlim.stochastic.redistribute import LANES
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.stochastic.tiles import Tiles
 

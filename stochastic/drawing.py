@@ -7,7 +7,6 @@ from kinlim.stochastic.jump import jump
 from kinlim.stochastic.layout import (
     DRAWS,
     GROUP,
-    LANES,
     LOW,
     ME,
     PAGE,
@@ -19,6 +18,7 @@ from kinlim.stochastic.layout import (
     left_site,
     number,
 )
+from kinlim.stochastic.redistribute import LANES
 from kinlim.stochastic.streams import following
 
 _1, _IN_PAGE = np.uint64(1), np.uint64(PAGE - 1)

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-LANES = 32
-"""Lists that a model's `perform` carries out side by side; tiles of a panel."""
-
 DRAWS = 16
 """Pieces of a batch drawn side by side."""
 

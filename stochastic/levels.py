@@ -8,7 +8,6 @@ from kinlim.stochastic.layout import (
     CLOSED,
     FULL,
     GROUP,
-    LANES,
     LOW,
     PAGE,
     PANEL,
@@ -24,6 +23,7 @@ from kinlim.stochastic.layout import (
     Words,
     left_site,
 )
+from kinlim.stochastic.redistribute import LANES
 
 _1 = np.uint64(1)
 

@@ -72,7 +72,7 @@ def width(balls: int) -> int:
 
 
 def velocities(replicas: int, balls: int) -> NDArray[np.float64]:
-    """Zeros of shape (replicas, width(balls)) that begin with a cache line: two cores are 1.95 times one, else 1.8."""
+    """Zeros of shape (replicas, width(balls)) in cache lines that no other thread's velocities reach into."""
     row = width(balls)
     spare = np.zeros(replicas * row + 48)
     first = 16 + -spare.ctypes.data % 128 // 8

@@ -56,7 +56,6 @@ from kinlim.stochastic.layout import (
     FIRST,
     FULL,
     GROUP,
-    LANES,
     LEFT,
     ME,
     MEETING,
@@ -73,6 +72,7 @@ from kinlim.stochastic.layout import (
     Words,
 )
 from kinlim.stochastic.levels import merge_ends, open_panel, renew, sift, sort_by_boundary
+from kinlim.stochastic.redistribute import LANES
 
 TILE = 1000
 """Sites of a tile, about: with their lists, LANES tiles should stay in a core's own cache."""

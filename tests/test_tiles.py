@@ -12,7 +12,8 @@ from numba import njit
 from kinlim.stochastic import redistribute, sorting
 from kinlim.stochastic.balls import redistribute_lists, sort_lists, sorting_workspace
 from kinlim.stochastic.barrier import wait_for_all
-from kinlim.stochastic.layout import LANES, SPARE, left_site, number
+from kinlim.stochastic.layout import SPARE, left_site, number
+from kinlim.stochastic.redistribute import LANES
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.stochastic.tiles import Tiles, _quotient
 
