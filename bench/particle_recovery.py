@@ -23,7 +23,9 @@ import xarray as xr
 
 import kinlim
 from kinlim.checkpoint import State, decode
-from kinlim.results import PARTICLES, PARTICLES_CHECKPOINT, Results
+from kinlim.results import PARTICLES, Results, checkpoint_of
+
+PARTICLES_CHECKPOINT = checkpoint_of(PARTICLES)
 
 PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
 BLOCK = 16

@@ -5,10 +5,13 @@ wait for PETSc and numba to load.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinlim import study as studies
+from kinlim.errors import InputError
+from kinlim.pinned import PinnedStudy
 from kinlim.study import Study
 
 if TYPE_CHECKING:
@@ -22,37 +25,44 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     return studies.load(path, overrides)
 
 
+def side(layer: str, study: Study) -> Any:
+    """The module of the study's model in a layer: "stochastic", "fem" or "validation" (see `kinlim.base.BaseStudy`)."""
+    return import_module(f"kinlim.{layer}.{study.study.model}")
+
+
 def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None, **more: Any) -> "xr.Dataset":
-    """Simulate the particles; see `kinlim.stochastic.pinned.simulate`. Collective over `comm`, by default all ranks.
+    """Simulate the particles; see `simulate` in `kinlim.stochastic` of the model. Collective over `comm`.
 
     Args:
         study: the study.
-        comm: the ranks.
+        comm: the ranks; by default all.
         threads: per rank; None for all cores.
-        more: `checkpoint` and `keep` of `kinlim.stochastic.pinned.simulate`.
+        more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
     """
     from kinlim.parallel import world
-    from kinlim.stochastic import pinned
 
-    return pinned.simulate(study, comm or world(), threads, **more)
+    return side("stochastic", study).simulate(study, comm or world(), threads, **more)
 
 
 def solve(study: Study, *, comm: "MPI.Comm | None" = None, estimate_error: bool = False, **more: Any) -> "xr.Dataset":
-    """Solve the limit equations; see `kinlim.fem.pinned.solve`. Collective over `comm`, by default all ranks.
+    """Solve the equations; see `solve` in `kinlim.fem` of the model. Collective over `comm`, by default all ranks.
 
     Args:
         study: the study.
         comm: the ranks.
         estimate_error: add what `kinlim.fem.pinned.refinement.estimate` finds.
         more: `checkpoint` and `keep` of `kinlim.fem.pinned.solve`.
+
+    Raises:
+        InputError: an estimate is asked for, and the model has none.
     """
-    from kinlim.fem import pinned
-    from kinlim.fem.pinned import refinement
     from kinlim.parallel import world
 
     comm = comm or world()
-    solution = pinned.solve(study, comm, **more)
-    return solution.merge(refinement.estimate(study, solution, comm)) if estimate_error else solution
+    if estimate_error:
+        of_pinned(study, "solve --estimate-error")
+    solution = side("fem", study).solve(study, comm, **more)
+    return solution.merge(side("fem", study).estimate(study, solution, comm)) if estimate_error else solution
 
 
 def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
@@ -60,14 +70,14 @@ def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     from kinlim.fem.pinned import refinement
     from kinlim.parallel import world
 
-    return refinement.converge(study, comm or world())
+    return refinement.converge(of_pinned(study, "converge"), comm or world())
 
 
-def as_in_the_paper(study: Study) -> Study:
+def as_in_the_paper(study: Study) -> PinnedStudy:
     """The study that `iterate` works on; see `kinlim.fem.picard.as_in_the_paper`."""
     from kinlim.fem import picard
 
-    return picard.as_in_the_paper(study)
+    return picard.as_in_the_paper(of_pinned(study, "iterate"))
 
 
 def iterate(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
@@ -75,19 +85,35 @@ def iterate(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     from kinlim.fem import picard
     from kinlim.parallel import world
 
-    return picard.iterate(study, comm or world(), **study.iteration.model_dump())
+    pinned = of_pinned(study, "iterate")
+    return picard.iterate(pinned, comm or world(), **pinned.iteration.model_dump())
 
 
 def check(study: Study, *, comm: "MPI.Comm | None" = None) -> None:
-    """Raise InputError if the equations cannot use the initial data on their mesh. Collective; takes milliseconds."""
-    from kinlim.fem import pinned
+    """Raise InputError if the solver cannot use the study. Collective; takes milliseconds."""
     from kinlim.parallel import world
 
-    pinned.discretise(study, comm or world())
+    side("fem", study).check(study, comm or world())
 
 
-def compare(particles: "xr.Dataset", pde: "xr.Dataset") -> "xr.Dataset":
-    """Hold particles against equations; see `kinlim.validation.pinned.compare`."""
-    from kinlim.validation import pinned
+def compare(particles: "xr.Dataset", solution: "xr.Dataset") -> "xr.Dataset":
+    """Hold particles against the solution; see `compare` in `kinlim.validation` of the model.
 
-    return pinned.compare(particles, pde)
+    Raises:
+        InputError: the two are not of one model.
+    """
+    models = [dataset.attrs.get("model") for dataset in (particles, solution)]
+    if models[0] != models[1] or models[0] not in studies.STUDIES:
+        raise InputError(f"particles of the model {models[0]!r} and a solution of {models[1]!r} cannot be compared")
+    return import_module(f"kinlim.validation.{models[0]}").compare(particles, solution)
+
+
+def of_pinned(study: Study, command: str) -> PinnedStudy:
+    """The study, if it is one of pinned balls; `command` is for nothing else.
+
+    Raises:
+        InputError: it is of another model.
+    """
+    if not isinstance(study, PinnedStudy):
+        raise InputError(f"study.model = '{study.study.model}': `kinlim {command}` is for the model pinned")
+    return study

@@ -18,14 +18,17 @@ from typing import Annotated, Any, NoReturn
 import click
 import typer
 
-from kinlim import workflow
+from kinlim import api, workflow
 from kinlim.errors import InputError, RunError, Stopped
-from kinlim.results import CONVERGENCE, ITERATION, PDE, REPORT, Results
+from kinlim.results import CONVERGENCE, ITERATION, REPORT, Results
 from kinlim.signals import SIGNALS
 from kinlim.study import STUDIES, Study, check, load, override
 from kinlim.version import __version__
 
 DEMO_REPLICAS = 5000
+
+EXAMPLES = {"pinned": "pinned-paper.toml", "kac": "kac-reservoir.toml"}
+"""The study that `kinlim new` prints, for each model."""
 
 INTERRUPTED = 130
 """Exit code of a command ended by Ctrl-C."""
@@ -41,7 +44,7 @@ app = typer.Typer(
     epilog="Runs alone or under mpirun. PETSc options go after --, with the prefix pde_: -- -pde_ts_monitor",
 )
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study; `kinlim new pinned` prints one.")]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study; `kinlim new` prints one.")]
 Output = Annotated[
     str | None,
     typer.Option("-o", "--output", metavar="DIR", help="Result folder. [default: results/NAME]", show_default=False),
@@ -154,8 +157,8 @@ def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result
     from kinlim.parallel import on_root, world
 
     results = Results(folder)
-
-    _tell(on_root(world(), lambda: workflow.compare(results)), folder)
+    numbers = on_root(world(), lambda: workflow.compare(results))
+    _tell(on_root(world(), results.study), numbers, folder)
 
 
 @app.command()
@@ -288,7 +291,7 @@ def _stages(
 
 def _errors(results: Results) -> str:
     """What the estimate of the error in pde.nc says of the last time."""
-    pde = results.read(PDE).isel(time=-1)
+    pde = results.read(results.study().SOLUTION).isel(time=-1)
     lines = [f"Estimated relative L2 errors at the sites at {float(pde.fraction):g} T:"]
     for name, symbol in (("mu", "mu"), ("sigma", "sigma")):
         parts = ", ".join(
@@ -304,23 +307,12 @@ def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: 
     if numbers is None:
         _say(f"Results: {folder}")
     else:
-        _tell(numbers, folder)
+        _tell(study, numbers, folder)
 
 
-def _tell(numbers: dict[str, Any], folder: Path) -> None:
-    """Say what came out at the last time, and where the rest is."""
-    last = numbers["times"][-1]
-    for name, what in (("mu", "mean velocity mu"), ("sigma", "spread sigma")):
-        found, response = last[f"rel_l2_{name}"], last[f"response_{name}"]
-        if found is None:
-            continue
-        change = ""
-        if response is not None:
-            change = f"; it has made {100 * response:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of their change"
-        _say(
-            f"At {last['fraction']:g} T the {what} is {100 * found:.2g} % from the equations "
-            f"(noise alone: {100 * last[f'rel_l2_noise_{name}']:.2g} %){change}."
-        )
+def _tell(study: Study, numbers: dict[str, Any], folder: Path) -> None:
+    """Say what came out, and where the rest is."""
+    _say("\n".join(api.side("validation", study).tell(numbers)))
     _say(f"Report: {folder / REPORT}")
 
 
@@ -336,7 +328,7 @@ def _folder(output: str) -> Path:
 
 
 def _example(model: str) -> str:
-    return files("kinlim.examples").joinpath(f"{model}-paper.toml").read_text(encoding="utf-8")
+    return files("kinlim.examples").joinpath(EXAMPLES[model]).read_text(encoding="utf-8")
 
 
 def _unused(folder: Path) -> Path:

@@ -5,14 +5,15 @@ Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partia
 
 from math import pi, sqrt
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from kinlim.base import BaseStudy, Ensemble, Heading, Physics
 from kinlim.errors import InputError
-from kinlim.table import FormulaOfX, Positive, Table
+from kinlim.table import FormulaOfX, Table
 
 LARGEST, SMALLEST = 1e30, 1e-30
 """Sizes of velocities between which eighth powers neither overflow nor vanish."""
@@ -27,7 +28,7 @@ SMALL_PILOT, SMALL_BLOCK = 256, 512
 """Replicas of a pilot, and of a block up to 1000 balls."""
 
 
-class PinnedBalls(Table):
+class PinnedBalls(Physics):
     """n balls pinned at the sites x_i = a + (b - a)(i - 1)/(n - 1), and the scales of their limit.
 
     Initial data are modulated white noise (2.5): v_i = mu0(x_i) + sigma0(x_i) N(0, 1), independent.
@@ -45,19 +46,8 @@ class PinnedBalls(Table):
     balls: Annotated[int, Field(ge=5, le=10**7)]
     mu0: FormulaOfX
     sigma0: FormulaOfX
-    end_time: Positive
-    observe: Annotated[tuple[float, ...], Field(min_length=1, max_length=1000, strict=False)]
     interval: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
     given_lambda: Annotated[float | None, Field(alias="lambda", gt=0, le=1e9)] = None
-
-    @field_validator("observe")
-    @classmethod
-    def _observe_increases(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 <= f <= 1 for f in fractions):
-            raise ValueError("must be fractions of end_time, each in [0, 1]")
-        if list(fractions) != sorted(set(fractions)):
-            raise ValueError("must increase")
-        return fractions
 
     @field_validator("interval")
     @classmethod
@@ -169,7 +159,7 @@ class PinnedBalls(Table):
 Numbers = Annotated[tuple[int, ...], Field(max_length=1000, strict=False)]
 
 
-class PinnedParticles(Table):
+class PinnedParticles(Ensemble):
     """The particle side: which kernel, how many independent replicas, which random streams, and what is recorded.
 
     Attributes:
@@ -188,8 +178,6 @@ class PinnedParticles(Table):
     """
 
     kernel: Literal["redistribute", "sorting"] = "redistribute"
-    replicas: Annotated[int, Field(ge=2, le=2**40)]
-    seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
     block: Annotated[int, Field(ge=1, le=2**20)] = SMALL_BLOCK
     pilot: Annotated[int, Field(ge=0, le=2**20)] = 0
     lags: Annotated[int, Field(ge=2, le=1000)] = 10
@@ -293,21 +281,33 @@ class PinnedIteration(Table):
     tolerance: Annotated[float, Field(ge=1e-13, le=0.1)] = 1e-8
 
 
-class Heading(Table):
+class PinnedHeading(Heading):
     """What is studied, and under which name."""
 
     model: Literal["pinned"]
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")]
 
 
-class PinnedStudy(Table):
+class PinnedStudy(BaseStudy):
     """A study of the pinned balls: the tables of its file."""
 
-    study: Heading
+    SOLUTION: ClassVar[str] = "pde.nc"
+    TABLES: ClassVar[tuple[str, ...]] = ("pde",)
+    SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("field",)
+    PICTURES: ClassVar[tuple[str, ...]] = ("moments", "spreads", "noise")
+
+    study: PinnedHeading
     model: PinnedBalls
     particles: PinnedParticles
     pde: PinnedEquations = PinnedEquations()
     iteration: PinnedIteration = PinnedIteration()
+
+    def comparable(self) -> None:
+        """Raise InputError with the sorting kernel, of which the equations are not the limit."""
+        if self.particles.kernel != "redistribute":
+            raise InputError(
+                f"particles.kernel = '{self.particles.kernel}' is not the model whose limit the equations are, so "
+                "there is nothing to compare; `kinlim simulate` runs its particles alone"
+            )
 
     def vary(self, **settings: Any) -> Self:
         """The same study with other settings of the equations."""

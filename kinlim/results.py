@@ -1,6 +1,6 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
-study.toml (resolved)   particles.nc   pde.nc   metrics.json   figures/*.png   report.html   log.txt
+study.toml (resolved)   particles.nc   pde.nc or exact.nc   metrics.json   figures/*.png   report.html   log.txt
 While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it. That of the
 particles stays, so that replicas can be added.
 """
@@ -25,23 +25,25 @@ from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
 from kinlim.study import Study, check, dump, load, parse
 
-STUDY, PARTICLES, PDE, METRICS, FIGURES, REPORT, LOG = (
-    "study.toml", "particles.nc", "pde.nc", "metrics.json", "figures", "report.html", "log.txt",
+STUDY, PARTICLES, METRICS, FIGURES, REPORT, LOG = (
+    "study.toml", "particles.nc", "metrics.json", "figures", "report.html", "log.txt",
 )  # fmt: skip
-CONVERGENCE, ITERATION = "convergence", "iteration"
-FIELD, VTX = f"{FIGURES}/field.png", "pde.bp"
-PDE_CHECKPOINT, PARTICLES_CHECKPOINT = "pde.checkpoint", "particles.checkpoint"
-CHECKPOINTS = {PDE: PDE_CHECKPOINT, PARTICLES: PARTICLES_CHECKPOINT}
-"""What a stage keeps while it runs, by what it writes in the end."""
-
-TABLES = {
-    **dict.fromkeys((PDE, PDE_CHECKPOINT), ("study", "model", "pde")),
-    **dict.fromkeys((PARTICLES, PARTICLES_CHECKPOINT), ("study", "model", "particles")),
-}
-"""The tables of a study that a file depends on."""
+CONVERGENCE, ITERATION, SWEEP = "convergence", "iteration", "sweep"
+VTX = "pde.bp"
 
 REPLICAS = ("particles", "replicas")
 """The key that can be raised later."""
+
+
+def checkpoint_of(name: str) -> str:
+    """What a stage keeps while it runs, by the dataset that it writes in the end."""
+    return f"{Path(name).stem}.checkpoint"
+
+
+def tables_of(study: Study, name: str) -> tuple[str, ...]:
+    """The tables of a study that a dataset, or its checkpoint, depends on."""
+    solution = Path(name).stem == Path(study.SOLUTION).stem
+    return ("study", "model", *(study.TABLES if solution else ("particles",)))
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Results:
             if resume and new:
                 raise InputError(f"{self.path}: holds nothing to resume (it has no {STUDY}); leave --resume out")
             for name in () if resume else files:
-                checkpoint = CHECKPOINTS.get(name)
-                if checkpoint is not None and self._checkpoints(checkpoint) and not self.has(name):
+                checkpoint = checkpoint_of(name)
+                if self._checkpoints(checkpoint) and not self.has(name):
                     raise InputError(
                         f"{self.path}: holds {checkpoint} of an earlier run; add --resume to go on with it, or "
                         "give another folder with -o"
@@ -75,7 +77,7 @@ class Results:
             taken = (
                 []
                 if resume
-                else [name for name in (*files, *((PARTICLES, PDE, LOG) if new else ())) if (self.path / name).exists()]
+                else [name for name in (*files, *((PARTICLES, study.SOLUTION, LOG) if new else ())) if (self.path / name).exists()]
             )
             if taken:
                 raise InputError(
@@ -84,8 +86,8 @@ class Results:
                 )
             counts = not resume or PARTICLES not in files
             if not new and (different := self._difference(self.study(), study, replicas=counts)):
-                pilot = self.study().particles.pilot  # which has a default that depends on the replicas
-                hint = f", or add --set particles.pilot={pilot}" if resume and "particles.pilot" in different else ""
+                before = different.before
+                hint = f", or add --set {different.key}={json.dumps(before)}" if resume and before is not None else ""
                 raise InputError(
                     f"{existing}: belongs to another study ({different}); give another folder with -o{hint}"
                 )
@@ -121,7 +123,7 @@ class Results:
         """
         path = self.path / name
         if not path.exists():
-            stage = {PARTICLES: "simulate", PDE: "solve"}[name]
+            stage = "simulate" if name == PARTICLES else "solve"
             raise InputError(f"{path}: is missing; `kinlim {stage}` writes it")
         try:
             with xr.open_dataset(path, engine="h5netcdf") as opened:
@@ -131,8 +133,8 @@ class Results:
         text = dataset.attrs.get("study")
         if not isinstance(text, str):
             raise InputError(f"{path}: was not written by kinlim (it has no attribute study)")
-        there = check(parse(text, str(path)), str(path))
-        if different := self._difference(there, self.study(), TABLES[name]):
+        there, here = check(parse(text, str(path)), str(path)), self.study()
+        if different := self._difference(there, here, tables_of(here, name)):
             raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
         return dataset
 
@@ -168,8 +170,8 @@ class Results:
                 self.log(f"checkpoint {path.name} cannot be used: {error}")
                 continue
             text = str(state.attrs.get("study", ""))
-            there = check(parse(text, str(path)), str(path))
-            if different := self._difference(there, self.study(), TABLES[name]):
+            there, here = check(parse(text, str(path)), str(path)), self.study()
+            if different := self._difference(there, here, tables_of(here, name)):
                 raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
             return state
         if problems:
@@ -227,17 +229,31 @@ class Results:
                 temporary.unlink()
 
     @staticmethod
-    def _difference(old: Study, new: Study, tables: tuple[str, ...] | None = None, *, replicas: bool = False) -> str:
-        """The first key in which two studies differ, or nothing; the number of `replicas` counts only if asked for."""
+    def _difference(
+        old: Study, new: Study, tables: tuple[str, ...] | None = None, *, replicas: bool = False
+    ) -> "Difference | None":
+        """The first key in which two studies differ; the number of `replicas` counts only if asked for."""
         there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
         for table in here if tables is None else tables:
             for key in here[table] | there.get(table, {}):
                 before, now = there.get(table, {}).get(key), here[table].get(key)
-                if before == now or ((table, key) == REPLICAS and not replicas):
-                    continue
-                more = "; with --resume replicas can be added" if (table, key) == REPLICAS and before < now else ""
-                return f"{table}.{key} = {before!r} there, {now!r} here{more}"
-        return ""
+                if before != now and ((table, key) != REPLICAS or replicas):
+                    return Difference(f"{table}.{key}", before, now)
+        return None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key that two studies give different values, in TOML; None where one of them lacks it."""
+
+    key: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        """Say it."""
+        more = "; with --resume replicas can be added" if self.key == ".".join(REPLICAS) and self.before < self.now else ""
+        return f"{self.key} = {self.before!r} there, {self.now!r} here{more}"
 
 
 def _netcdf(dataset: xr.Dataset) -> bytes:

@@ -4,19 +4,21 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kinlim.errors import InputError
+from kinlim.base import BaseStudy
+from kinlim.kac import KacStudy
 from kinlim.pinned import PinnedStudy
 
-Study = PinnedStudy
-"""Any study; the models to come join by union."""
+Study = BaseStudy
+"""Any study."""
 
-STUDIES: dict[str, type[Study]] = {"pinned": PinnedStudy}
+STUDIES: dict[str, type[Study]] = {"pinned": PinnedStudy, "kac": KacStudy}
 """`[study] model` to the class that describes such a study."""
 
 
@@ -64,8 +66,9 @@ def check(
     except ValidationError as error:
         first, *rest = error.errors(include_url=False)
         what = _describe(first, kind)
-        origin = next((f"--set {text[:80]}" for text in overrides if _concerns(text, first, what)), source)
-        more = f" (and {len(rest)} more: {', '.join(_path(e) for e in rest[:4])})" if rest else ""
+        paths = [".".join(_walk(e, kind)[0]) for e in (first, *rest)]
+        origin = next((f"--set {text[:80]}" for text in overrides if _concerns(text, paths[0], what)), source)
+        more = f" (and {len(rest)} more: {', '.join(paths[1:5])})" if rest else ""
         raise InputError(f"{origin}: {what}{more}") from None
 
 
@@ -113,32 +116,59 @@ def _key(text: str) -> str:
     return text.partition("=")[0].strip()
 
 
-def _path(error: ErrorDetails) -> str:
-    return ".".join(str(part) for part in error["loc"])
+def _walk(error: ErrorDetails, kind: type[BaseModel]) -> tuple[list[str], type[BaseModel], bool]:
+    """The keys that lead to an error, the innermost table that holds the last of them, and whether that is a table too.
+
+    Where a table may be of several families, pydantic names the one chosen like a key; it is none.
+    """
+    path: list[str] = []
+    holder, value, families = kind, kind, {}
+    for part in map(str, error["loc"]):
+        if part in families:
+            value = families[part]
+            continue
+        if isinstance(value, type) and issubclass(value, BaseModel):
+            holder = value
+        path.append(part)
+        field = next((f for name, f in holder.model_fields.items() if part in (name, f.alias)), None)
+        value = field.annotation if field else None
+        families = _families(value)
+    return path, holder, isinstance(value, type) and issubclass(value, BaseModel)
 
 
-def _concerns(text: str, error: ErrorDetails, what: str) -> bool:
-    """Whether the override `text` set the key that the error, described by `what`, is about."""
-    key, path = _key(text), _path(error)
+def _families(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The tables of a union of families, by their names."""
+    tables = [t for t in get_args(annotation) if isinstance(t, type) and issubclass(t, BaseModel)]
+    return {str(get_args(t.model_fields["family"].annotation)[0]): t for t in tables if "family" in t.model_fields}
+
+
+def _concerns(text: str, path: str, what: str) -> bool:
+    """Whether the override `text` set the key that the error at `path`, described by `what`, is about."""
+    key = _key(text)
     return path.startswith(key) or (key.startswith(path) and what.startswith((f"{key} = ", f"{path} = ")))
 
 
 def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
     """One sentence for one of pydantic's errors: which key, which value, what is allowed."""
-    path = _path(error)
-    table, *rest = [str(part) for part in error["loc"]] or [""]
+    keys, table, of_table = _walk(error, kind)
+    path, last = ".".join(keys), (keys or [""])[-1]
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    field = kind.model_fields.get(table)
-    inner = field.annotation if field else None
-    allowed = ", ".join(f.alias or name for name, f in (inner if rest and inner else kind).model_fields.items())
-    holder = f"[{table}] takes" if rest else "the tables of a study are"
+    message = message.replace("a valid dictionary or object to extract fields from", "a table")
+    allowed = ", ".join(f.alias or name for name, f in table.model_fields.items())
+    holder = f"[{'.'.join(keys[:-1])}] takes" if keys[1:] else "the tables of a study are"
     match error["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(rest[-1] if rest else table, allowed.split(", "), 1)
+            close = difflib.get_close_matches(last, allowed.split(", "), 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             return f"{path} = {_shown(error['input'])}: unknown key{hint}; {holder} {allowed}"
+        case "missing" if last.isdigit():
+            return f"{'.'.join(keys[:-1])} = {_shown(error['input'])}: has too few entries"
         case "missing":
             return f"{path} is missing; {holder} {allowed}"
-        case "value_error" if not rest:  # found with several keys together: the message names key and value itself
+        case "union_tag_invalid" | "union_tag_not_found":
+            given = error["input"]
+            wrong = f" = {given['family']!r} is not known" if "family" in given else " is missing"
+            return f"{path}.family{wrong}; the families are {', '.join(_families(table.model_fields[last].annotation))}"
+        case "value_error" if of_table:  # found with several keys together: the message names key and value itself
             return f"{path}.{message}" if path else message
     return f"{path} = {_shown(error['input'])}: {message}"

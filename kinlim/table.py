@@ -21,7 +21,12 @@ class Table(BaseModel):
     )
 
 
-def _parse(value: Any) -> Formula:
+def parse_formula(value: Any, variables: tuple[str, ...] = ("x",)) -> Formula:
+    """Make a formula of what a study gives: text, or a number.
+
+    Raises:
+        ValueError: it is no formula in these variables.
+    """
     if isinstance(value, Formula):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -29,12 +34,12 @@ def _parse(value: Any) -> Formula:
     if not isinstance(value, str):
         raise ValueError("must be a formula in quotes")
     try:
-        return Formula.parse(value)
+        return Formula.parse(value, variables)
     except InputError as error:
         raise ValueError(str(error)) from None
 
 
-FormulaOfX = Annotated[Formula, BeforeValidator(_parse), PlainSerializer(str, return_type=str)]
+FormulaOfX = Annotated[Formula, BeforeValidator(lambda value: parse_formula(value)), PlainSerializer(str, return_type=str)]
 """A function of x, written as a formula."""
 
 Positive = Annotated[float, Field(gt=0)]

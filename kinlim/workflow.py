@@ -3,23 +3,20 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kinlim import api
 from kinlim.errors import InputError
 from kinlim.results import (
     CONVERGENCE,
-    FIELD,
     FIGURES,
     ITERATION,
     METRICS,
     PARTICLES,
-    PARTICLES_CHECKPOINT,
-    PDE,
-    PDE_CHECKPOINT,
     REPORT,
     VTX,
     Results,
+    checkpoint_of,
 )
 from kinlim.study import Study
 
@@ -34,15 +31,19 @@ Stage = Literal["simulate", "solve", "compare"]
 STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
 """The equations take a second, the particles hours: what is wrong with the first should not wait for the second."""
 
-WRITES: dict[Stage, tuple[str, ...]] = {
-    "simulate": (PARTICLES,),
-    "solve": (PDE, FIELD),
-    "compare": (METRICS, f"{FIGURES}/moments.png", f"{FIGURES}/spreads.png", f"{FIGURES}/noise.png", REPORT),
-}
-
-
 STEPPED = 1e-9
 """rtol of the time-stepped solution beside the iteration."""
+
+
+def writes(study: Study, stage: Stage) -> tuple[str, ...]:
+    """The files that a stage writes; the first is there when, and only when, the stage is done."""
+    match stage:
+        case "simulate":
+            return (PARTICLES,)
+        case "solve":
+            return (study.SOLUTION, *(f"{FIGURES}/{name}.png" for name in study.SOLUTION_PICTURES))
+        case "compare":
+            return (METRICS, REPORT, *(f"{FIGURES}/{name}.png" for name in study.PICTURES))
 
 
 def run(
@@ -60,7 +61,7 @@ def run(
     Args:
         study: the study.
         folder: the result folder, described in `kinlim.results`. It may hold other stages of the same study.
-        stages: "simulate" writes particles.nc, "solve" pde.nc, "compare" metrics.json, figures/ and report.html.
+        stages: "simulate" writes particles.nc, "solve" pde.nc or exact.nc, "compare" metrics.json, figures/ and report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
         resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
@@ -80,14 +81,11 @@ def run(
 
     comm = comm or world()
     results = Results(Path(folder))
-    if "compare" in stages and study.particles.kernel != "redistribute":
-        raise InputError(
-            f"particles.kernel = '{study.particles.kernel}' is not the model whose limit the equations are, so there "
-            "is nothing to compare; `kinlim simulate` runs its particles alone"
-        )
+    if "compare" in stages:
+        study.comparable()
     if "solve" in stages:
         api.check(study, comm=comm)
-    files = tuple(name for stage in stages for name in WRITES[stage])
+    files = tuple(name for stage in stages for name in writes(study, stage))
     on_root(comm, lambda: results.claim(study, files, resume=resume))
     found: list[State | None] = [None]  # on rank 0 alone: of many balls, it is large
     if resume:
@@ -106,19 +104,20 @@ def run(
                 comm=comm,
                 threads=threads,
                 checkpoint=found[-1],
-                keep=lambda state: results.write_checkpoint(PARTICLES_CHECKPOINT, state),
+                keep=lambda state: results.write_checkpoint(checkpoint_of(PARTICLES), state),
             )
             on_root(comm, lambda: _write_particles(results, dataset))  # noqa: B023 - called at once
         else:
-            checkpoint = on_root(comm, lambda: results.read_checkpoint(PDE_CHECKPOINT)) if resume else None
+            name = checkpoint_of(study.SOLUTION)
+            checkpoint = on_root(comm, lambda: results.read_checkpoint(name)) if resume else None  # noqa: B023
             dataset = api.solve(
                 study,
                 comm=comm,
                 estimate_error=estimate_error,
                 checkpoint=checkpoint,
-                keep=lambda state: results.write_checkpoint(PDE_CHECKPOINT, state),
+                keep=lambda state: results.write_checkpoint(name, state),  # noqa: B023 - called at once
             )
-            on_root(comm, lambda: _write_solution(results, dataset))  # noqa: B023 - called at once
+            on_root(comm, lambda: _write_solution(results, study, dataset))  # noqa: B023 - called at once
         seconds = time.perf_counter() - began
         on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
     return numbers
@@ -131,15 +130,16 @@ def _take_up(results: Results, study: Study, stages: Sequence[Stage]) -> "State 
         InputError: something is damaged, or has more replicas than the study.
     """
     for stage in stages:
-        if stage != "compare" and results.has(WRITES[stage][0]):
-            dataset = results.read(WRITES[stage][0])
+        if stage != "compare" and results.has(writes(study, stage)[0]):
+            dataset = results.read(writes(study, stage)[0])
             if stage == "simulate":
                 _enough(results, PARTICLES, int(dataset.attrs["replicas"]), study)
-    checkpoint = results.read_checkpoint(PARTICLES_CHECKPOINT) if "simulate" in stages else None
+    name = checkpoint_of(PARTICLES)
+    checkpoint = results.read_checkpoint(name) if "simulate" in stages else None
     if checkpoint is not None and checkpoint.attrs["stage"] == "particles":
-        _enough(results, PARTICLES_CHECKPOINT, checkpoint.attrs["added"] * study.particles.block, study)
+        _enough(results, name, checkpoint.attrs["added"] * study.particles.block, study)
     elif checkpoint is None and results.has(PARTICLES):
-        results.log(f"there is no {PARTICLES_CHECKPOINT}: replicas that are to be added begin with the first")
+        results.log(f"there is no {name}: replicas that are to be added begin with the first")
     results.adopt(study)
     return checkpoint
 
@@ -155,11 +155,11 @@ def _enough(results: Results, name: str, there: int, study: Study) -> None:
 
 def _is_done(results: Results, stage: Stage) -> bool:
     """Whether a stage has written what it writes; a checkpoint of the equations that it left behind goes."""
-    name = WRITES[stage][0]
+    name = writes(results.study(), stage)[0]
     if not results.has(name):
         return False
     if stage == "solve":
-        results.drop_checkpoint(PDE_CHECKPOINT)
+        results.drop_checkpoint(checkpoint_of(name))
         return True
     return bool(results.read(name).attrs["replicas"] == results.study().particles.replicas)
 
@@ -167,17 +167,15 @@ def _is_done(results: Results, stage: Stage) -> bool:
 def _write_particles(results: Results, particles: "xr.Dataset") -> None:
     """Write the particles. Their checkpoint stays, so that replicas can be added; one of it is enough."""
     results.write_dataset(PARTICLES, particles)
-    results.drop(f"{PARTICLES_CHECKPOINT}.previous")
+    results.drop(f"{checkpoint_of(PARTICLES)}.previous")
 
 
-def _write_solution(results: Results, pde: "xr.Dataset") -> None:
-    """Draw and write the solution, in this order: where pde.nc is, nothing is left to do but to drop the checkpoint."""
-    from kinlim.validation import figures, report
-
-    picture = report.png(figures.field(pde))
-    results.write(FIELD, lambda path: path.write_bytes(picture))
-    results.write_dataset(PDE, pde)
-    results.drop_checkpoint(PDE_CHECKPOINT)
+def _write_solution(results: Results, study: Study, solution: "xr.Dataset") -> None:
+    """Draw and write the solution, in this order: where it is, nothing is left to do but to drop the checkpoint."""
+    for name, picture in api.side("validation", study).draw_solution(solution).items():
+        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(picture))  # noqa: B023 - called at once
+    results.write_dataset(study.SOLUTION, solution)
+    results.drop_checkpoint(checkpoint_of(study.SOLUTION))
 
 
 def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:
@@ -187,7 +185,7 @@ def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None
     """
     from kinlim.validation import convergence
 
-    api.check(study, comm=comm)
+    api.check(api.of_pinned(study, "converge"), comm=comm)
     return _examine(CONVERGENCE, api.converge, convergence.judge, convergence, study, folder, comm)
 
 
@@ -204,7 +202,7 @@ def iterate(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None)
     api.check(iterated, comm=comm)
 
     def judge(trace: "xr.Dataset") -> dict[str, Any]:
-        stepped = iterated.vary(rtol=min(study.pde.rtol, STEPPED))
+        stepped = iterated.vary(rtol=min(iterated.pde.rtol, STEPPED))
         return wellposed.judge(trace, api.solve(stepped, comm=comm or world()))
 
     return _examine(ITERATION, api.iterate, judge, wellposed, study, folder, comm)
@@ -252,11 +250,11 @@ def paraview(folder: str | Path) -> Path:
     from kinlim.fem.pinned import paraview
 
     results = Results(Path(folder))
-    results.study()
+    study = api.of_pinned(results.study(), "paraview")
     target = results.path / VTX
     if target.exists():
         raise InputError(f"{target}: is there already, and kept; move it away to have it written again")
-    paraview.write(results.read(PDE), target)
+    paraview.write(results.read(study.SOLUTION), target)
     return target
 
 
@@ -268,21 +266,20 @@ def compare(results: Results) -> dict[str, Any]:
     Raises:
         InputError: a dataset is missing, unreadable or of another study than the other.
     """
-    from kinlim.validation import pinned, report
-
     began = time.perf_counter()
-    results.study()  # or it is no result folder
-    particles, pde = results.read(PARTICLES), results.read(PDE)
+    study = results.study()  # or it is no result folder
+    study.comparable()
+    side, particles, solution = api.side("validation", study), results.read(PARTICLES), results.read(study.SOLUTION)
     try:
-        comparison = pinned.compare(particles, pde)
+        comparison = side.compare(particles, solution)
     except InputError as error:
         raise InputError(f"{results.path}: {error}") from None
-    numbers = pinned.metrics(comparison, particles, pde)
-    pictures = report.draw(particles, pde, comparison)
+    numbers = side.metrics(comparison, particles, solution)
+    pictures = side.draw(particles, solution, comparison)
     for name, data in pictures.items():
         results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
-    page = report.html(particles, pde, comparison, numbers, pictures)
+    page = side.html(particles, solution, comparison, numbers, pictures)
     results.write(REPORT, lambda path: path.write_text(page, encoding="utf-8"))
     results.write_json(METRICS, numbers)
     results.log(f"compare: {time.perf_counter() - began:.2f} s")
-    return numbers
+    return cast("dict[str, Any]", numbers)

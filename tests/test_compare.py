@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from kinlim.errors import InputError
-from kinlim.validation import report
+from kinlim.validation import pinned as report
 from kinlim.validation.pinned import compare, metrics
 
 SITES, REPLICAS = 400, 500

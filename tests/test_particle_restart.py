@@ -11,8 +11,10 @@ import xarray as xr
 
 import kinlim
 from kinlim.checkpoint import decode
-from kinlim.results import PARTICLES, PARTICLES_CHECKPOINT, Results
+from kinlim.results import PARTICLES, Results, checkpoint_of
 from kinlim.study import check, dump
+
+PARTICLES_CHECKPOINT = checkpoint_of(PARTICLES)
 
 
 @pytest.fixture

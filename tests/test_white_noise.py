@@ -11,7 +11,7 @@ from kinlim.stochastic.moments import Moments
 from kinlim.stochastic.pinned import simulate
 from kinlim.stochastic.white_noise import EDGES, PAIR_EDGES, R_EDGES, Frame
 from kinlim.study import check
-from kinlim.validation.white_noise import measure
+from kinlim.validation.pinned.white_noise import measure
 
 RNG = np.random.default_rng(11)
 LAGS = 3

@@ -1,4 +1,4 @@
-"""The report: one HTML file with its figures inside, readable by a mathematician who has not seen the code."""
+"""Reports: HTML files with their figures inside, readable by a mathematician who has not seen the code."""
 
 import base64
 import io
@@ -12,15 +12,7 @@ import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
-from kinlim.validation import figures
-
 DPI = 120
-
-SURE = 5.0
-"""Standard deviations of noise from which on a difference is called one: noise does that once in two million times."""
-
-ENOUGH = 100
-"""Runs from which on standard errors are known well enough for that."""
 
 
 def png(figure: Figure) -> bytes:
@@ -29,51 +21,6 @@ def png(figure: Figure) -> bytes:
     with mpl.rc_context({"font.family": "DejaVu Sans"}):
         figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
-
-
-def draw(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> dict[str, bytes]:
-    """Every figure of the comparison as PNG, by name."""
-    pictures = {
-        "moments": png(figures.moments(particles, pde, comparison)),
-        "spreads": png(figures.spreads(particles, pde, comparison)),
-    }
-    if "w_density" in particles:
-        pictures["noise"] = png(figures.noise(particles))
-    if "frame_mu" in pde:  # datasets of kinlim 0.1 have none
-        pictures["field"] = png(figures.field(pde))
-    return pictures
-
-
-def html(
-    particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes]
-) -> str:
-    """Fill the template of the pinned balls.
-
-    Args:
-        particles: the ensemble.
-        pde: the solution.
-        comparison: their differences.
-        numbers: as in metrics.json.
-        pictures: as `draw` makes them.
-    """
-    return render(
-        "pinned.html",
-        particles=particles.attrs,
-        pde=pde.attrs,
-        comparison=comparison.attrs,
-        totals={
-            name: (float(particles[name][-1]), float(particles[f"{name}_se"][-1]), float(pde[name][-1]))
-            for name in ("momentum", "energy")
-        },
-        min_w=float(pde["min_w"].min()),
-        energy_gone=float(pde["energy_flux"][-1] / (pde["energy"][-1] + pde["energy_flux"][-1])),
-        numbers=numbers,
-        model=model_of(particles),
-        system=str(pde.attrs["system"]).replace("'", "′"),
-        sure=SURE,
-        enough=ENOUGH,
-        pictures={name: embedded(data) for name, data in pictures.items()},
-    )
 
 
 def render(name: str, **context: Any) -> str:

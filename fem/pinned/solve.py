@@ -124,6 +124,11 @@ def scale(model: PinnedBalls) -> float:
     return float(2.0 ** np.round(np.log2(sizes(model)[0])))
 
 
+def check(study: PinnedStudy, comm: MPI.Comm) -> None:
+    """Raise InputError if `discretise` does."""
+    discretise(study, comm)
+
+
 def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Function:
     """Build mesh and space of a study and interpolate its initial data. Collective; takes milliseconds.
 

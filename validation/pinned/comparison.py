@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinlim.errors import InputError
-from kinlim.validation import white_noise
+from kinlim.validation.pinned import white_noise
 
 Array = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         rel_l2_sigma_local, rel_l2 of the spread among neighbours within a run, another thing than the spread over runs,
         spread_ratio  = (sum sigma_local^2 / sum sigma^2)^(1/2) over the inner sites, and spread_ratio_predicted
                         = (1 - 4 rho_1/3 + rho_2/3)^(1/2), what second differences make of the two correlations.
-    and what `kinlim.validation.white_noise.measure` finds. Sites are taken as independent in every standard error.
+    and what `kinlim.validation.pinned.white_noise.measure` finds. Sites are taken as independent in every standard error.
 
     Args:
         particles: as `kinlim.simulate` returns it.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from kinlim.validation.white_noise import normal
+from kinlim.validation.pinned.white_noise import normal
 
 COLUMNS = 6
 """Panels side by side; of more observation times, this many are drawn, first and last among them."""

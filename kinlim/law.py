@@ -1,0 +1,193 @@
+"""Laws of one particle's velocity at time 0: a Gaussian, or a polynomial times equilibrium.
+
+Equilibrium is Gamma(x) = exp(-pi |x|^2): components are independent N(0, 1/(2 pi)). Moments are of the scaled velocity
+sqrt(2 pi) v, so that they are 0 in equilibrium but for the first.
+"""
+
+from itertools import product
+from math import comb, exp, log, pi, prod, sqrt
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from scipy.optimize import minimize
+
+from kinlim.errors import InputError
+from kinlim.formula import Formula
+from kinlim.polynomial import Index, Polynomial
+from kinlim.table import Table, parse_formula
+
+SCALE = 1 / sqrt(2 * pi)
+"""Standard deviation of a component in equilibrium."""
+
+HIGHEST = 12
+"""Degree of a density; beyond, its values on the points that matter are dominated by rounding."""
+
+ROUNDING = 1e-9
+"""Of the sum of the sizes of all terms: what cannot be told from 0."""
+
+FormulaOfV = Annotated[
+    Formula,
+    BeforeValidator(lambda value: parse_formula(value, ("x", "y", "z"))),
+    PlainSerializer(str, return_type=str),
+]
+"""A function of the velocity v = (x, y, z)."""
+
+Count = Annotated[int | None, Field(ge=1)]
+
+
+class GaussianLaw(Table):
+    """N(drift, temperature/(2 pi)) for every component.
+
+    Attributes:
+        temperature: 1 is equilibrium. Below 2, or the density relative to Gamma is not square integrable.
+        drift: mean velocity.
+        particles: how many of the system, chosen at random, have this law, while the others are in equilibrium; None
+            for all of them.
+    """
+
+    family: Literal["gaussian"]
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    drift: Annotated[tuple[float, float, float], Field(strict=False)] = (0.0, 0.0, 0.0)
+    particles: Count = None
+
+    @field_validator("temperature")
+    @classmethod
+    def _square_integrable(cls, temperature: float) -> float:
+        if temperature >= 2:
+            raise ValueError(
+                "must be below 2: from there on the density relative to equilibrium is not square integrable, so that "
+                "the distance has no meaning"
+            )
+        return temperature
+
+    @field_validator("drift")
+    @classmethod
+    def _drift_is_moderate(cls, drift: tuple[float, float, float]) -> tuple[float, float, float]:
+        if max(map(abs, drift)) > 100:
+            raise ValueError("must be at most 100 in size; components in equilibrium have standard deviation 0.4")
+        return drift
+
+    def chosen(self, system: int) -> int:
+        """How many particles of a system of so many have this law."""
+        return system if self.particles is None else self.particles
+
+    def moment(self, alpha: Index) -> float:
+        """E[He_alpha] of the scaled velocity m + sqrt(T) z: in each component sum_k a!/(k! (a-2k)!) ((T-1)/2)^k m^(a-2k)."""
+        t = self.temperature - 1
+        return prod(
+            sum(
+                comb(a, 2 * k) * prod(range(1, 2 * k, 2)) * t**k * (d / SCALE) ** (a - 2 * k)
+                for k in range(a // 2 + 1)
+            )
+            for a, d in zip(alpha, self.drift, strict=True)
+        )
+
+    @property
+    def square(self) -> float:
+        """Logarithm of the integral of the squared density relative to equilibrium.
+
+        In each component 1/sqrt(T (2 - T)) exp(m^2/(2 - T)).
+        """
+        t, m2 = self.temperature, sum(d * d for d in self.drift) / SCALE**2
+        return m2 / (2 - t) - 1.5 * log(t * (2 - t))
+
+
+class PolynomialLaw(Table):
+    """g(v) Gamma(v), g a polynomial, nowhere negative and normalised.
+
+    Attributes:
+        density: g, a formula in x, y, z, such as ``2*pi*x**2``.
+        particles: how many of the system, chosen at random, have this law, while the others are in equilibrium; 1
+            unless given, so that h0 = (1/M) sum_i g(v_i).
+    """
+
+    family: Literal["polynomial"]
+    density: FormulaOfV
+    particles: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _is_a_density(self) -> Self:
+        try:
+            g = self.polynomial
+        except InputError as error:
+            raise ValueError(f"density = '{self.density}' {error}") from None
+        if g.degree > HIGHEST:
+            raise ValueError(f"density = '{self.density}' has degree {g.degree}; at most {HIGHEST} is possible")
+        total = g.hermite((0, 0, 0))
+        if abs(total - 1) > ROUNDING:
+            hint = f"; divide it by {total:.12g}" if total > 0 else ""
+            raise ValueError(
+                f"density = '{self.density}' is not normalised: its mean over equilibrium is {total:.9g}, not 1{hint}"
+            )
+        value, v = lowest(g)
+        if value < 0:
+            raise ValueError(
+                f"density = '{self.density}' is negative: {float(g(v)):.6g} at (x, y, z) = "
+                f"({', '.join(f'{c * SCALE:.6g}' for c in v)})"
+            )
+        return self
+
+    @property
+    def polynomial(self) -> Polynomial:
+        """G as a polynomial of the scaled velocity."""
+        return Polynomial.of(self.density).scaled(SCALE)
+
+    def chosen(self, system: int) -> int:
+        """How many particles have this law."""
+        return self.particles
+
+    def moment(self, alpha: Index) -> float:
+        """E[He_alpha] of the scaled velocity."""
+        return self.polynomial.hermite(alpha)
+
+    @property
+    def square(self) -> float:
+        """Logarithm of the integral of g^2 over equilibrium."""
+        g = self.polynomial
+        return log((g * g).hermite((0, 0, 0)))
+
+
+Law = Annotated[GaussianLaw | PolynomialLaw, Field(discriminator="family")]
+
+
+def lowest(g: Polynomial) -> tuple[float, NDArray[np.float64]]:
+    """The lowest value of a polynomial in three variables that a search finds, and where; 0 if it is only rounding.
+
+    Values on 13 x 13 x 13 directions at 40 radii from 0.01 to 10,000, then BFGS from the 30 lowest, relative to the sum
+    of the sizes of all terms there. A search is no proof; the sampler checks every point that it draws as well.
+    """
+    size = Polynomial({alpha: abs(c) for alpha, c in g.terms.items()})
+
+    def relative(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return g(x) / (1e-300 + size(np.abs(x)))
+
+    axis = np.linspace(-1, 1, 13)
+    directions = np.array([d for d in product(axis, axis, axis) if any(d)])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    points = np.concatenate([np.zeros((1, 3)), *(r * directions for r in np.geomspace(0.01, 1e4, 40))])
+    best = points[np.argsort(relative(points))[:30]]
+    found = [minimize(lambda x: float(relative(x)), x, method="BFGS", options={"maxiter": 100}).x for x in best]
+    candidates = np.concatenate([best, [x for x in found if np.isfinite(x).all()]])
+    values = relative(candidates)
+    where = int(np.nanargmin(values))
+    value = float(values[where])
+    return (value if value < -ROUNDING else 0.0), candidates[where]
+
+
+def squared_distance(law: GaussianLaw | PolynomialLaw, system: int) -> float:
+    """||h0 - 1||^2 for h0 the mean over all choices of r particles of the product of their densities.
+
+    Sum over s = 1 .. r of C(M, s) ((r)_s/(M)_s)^2 q^s, q = ||g||^2 - 1: the parts of h0 in which s particles take part are
+    orthogonal (Hoeffding). Infinity beyond what a number can hold.
+    """
+    chosen, q = law.chosen(system), np.expm1(min(law.square, 700.0))
+    if q <= 0:
+        return 0.0
+    logs, term = [], 0.0
+    for s in range(1, chosen + 1):
+        # C(M, s) ((r)_s/(M)_s)^2 q^s over the same for s - 1
+        term += log((system - s + 1) / s) + 2 * log((chosen - s + 1) / (system - s + 1)) + log(q)
+        logs.append(term)
+    return sum(exp(t) for t in logs) if max(logs) < 700 else float("inf")
