@@ -5,6 +5,7 @@ Errors are one paragraph; --debug adds the traceback.
 """
 
 import itertools
+import json
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ import typer
 
 from kinlim import api, workflow
 from kinlim.errors import InputError, RunError, Stopped
-from kinlim.results import CONVERGENCE, ITERATION, REPORT, Results
+from kinlim.results import CONVERGENCE, ITERATION, REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
 from kinlim.study import STUDIES, Study, check, load, override
 from kinlim.version import __version__
@@ -141,6 +142,63 @@ def iterate(study: StudyFile, output: Output = None, set: Set = None) -> None:
     loaded, folder = _study(study, output, set)
     _say(wellposed.text(workflow.iterate(loaded, folder)))
     _say(f"Report: {folder / f'{ITERATION}.html'}")
+
+
+@app.command()
+def sweep(
+    study: StudyFile,
+    over: Annotated[
+        list[str], typer.Option("--over", metavar="TABLE.KEY=V1,V2,...", help="Values to go through. Repeatable: all pairs.")
+    ],
+    output: Output = None,
+    set: Set = None,
+    replicas: Replicas = None,
+    threads: Threads = None,
+    resume: Resume = False,
+    without_particles: Annotated[
+        bool, typer.Option("--without-particles", help="Solve only; for what the solution alone can tell.")
+    ] = False,
+) -> None:
+    """Run a study for several values of its parameters, and measure how the results scale with them."""
+    from kinlim.parallel import on_root, world
+    from kinlim.validation import sweep as sweeping
+
+    overrides = _with(set, replicas)
+    loaded, folder = _study(study, output, overrides)
+    points = on_root(world(), lambda: _points(study, over, overrides))
+    stages: tuple[workflow.Stage, ...] = ("solve",) if without_particles else workflow.STAGES
+    verdict = workflow.sweep(loaded, points, folder, stages=stages, threads=threads, resume=resume)
+    _say(sweeping.text(verdict))
+    _say(f"Report: {folder / f'{SWEEP}.html'}")
+
+
+def _points(path: Path, over: list[str], overrides: list[str]) -> list[workflow.Point]:
+    """All combinations of the values that --over gives, each checked like a study of its own."""
+    axes: dict[str, list[Any]] = {}
+    for text in over:
+        key, equals, values = text.partition("=")
+        key = key.strip()
+        try:
+            parsed = tomllib.loads(f"values = [{values}]") if equals else {}
+        except (ValueError, RecursionError):
+            parsed = {}
+        if list(parsed) != ["values"] or not parsed["values"] or "." not in key:
+            raise InputError(
+                f"--over {text[:80]}: must be table.key=v1,v2,... with values in TOML, for example "
+                "--over model.reservoir=100,1000"
+            )
+        if key in axes or len(set(map(str, parsed["values"]))) < len(parsed["values"]):
+            raise InputError(f"--over {text[:80]}: names a key or a value twice")
+        axes[key] = parsed["values"]
+    points = []
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, values, strict=True))
+        texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
+        try:
+            points.append(workflow.Point(chosen, load(path, [*overrides, *texts])))
+        except InputError as error:
+            raise InputError(str(error).replace("--set", "--over", 1)) from None
+    return points
 
 
 @app.command()

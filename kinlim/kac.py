@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from kinlim.base import BaseStudy, Ensemble, Heading, Physics
 from kinlim.law import Law, squared_distance
+from kinlim.symmetric import Label, labels
 from kinlim.table import Positive, Table
 
 MOST_COLLISIONS = 2.0**53
@@ -84,6 +85,16 @@ class KacParticles(Physics):
             self.mu * self.system,
             self.lambda_r * self.reservoir / 2 if self.reservoir > 1 else 0.0,
         )
+
+    @property
+    def functions(self) -> tuple[Label, ...]:
+        """Labels of the symmetric Hermite functions of degree 1 and 2 of the system with its reservoir."""
+        return labels(1, self.system, self.reservoir) + labels(2, self.system, self.reservoir)
+
+    @property
+    def own_functions(self) -> tuple[Label, ...]:
+        """Those of the system alone."""
+        return tuple(label for label in self.functions if not label.reservoir)
 
     @property
     def initial_distance(self) -> float:

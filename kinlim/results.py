@@ -29,7 +29,7 @@ STUDY, PARTICLES, METRICS, FIGURES, REPORT, LOG = (
     "study.toml", "particles.nc", "metrics.json", "figures", "report.html", "log.txt",
 )  # fmt: skip
 CONVERGENCE, ITERATION, SWEEP = "convergence", "iteration", "sweep"
-VTX = "pde.bp"
+VTX, POINTS = "pde.bp", "points"
 
 REPLICAS = ("particles", "replicas")
 """The key that can be raised later."""

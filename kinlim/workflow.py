@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -13,12 +14,15 @@ from kinlim.results import (
     ITERATION,
     METRICS,
     PARTICLES,
+    POINTS,
     REPORT,
+    STUDY,
+    SWEEP,
     VTX,
     Results,
     checkpoint_of,
 )
-from kinlim.study import Study
+from kinlim.study import Study, dump
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -239,6 +243,91 @@ def _examine(
 
     on_root(comm, write)
     return verdict
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep: the values of the parameters, and the study that has them."""
+
+    values: dict[str, Any]
+    study: Study
+
+    @property
+    def folder(self) -> str:
+        """Where its results are, below the folder of the sweep."""
+        return f"{POINTS}/{','.join(f'{key}={value}' for key, value in self.values.items())}"
+
+
+def sweep(
+    study: Study,
+    points: Sequence[Point],
+    folder: str | Path,
+    *,
+    stages: Sequence[Stage] = STAGES,
+    comm: "MPI.Comm | None" = None,
+    threads: int | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Go through all points of a sweep, each in a result folder of its own, and fit power laws. Collective.
+
+    Args:
+        study: that the points vary.
+        points: at least one.
+        folder: for sweep.nc, .json, .html and figures, and below it those of the points.
+        stages: of each point: all, or "solve" alone.
+        comm: the ranks, which all work on one point at a time.
+        threads: per rank, for the particles.
+        resume: go on with a sweep that was stopped; points that are done stay, and there may be new ones.
+
+    Returns:
+        The content of sweep.json; raises as `run` does.
+    """
+    from kinlim.parallel import on_root, world
+    from kinlim.provenance import provenance
+    from kinlim.validation import report
+    from kinlim.validation import sweep as sweeping
+
+    comm = comm or world()
+    results, began = Results(Path(folder)), time.perf_counter()
+    side = api.side("validation", study)
+    on_root(comm, lambda: results.claim(study, tuple(f"{SWEEP}.{kind}" for kind in ("nc", "json", "html")), resume=resume))
+    for point in points:
+        where = results.path / point.folder
+        begun = on_root(comm, lambda: resume and (where / STUDY).exists())  # noqa: B023 - called at once
+        if not (begun and on_root(comm, lambda: Results(where).has(_last_file(point.study, stages)))):  # noqa: B023
+            run(point.study, where, stages, comm=comm, threads=threads, resume=begun)
+
+    def write() -> dict[str, Any]:
+        found, solutions = [], []
+        for point in points:
+            there = Results(results.path / point.folder)
+            solution = there.read(point.study.SOLUTION)
+            particles = there.read(PARTICLES) if "simulate" in stages else None
+            comparison = None if particles is None else side.compare(particles, solution)
+            found.append(side.measured(solution, particles, comparison))
+            solutions.append((point.values, solution))
+        about = provenance(comm.size, threads or 1, time.perf_counter() - began, study=dump(study))
+        dataset = sweeping.gather([point.values for point in points], found).assign_attrs(
+            title=f"{study.study.name}: sweep", model=study.study.model, **about
+        )
+        verdict = sweeping.judge(dataset)
+        more, captions = side.overlay(solutions)
+        pictures = {**more, SWEEP: report.png(sweeping.figure(dataset, verdict))}
+        page = sweeping.html(dataset, verdict, pictures, captions)
+        results.write_dataset(f"{SWEEP}.nc", dataset)
+        for name, data in pictures.items():
+            results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
+        results.write(f"{SWEEP}.html", lambda path: path.write_text(page, encoding="utf-8"))
+        results.write_json(f"{SWEEP}.json", verdict)
+        results.log(f"{SWEEP}: {len(points)} points, {time.perf_counter() - began:.2f} s on {comm.size} rank(s)")
+        return verdict
+
+    return on_root(comm, write)
+
+
+def _last_file(study: Study, stages: Sequence[Stage]) -> str:
+    """The file that is written last, when all stages are done."""
+    return writes(study, stages[-1])[0]
 
 
 def paraview(folder: str | Path) -> Path:

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from kinlim.errors import InputError
-from kinlim.validation import pinned as report
+from kinlim.validation import pinned, report
 from kinlim.validation.pinned import compare, metrics
 
 SITES, REPLICAS = 400, 500
@@ -132,7 +132,7 @@ def test_a_vanishing_solution_gives_null_and_a_report():
     comparison = compare(particles, pde)
     numbers = metrics(comparison, particles, pde)
     assert numbers["times"][0]["rel_l2_mu"] is None
-    page = report.html(particles, pde, comparison, numbers, {"moments": b"", "spreads": b""})
+    page = pinned.html(particles, pde, comparison, numbers, {"moments": b"", "spreads": b""})
     assert "the solution vanishes" in page
 
 
@@ -185,8 +185,8 @@ def test_what_cannot_be_read_is_refused(side, fault):
 def test_the_report_says_what_was_found(bias, says, not_says):
     particles, pde = datasets(bias=bias)
     comparison = compare(particles, pde)
-    page = report.html(
-        particles, pde, comparison, metrics(comparison, particles, pde), report.draw(particles, pde, comparison)
+    page = pinned.html(
+        particles, pde, comparison, metrics(comparison, particles, pde), pinned.draw(particles, pde, comparison)
     )
     assert says in page
     assert not_says not in page
@@ -199,7 +199,7 @@ def test_the_report_of_few_runs_finds_no_difference():
     particles, pde = datasets(bias=0.2)
     particles.attrs["replicas"] = 99
     comparison = compare(particles, pde)
-    page = report.html(
+    page = pinned.html(
         particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
     )
     assert "too few to tell" in page
@@ -210,7 +210,7 @@ def test_the_report_warns_of_another_lambda():
     particles, pde = datasets()
     pde.attrs["lambda"] = 3.0
     comparison = compare(particles, pde)
-    page = report.html(
+    page = pinned.html(
         particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
     )
     assert "Mind:" in page

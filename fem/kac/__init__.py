@@ -1,1 +1,5 @@
-"""Kac particles, exactly: generators of the R- and the T-system on symmetric polynomials, and what the paper says."""
+"""The Kac model, exactly: both systems on symmetric polynomials, which both generators keep."""
+
+from kinlim.fem.kac.solve import check, solve
+
+__all__ = ["check", "solve"]

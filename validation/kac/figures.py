@@ -1,0 +1,111 @@
+"""Figures of the Kac model: distance and bounds over time, simulated means on exact ones, and coupled differences."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kinlim.validation.kac.comparison import KINDS
+
+Array = NDArray[np.float64]
+
+SHOWN = 4
+"""Functions that are drawn: those whose means are largest."""
+
+COLOR = {"reservoir": "tab:blue", "thermostat": "tab:orange", "paper": "tab:red", "sharp": "0.35"}
+
+
+def distance(exact: xr.Dataset) -> Figure:
+    """Draw the distance over time with all bounds, of this h0 and of the worst of each degree."""
+    size, t = exact.attrs["initial_distance"], exact["frame_time"].to_numpy()[1:]
+    here = exact["distance"][1:] / size
+    figure = Figure(figsize=(13, 5.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    left.plot(t, here.sel(part="joint"), color=COLOR["reservoir"], lw=2.2, label="‖h − h̃‖, system and reservoir")
+    left.plot(t, here.sel(part="transient"), color=COLOR["reservoir"], lw=1, ls=":", label="its part that decays, ‖(I − R)(h − h̃)‖")
+    left.plot(t, here.sel(part="marginal"), color=COLOR["thermostat"], lw=2.2, label="‖E[h | v] − h̃‖, the system alone")
+    for n in exact["degree"].to_numpy():
+        worst = exact["worst"].sel(degree=n, part="joint")[1:]
+        right.plot(t, worst, lw=1.4, color=COLOR["reservoir"], alpha=1 - 0.75 * (n - 1) / exact.sizes["degree"],
+                   label=f"‖h − h̃‖, worst of degree {n}")  # fmt: skip
+    worst = exact["worst"].sel(part="marginal").max("degree")[1:]
+    right.plot(t, worst, lw=1.4, color=COLOR["thermostat"], label="‖E[h | v] − h̃‖, worst of all degrees")
+    for axis in (left, right):
+        axis.plot(t, exact["bound_paper"][1:], color=COLOR["paper"], lw=1.2, label="the paper's bound")
+        axis.plot(t, exact["bound_joint"][1:], color=COLOR["sharp"], lw=1, ls="--", label="√((M/N)(1 − e$^{-μt/3}$))")
+        axis.plot(t, exact["bound_marginal"][1:], color=COLOR["sharp"], lw=1, ls="-.", label="(M/N)(1 − e$^{-μt/3}$)")
+        axis.set(xscale="log", yscale="log", xlabel="time t")
+        axis.grid(alpha=0.25)
+        axis.legend(fontsize=8, loc="lower right")
+    top = 3 * np.nanmax(np.where(np.isfinite(exact["bound_paper"]), exact["bound_paper"], 0))
+    left.set_ylim(float(here.sel(part="marginal")[len(t) // 4 :].min()) / 3 or 1e-12, top)
+    left.set_title("this h₀", fontsize=11)
+    right.set_title("the worst h₀ of each degree", fontsize=11)
+    left.set_ylabel("distance over ‖h₀ − 1‖")
+    figure.suptitle(f"M = {exact.attrs['system']} particles, N = {exact.attrs['reservoir']} in the reservoir", fontsize=11)
+    return figure
+
+
+def moments(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> Figure:
+    """Draw the largest means of functions of the system with both kinds of surroundings, and a histogram of all z."""
+    names = _largest(np.abs(exact["thermostat"].to_numpy()), exact["own"].to_numpy())
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(names) + 1)
+    t = exact["time"].to_numpy()
+    for axis, name in zip(axes, names, strict=False):
+        for kind, over in (("reservoir", "function"), ("thermostat", "own")):
+            axis.plot(t, exact[kind].sel({over: name}), color=COLOR[kind], lw=1, label=f"{kind}, exact")
+            axis.errorbar(
+                t, particles[kind].sel({over: name}), 2 * particles[f"{kind}_se"].sel({over: name}), fmt="o", ms=3.5,
+                color=COLOR[kind], label=f"{kind}, simulated (± 2 se)",
+            )  # fmt: skip
+        axis.set_title(f"mean of {name}", fontsize=10)
+        axis.set_xlabel("time t")
+    handles, texts = axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    _histogram(axes[-1], comparison)
+    return figure
+
+
+def differences(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> Figure:
+    """Draw the largest differences of means between the two systems, and what coupling gains."""
+    names = _largest(np.abs(exact["difference"].to_numpy()), exact["own"].to_numpy())
+    coupled = bool(particles.attrs["coupled"])
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(names) + coupled)
+    t = exact["time"].to_numpy()
+    for axis, name in zip(np.atleast_1d(axes), names, strict=False):
+        axis.axhline(0, color="0.5", lw=0.6)
+        axis.plot(t, exact["difference"].sel(own=name), color="tab:green", lw=1, label="exact")
+        axis.errorbar(
+            t, particles["difference"].sel(own=name), 2 * particles["difference_se"].sel(own=name), fmt="o", ms=3.5,
+            color="tab:green", label="simulated (± 2 se)",
+        )  # fmt: skip
+        axis.set_title(f"reservoir − thermostat, mean of {name}", fontsize=10)
+        axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
+        axis.set_xlabel("time t")
+    np.atleast_1d(axes)[0].legend(fontsize=8)
+    if coupled:
+        gain = comparison["gain"].to_numpy()
+        axes[-1].plot(t, gain, color="0.7", lw=0.7)
+        axes[-1].plot(t, np.nanmedian(np.where(np.isfinite(gain), gain, np.nan), axis=1), "o-", ms=3, color="0.2")
+        axes[-1].set(yscale="log", xlabel="time t")
+        axes[-1].set_title("variance independent/coupled", fontsize=10)
+    return figure
+
+
+def _largest(sizes: Array, names: NDArray[np.str_]) -> list[str]:
+    """Names of the functions with the largest values at any time, largest first."""
+    return [str(names[k]) for k in np.argsort(-sizes.max(axis=0), kind="stable")[:SHOWN]]
+
+
+def _histogram(axis: Axes, comparison: xr.Dataset) -> None:
+    """All z beside the normal density."""
+    z = np.concatenate([comparison[f"z_{kind}"].to_numpy().ravel() for kind in KINDS])
+    z = z[np.isfinite(z)]
+    x = np.linspace(-4.5, 4.5, 200)
+    axis.hist(np.clip(z, -4.5, 4.5), bins=np.linspace(-4.5, 4.5, 37).tolist(), density=True, color="0.8")
+    axis.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="0.2", lw=1)
+    axis.set_title(f"{z.size} z of functions and times, N(0, 1)", fontsize=10)
+    axis.set_xlabel("(simulated − exact)/standard error")

@@ -1,0 +1,92 @@
+"""The report of the Kac model, and what is said of it in a terminal."""
+
+from typing import Any
+
+import xarray as xr
+
+from kinlim.validation.kac import figures
+from kinlim.validation.report import embedded, model_of, number, png, render
+
+SURE = 4.0
+"""Standard errors from which on one difference among many is called one."""
+
+
+def draw_solution(exact: xr.Dataset) -> dict[str, bytes]:
+    """Every figure of the exact side alone as PNG, by name."""
+    return {"distance": png(figures.distance(exact))}
+
+
+def draw(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> dict[str, bytes]:
+    """Every figure of the comparison as PNG, by name."""
+    return {
+        "moments": png(figures.moments(particles, exact, comparison)),
+        "differences": png(figures.differences(particles, exact, comparison)),
+        **draw_solution(exact),
+    }
+
+
+def html(
+    particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes]
+) -> str:
+    """Fill the template of the Kac model.
+
+    Args:
+        particles: the ensemble.
+        exact: the exact sectors.
+        comparison: what `kinlim.validation.kac.compare` finds.
+        numbers: as in metrics.json.
+        pictures: as `draw` makes them.
+    """
+    groups = {str(group): particles.sel(group=group).isel(time=-1) for group in particles["group"].to_numpy()}
+    return render(
+        "kac.html",
+        particles=particles.attrs,
+        exact=exact.attrs,
+        model=model_of(exact),
+        numbers=numbers,
+        sure=SURE,
+        sectors=[
+            {"name": str(exact["sector"][k].item()), **{key: float(exact[key][k]) for key in SECTOR}}
+            for k in range(exact.sizes["sector"])
+        ],
+        lemma2=[
+            {"degree": int(n), "low": float(low), "high": float(high), "mended": float(mended)}
+            for n, (low, high), mended in zip(
+                exact["degree"].to_numpy(), exact["lemma2"].to_numpy(), exact["lemma2_mended"].to_numpy(), strict=True
+            )
+        ],
+        worst=[
+            {"degree": int(n), **{str(p): float(exact["worst"].sel(degree=n, part=p).max()) for p in exact["part"].to_numpy()}}
+            for n in exact["degree"].to_numpy()
+        ],
+        groups={
+            name: {"velocity": [float(c) for c in group["velocity"]], "energy": float(group["energy"]),
+                   "energy_se": float(group["energy_se"])}
+            for name, group in groups.items()
+        },
+        together=[float(x) for x in particles["together"]] if "together" in particles else None,
+        pictures={name: embedded(data) for name, data in pictures.items()},
+    )  # fmt: skip
+
+
+SECTOR = ("size", "gap", "lemma1", "lemma1_marginal", "lemma3", "decay")
+"""Columns of the table of sectors."""
+
+
+def tell(numbers: dict[str, Any]) -> list[str]:
+    """What came out, in sentences."""
+    found, all_ = numbers["theorem"], numbers["overall"]
+    late = numbers["times"][-1]
+    lines = [
+        f"At t = {late['time']:g} the joint laws are {number(late['distance'] / found['initial_distance'])} ||h0 - 1|| apart, "
+        f"those of the system alone {number(late['distance_marginal'] / found['initial_distance'])}; in the long run "
+        f"{number(found['plateau'])} and {number(found['plateau_marginal'])}, where the paper's bound is "
+        f"{number(found['plateau_bound_paper'])}."
+    ]
+    if all_["chi2_reservoir"] is not None:
+        lines.append(
+            f"Simulated means are {number(all_['chi2_reservoir'])} (reservoir) and {number(all_['chi2_thermostat'])} "
+            f"(thermostat) standard errors squared from the exact ones, {all_['largest_z_reservoir']:.2g} and "
+            f"{all_['largest_z_thermostat']:.2g} standard errors at most."
+        )
+    return lines

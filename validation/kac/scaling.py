@@ -1,0 +1,76 @@
+"""What a sweep over M and N measures: distances, their parts and their bounds, all relative to ||h0 - 1||."""
+
+from collections.abc import Mapping, Sequence
+from math import nan
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from kinlim.validation.report import png
+from kinlim.validation.sweep import Measured, Value
+
+LASTING, EARLY = {"system": 1.0, "reservoir": -1.0}, {"system": 1.0, "reservoir": -0.5}
+"""Exponents of M and N that the paper's abstract and theorem state: M/N in the long run, M/sqrt(N) before."""
+
+PANELS = 9
+"""Points of a sweep that are drawn."""
+
+
+def measured(
+    exact: xr.Dataset, particles: xr.Dataset | None = None, comparison: xr.Dataset | None = None
+) -> dict[str, Measured]:
+    """Long-time limits and early parts of the distance, of h0 and of the worst h0 of degree up to the highest."""
+    a = exact.attrs
+    size = a["initial_distance"]
+    worst = exact["worst"].max(["frame_time", "degree"])
+    paper = "abstract and theorem"
+    found = {
+        "plateau": Measured(a["plateau"] / size, 0, "distance in the long run, joint law", LASTING, paper),
+        "plateau_worst": Measured(
+            float(exact["lemma1"].max()), 0, "the same, worst h₀ (Lemma 1's ratio)", LASTING, "below Lemma 1, of C"
+        ),
+        "C": Measured(a["C"] if np.isfinite(a["C"]) else nan, 0, "the paper's C", LASTING, "below Lemma 1"),
+        "transient": Measured(a["bump"] / size, 0, "largest transient part, joint law", EARLY, paper),
+        "transient_worst": Measured(float(worst.sel(part="transient")), 0, "the same, worst h₀", EARLY, paper),
+        "plateau_marginal": Measured(a["plateau_marginal"] / size, 0, "distance in the long run, system alone"),
+        "marginal_worst": Measured(float(worst.sel(part="marginal")), 0, "largest distance of the system alone, worst h₀"),
+    }
+    if comparison is not None:
+        last = comparison.isel(time=-1)
+        found["simulated"] = Measured(
+            float(last.sampled) / size, float(last.sampled_se) / size,
+            "distance that the simulation shows at the last time, degrees 1 and 2", LASTING, paper,
+        )  # fmt: skip
+    return found
+
+
+def overlay(points: Sequence[tuple[Mapping[str, Value], xr.Dataset]]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Draw the distance over time with the bounds, for several points; also the caption."""
+    chosen = sorted(set(np.linspace(0, len(points) - 1, min(len(points), PANELS)).round().astype(int).tolist()))
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = Figure(figsize=(4.3 * columns, 3.2 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axis, p in zip(axes.flat, chosen, strict=False):
+        values, exact = points[p]
+        t, size = exact["frame_time"].to_numpy()[1:], exact.attrs["initial_distance"]
+        joint, marginal = (exact["distance"].sel(part=part)[1:] / size for part in ("joint", "marginal"))
+        axis.plot(t, joint, color="tab:blue", lw=2, label="joint law")
+        axis.plot(t, marginal, color="tab:orange", lw=2, label="system alone")
+        axis.plot(t, exact["bound_paper"][1:], color="tab:red", lw=1, label="the paper's bound")
+        axis.plot(t, exact["bound_joint"][1:], color="0.35", lw=1, ls="--", label="√((M/N)(1 − e$^{-μt/3}$))")
+        axis.plot(t, exact["bound_marginal"][1:], color="0.35", lw=1, ls="-.", label="(M/N)(1 − e$^{-μt/3}$)")
+        axis.set(xscale="log", yscale="log")
+        axis.grid(alpha=0.25)
+        axis.set_title(", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items()), fontsize=10)
+    for axis in axes[-1]:
+        axis.set_xlabel("time t")
+    for axis in axes.flat[len(chosen) :]:
+        axis.set_visible(False)
+    axes[0, 0].set_ylim(bottom=1e-9)
+    handles, texts = axes[0, 0].get_legend_handles_labels()
+    figure.supylabel("distance over ‖h₀ − 1‖", fontsize=10)
+    figure.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    caption = "Distance over ‖h₀ − 1‖ against time for this h₀, with the paper's bound and the sharper ones."
+    return {"distances": png(figure)}, {"distances": caption}

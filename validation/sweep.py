@@ -1,0 +1,165 @@
+"""A sweep over parameters: what each point measures, the power laws in it, and its report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kinlim.validation import powers
+from kinlim.validation.report import embedded, number, render
+
+Array = NDArray[np.float64]
+
+Value = float | int | str | bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A positive number that a point of a sweep measures.
+
+    Attributes:
+        value: the number; NaN where there is none.
+        error: its standard error, 0 for one without noise.
+        what: what it is, in words.
+        claimed: exponents that a source claims for it, by the last part of a parameter's key.
+        source: of the claim.
+    """
+
+    value: float
+    error: float
+    what: str
+    claimed: Mapping[str, float] | None = None
+    source: str = ""
+
+
+def gather(points: Sequence[Mapping[str, Value]], found: Sequence[Mapping[str, Measured]]) -> xr.Dataset:
+    """Put what the points measure into one dataset, dimension point."""
+    variables: dict[str, Any] = {}
+    for key in points[0]:
+        variables[key] = ("point", np.array([point[key] for point in points]))
+    for name, first in found[0].items():
+        about = {"long_name": first.what, "source": first.source}
+        if first.claimed is not None:
+            about["claimed"] = json.dumps(dict(first.claimed))
+        variables[name] = ("point", np.array([one[name].value for one in found]), about)
+        variables[f"{name}_se"] = ("point", np.array([one[name].error for one in found]))
+    dataset = xr.Dataset(variables)
+    return dataset.set_coords(list(points[0])).assign_attrs(
+        parameters=json.dumps(list(points[0])), quantities=json.dumps(list(found[0]))
+    )
+
+
+def judge(sweep: xr.Dataset) -> dict[str, Any]:
+    """Exponents of every quantity in every parameter that is a positive number and varies: the content of sweep.json."""
+    names, keys = json.loads(sweep.attrs["quantities"]), json.loads(sweep.attrs["parameters"])
+    varied = [key for key in keys if _is_scale(sweep[key].to_numpy())]
+    x = np.stack([sweep[key].to_numpy().astype(float) for key in varied], axis=1) if varied else np.empty((0, 0))
+    laws = []
+    for name in names:
+        law = powers.fit(x, sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()) if varied else None
+        about = sweep[name].attrs
+        claimed = json.loads(about.get("claimed", "null"))
+        row: dict[str, Any] = {"quantity": name, "what": about["long_name"], "source": about["source"], "exponents": None}
+        if law is not None:
+            row["points"] = law.points
+            row["exponents"] = {
+                key: {
+                    "value": float(law.exponents[k]),
+                    "half_width": _finite(law.half_widths[k]),
+                    "local": [_finite(v) for v in law.local[k]],
+                    "last": _finite(law.last[k]),
+                    "claimed": None if claimed is None else claimed.get(key.split(".")[-1]),
+                }
+                for k, key in enumerate(varied)
+            }
+        laws.append(row)
+    points = [
+        {
+            **{key: sweep[key][p].item() for key in keys},
+            **{name: [_finite(sweep[name][p]), _finite(sweep[f"{name}_se"][p])] for name in names},
+        }
+        for p in range(sweep.sizes["point"])
+    ]
+    return {"parameters": keys, "varied": varied, "laws": laws, "points": points}
+
+
+def text(verdict: Mapping[str, Any]) -> str:
+    """The exponents, for a terminal."""
+    if not verdict["varied"]:
+        return "No parameter varies over positive numbers, so there are no exponents."
+    lines = [f"Exponents over {len(verdict['points'])} points (95 % confidence; local slopes in brackets):"]
+    for law in verdict["laws"]:
+        if law["exponents"] is None:
+            lines.append(f"  {law['quantity']}: too few positive values")
+            continue
+        parts = [f"{key.split('.')[-1]} {_said(one)}" for key, one in law["exponents"].items()]
+        lines.append(f"  {law['quantity']}: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    claim = "" if one["claimed"] is None else f", claimed {one['claimed']:g}"
+    half = "" if one["half_width"] is None else f" +- {one['half_width']:.1g}"
+    low, high = one["local"]
+    local = "" if low is None else f" [{low:.3f} ... {high:.3f}]"
+    return f"{one['value']:.3f}{half}{local}{claim}"
+
+
+def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
+    """Draw every quantity over every parameter, one line for each choice of the others."""
+    varied, names = verdict["varied"], [law["quantity"] for law in verdict["laws"] if law["exponents"] is not None]
+    drawn = Figure(figsize=(max(4.0 * len(varied), 5), 2.6 * max(len(names), 1) + 0.4), layout="constrained")
+    axes = drawn.subplots(max(len(names), 1), max(len(varied), 1), squeeze=False, sharey="row", sharex="col")
+    for row, name in enumerate(names):
+        y, error = sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()
+        for column, key in enumerate(varied):
+            axis, x = axes[row, column], sweep[key].to_numpy().astype(float)
+            others = np.stack([sweep[k].to_numpy().astype(str) for k in verdict["parameters"] if k != key] or [np.zeros(len(x), str)], axis=1)
+            lines = np.unique(others, axis=0)
+            for k, line in enumerate(lines):
+                chosen = np.flatnonzero((others == line).all(axis=1) & (y > 0))
+                chosen = chosen[np.argsort(x[chosen])]
+                shade = 0.15 + 0.6 * k / max(len(lines) - 1, 1)
+                axis.errorbar(x[chosen], y[chosen], 2 * error[chosen], fmt="o-", ms=3, lw=1, color=(0.1, shade, 0.7))
+            axis.set(xscale="log", yscale="log")
+            axis.grid(alpha=0.25)
+            law = next(law for law in verdict["laws"] if law["quantity"] == name)["exponents"][key]
+            axis.set_title(f"exponent {law['value']:.3f}", fontsize=9)
+            if row == len(names) - 1:
+                axis.set_xlabel(key)
+        axes[row, 0].set_ylabel(name, fontsize=9)
+    return drawn
+
+
+def html(sweep: xr.Dataset, verdict: Mapping[str, Any], pictures: Mapping[str, bytes], captions: Mapping[str, str]) -> str:
+    """Fill the template of a sweep.
+
+    Args:
+        sweep: what `gather` gives, with provenance.
+        verdict: what `judge` gives.
+        pictures: PNG by name.
+        captions: of those pictures that a model adds.
+    """
+    return render(
+        "sweep.html",
+        sweep=sweep.attrs,
+        verdict=verdict,
+        pictures={name: embedded(data) for name, data in pictures.items()},
+        captions=captions,
+        shown=lambda pair: number(pair[0]) + (f" ± {number(pair[1], 1)}" if pair[1] else ""),
+    )
+
+
+def _is_scale(values: NDArray[Any]) -> bool:
+    """Whether a parameter is a positive number that varies."""
+    return bool(values.dtype.kind in "iuf" and (values > 0).all() and (values != values[0]).any())
+
+
+def _finite(value: Any) -> float | None:
+    number_ = float(value)
+    return number_ if np.isfinite(number_) else None
