@@ -148,7 +148,8 @@ def iterate(study: StudyFile, output: Output = None, set: Set = None) -> None:
 def sweep(
     study: StudyFile,
     over: Annotated[
-        list[str], typer.Option("--over", metavar="TABLE.KEY=V1,V2,...", help="Values to go through. Repeatable: all pairs.")
+        list[str],
+        typer.Option("--over", metavar="TABLE.KEY=V1,V2,...", help="Values to go through. Repeatable: all pairs."),
     ],
     output: Output = None,
     set: Set = None,

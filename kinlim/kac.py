@@ -30,7 +30,8 @@ LARGEST_BLOCK, SMALLEST_BLOCK = 512, 32
 class KacParticles(Physics):
     """M particles v_i in R^3 with N reservoir particles w_j (the R-system), or with a thermostat (the T-system).
 
-    A collision of (p, q) with Omega uniform on the sphere: p* = p - [(p - q).Omega] Omega, q* = q + [(p - q).Omega] Omega.
+    A collision of (p, q) with Omega uniform on the sphere gives p* = p - [(p - q).Omega] Omega and q* = q + [(p -
+    q).Omega] Omega.
     Equilibrium is Gamma(x) = exp(-pi |x|^2); the reservoir begins there, and the thermostat stays there.
 
     Attributes:
@@ -53,8 +54,8 @@ class KacParticles(Physics):
     def _reservoir_is_larger(self) -> Self:
         if self.reservoir < self.system:
             raise ValueError(
-                f"reservoir = {self.reservoir} is smaller than system = {self.system}; a reservoir has at least as many "
-                "particles as the system"
+                f"reservoir = {self.reservoir} is smaller than system = {self.system}; a reservoir has at least as "
+                "many particles as the system"
             )
         return self
 
@@ -62,11 +63,13 @@ class KacParticles(Physics):
     def _law_fits(self) -> Self:
         if self.h0.chosen(self.system) > self.system:
             raise ValueError(
-                f"h0.particles = {self.h0.particles} is more than system = {self.system}: so many particles are to begin "
-                "with the given law"
+                f"h0.particles = {self.h0.particles} is more than system = {self.system}: so many particles are to "
+                "begin with the given law"
             )
         if not self.initial_distance:
-            raise ValueError("h0 = 1, the equilibrium: both systems stay there for ever, so there is nothing to compare")
+            raise ValueError(
+                "h0 = 1, the equilibrium: both systems stay there for ever, so there is nothing to compare"
+            )
         return self
 
     @model_validator(mode="after")
@@ -106,7 +109,8 @@ class KacEnsemble(Ensemble):
     """The particle side.
 
     Attributes:
-        coupled: whether both systems have the same clocks and directions, and partners that are as near to each other as
+        coupled: whether both systems have the same clocks and directions, and partners that are as near to each other
+        as
             they can be, so that their difference is known much better than from independent runs.
     """
 
@@ -162,6 +166,7 @@ class KacStudy(BaseStudy):
         if room > MOST_MEMORY:
             raise ValueError(
                 f"particles.block = {particles.block} with model.system = {model.system} and model.reservoir = "
-                f"{model.reservoir} needs {room / 2**30:.3g} GiB a thread; at most {MOST_MEMORY / 2**30:.0f} are allowed"
+                f"{model.reservoir} needs {room / 2**30:.3g} GiB a thread; at most {MOST_MEMORY / 2**30:.0f} are "
+                "allowed"
             )
         return self

@@ -74,12 +74,14 @@ class GaussianLaw(Table):
         return system if self.particles is None else self.particles
 
     def moment(self, alpha: Index) -> float:
-        """E[He_alpha] of the scaled velocity m + sqrt(T) z: in each component sum_k a!/(k! (a-2k)!) ((T-1)/2)^k m^(a-2k)."""
+        """E[He_alpha] of the scaled velocity m + sqrt(T) z.
+
+        In each component sum_k a!/(k! (a - 2k)!) ((T - 1)/2)^k m^(a - 2k).
+        """
         t = self.temperature - 1
         return prod(
             sum(
-                comb(a, 2 * k) * prod(range(1, 2 * k, 2)) * t**k * (d / SCALE) ** (a - 2 * k)
-                for k in range(a // 2 + 1)
+                comb(a, 2 * k) * prod(range(1, 2 * k, 2)) * t**k * (d / SCALE) ** (a - 2 * k) for k in range(a // 2 + 1)
             )
             for a, d in zip(alpha, self.drift, strict=True)
         )
@@ -179,8 +181,8 @@ def lowest(g: Polynomial) -> tuple[float, NDArray[np.float64]]:
 def squared_distance(law: GaussianLaw | PolynomialLaw, system: int) -> float:
     """||h0 - 1||^2 for h0 the mean over all choices of r particles of the product of their densities.
 
-    Sum over s = 1 .. r of C(M, s) ((r)_s/(M)_s)^2 q^s, q = ||g||^2 - 1: the parts of h0 in which s particles take part are
-    orthogonal (Hoeffding). Infinity beyond what a number can hold.
+    Sum over s = 1 .. r of C(M, s) ((r)_s/(M)_s)^2 q^s, q = ||g||^2 - 1: the parts of h0 in which s particles take part
+    are orthogonal (Hoeffding). Infinity beyond what a number can hold.
     """
     chosen, q = law.chosen(system), np.expm1(min(law.square, 700.0))
     if q <= 0:

@@ -36,9 +36,7 @@ class Polynomial:
             InputError: it is not a polynomial in its variables, or too large.
         """
         count = len(formula.variables)
-        axes = {
-            name: cls({tuple(int(i == k) for i in range(count)): 1.0}) for k, name in enumerate(formula.variables)
-        }
+        axes = {name: cls({tuple(int(i == k) for i in range(count)): 1.0}) for k, name in enumerate(formula.variables)}
         functions = {name: _of_numbers(name, function) for name, function in NUMPY_FUNCTIONS.items()}
         try:
             with np.errstate(all="ignore"):

@@ -77,7 +77,11 @@ class Results:
             taken = (
                 []
                 if resume
-                else [name for name in (*files, *((PARTICLES, study.SOLUTION, LOG) if new else ())) if (self.path / name).exists()]
+                else [
+                    name
+                    for name in (*files, *((PARTICLES, study.SOLUTION, LOG) if new else ()))
+                    if (self.path / name).exists()
+                ]
             )
             if taken:
                 raise InputError(
@@ -252,7 +256,9 @@ class Difference:
 
     def __str__(self) -> str:
         """Say it."""
-        more = "; with --resume replicas can be added" if self.key == ".".join(REPLICAS) and self.before < self.now else ""
+        more = (
+            "; with --resume replicas can be added" if self.key == ".".join(REPLICAS) and self.before < self.now else ""
+        )
         return f"{self.key} = {self.before!r} there, {self.now!r} here{more}"
 
 

@@ -10,8 +10,8 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from kinlim.errors import InputError
 from kinlim.base import BaseStudy
+from kinlim.errors import InputError
 from kinlim.kac import KacStudy
 from kinlim.pinned import PinnedStudy
 

@@ -39,7 +39,9 @@ def parse_formula(value: Any, variables: tuple[str, ...] = ("x",)) -> Formula:
         raise ValueError(str(error)) from None
 
 
-FormulaOfX = Annotated[Formula, BeforeValidator(lambda value: parse_formula(value)), PlainSerializer(str, return_type=str)]
+FormulaOfX = Annotated[
+    Formula, BeforeValidator(lambda value: parse_formula(value)), PlainSerializer(str, return_type=str)
+]
 """A function of x, written as a formula."""
 
 Positive = Annotated[float, Field(gt=0)]

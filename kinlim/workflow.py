@@ -65,7 +65,8 @@ def run(
     Args:
         study: the study.
         folder: the result folder, described in `kinlim.results`. It may hold other stages of the same study.
-        stages: "simulate" writes particles.nc, "solve" pde.nc or exact.nc, "compare" metrics.json, figures/ and report.html.
+        stages: "simulate" writes particles.nc, "solve" pde.nc or exact.nc, "compare" metrics.json, figures/ and
+        report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
         resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
@@ -85,6 +86,8 @@ def run(
 
     comm = comm or world()
     results = Results(Path(folder))
+    if estimate_error:
+        api.of_pinned(study, "solve --estimate-error")
     if "compare" in stages:
         study.comparable()
     if "solve" in stages:
@@ -290,7 +293,9 @@ def sweep(
     comm = comm or world()
     results, began = Results(Path(folder)), time.perf_counter()
     side = api.side("validation", study)
-    on_root(comm, lambda: results.claim(study, tuple(f"{SWEEP}.{kind}" for kind in ("nc", "json", "html")), resume=resume))
+    on_root(
+        comm, lambda: results.claim(study, tuple(f"{SWEEP}.{kind}" for kind in ("nc", "json", "html")), resume=resume)
+    )
     for point in points:
         where = results.path / point.folder
         begun = on_root(comm, lambda: resume and (where / STUDY).exists())  # noqa: B023 - called at once

@@ -80,6 +80,14 @@ def unbiased_sine_and_cosine(square: Fraction, terms: int) -> tuple[list[float],
     return [float(c) for c in sine], [float(c) for c in cosine]
 
 
+def sine_and_cosine(terms: int) -> tuple[list[float], list[float]]:
+    """Coefficients in q = r^2 of sin(r pi/2)/r and cos(r pi/2) for |r| <= 1: with 6 terms 3e-11 and 2e-10 wrong."""
+    sine, cosine = (
+        [(-1) ** k * (PI / 2) ** (2 * k + odd) / math.factorial(2 * k + odd) for k in range(20)] for odd in (1, 0)
+    )
+    return [float(c) for c in _economised(sine, terms)], [float(c) for c in _economised(cosine, terms)]
+
+
 def mean_square(coefficients: list[Fraction], odd: int) -> Fraction:
     """Mean over 0 < r < 1 of the square of r^odd times a polynomial in r^2, in rational numbers."""
     pairs = ((a * b, 2 * (i + j + odd) + 1) for i, a in enumerate(coefficients) for j, b in enumerate(coefficients))

@@ -11,23 +11,42 @@ along Omega in place of the system's. Given all that the system has seen, such a
 times, so that every partner is one of a thermostat; and yet it is, collision by collision, as near to a true
 reservoir with the same Omega as it can be.
 
-Each collision takes three words of the replica's stream: which kind of pair, which pair, and Omega. The random
-components xi come from a second stream.
+Each collision takes three words of the replica's stream: which kind of pair, which pair, and Omega. The normal numbers
+xi come from a second stream, two words a collision whether it needs them or not.
+
+Who collides, and along which Omega, does not depend on the velocities. So BLOCK collisions are drawn at once, LENGTH of
+them in a vector: those that are next in LENGTH replicas (`_side_by_side`) or one after the other in one replica
+(`_alone`), whose stream then is the slower part. They are then carried out in order, one register for one particle.
 """
 
-import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kinlim.stochastic.arithmetic import fma, point_on_circle
+from kinlim.stochastic.directions import direction, normal
+from kinlim.stochastic.quadruples import along, between, exchange, expect, push, write_rows
 from kinlim.stochastic.streams import following
+from kinlim.stochastic.vectors import LENGTH, any_of, below, equal, load, negation, select, store
 
-_32, _11 = np.uint64(32), np.uint64(11)
-_LOW = np.uint64(2**32 - 1)
+Vector = Any
+
+BLOCK = 128
+"""Collisions drawn ahead: 64 to 512 are as fast, but for replicas in no cache, which 64 do not prepare in time."""
+
+NEAR = 4_000_000
+"""Bytes of LENGTH replicas up to which these are faster side by side than one after the other."""
+
+FIRST_CACHE = 32_000
+"""Bytes of velocities from which on it pays to ask for them ahead."""
+
+PAIRS, MIRROR, ALONE = 0, 1, 2  # what happens when system and reservoir meet, see `advance` and `advance_alone`
+
+_1, _2, _32 = np.uint64(1), np.uint64(2), np.uint64(32)
+_LOW, _ALL = np.uint64(2**32 - 1), np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True)
@@ -51,44 +70,203 @@ class Clocks:
 
     @property
     def below(self) -> NDArray[np.uint64]:
-        """Bounds, shape (2,): a uniform word below the first is a pair of the system, below the second a mixed one."""
-        system, mixed, _ = (round(rate / self.total * 2**64) for rate in self.rates)
-        return np.array([min(b, 2**64 - 1) for b in (system, system + mixed)], np.uint64)
+        """Bounds, shape (2,): a word below the first is a pair of the system, above the second one of the reservoir."""
+        system, mixed, reservoir = map(Fraction, self.rates)
+        total = system + mixed + reservoir
+        bounds = (round(part / total * 2**64) for part in (system, system + mixed))
+        return np.array([min(b, 2**64 - 1) for b in bounds], np.uint64)
+
+
+def rows(replicas: int) -> int:
+    """How many rows arrays need for so many replicas: no other ones, none is there only to fill lanes."""
+    return replicas
 
 
 def velocities(replicas: int, particles: int) -> NDArray[np.float64]:
-    """Zeros for `particles` particles in each replica, as the kernels want them; `components` shows them."""
-    return np.zeros((replicas, 3 * particles))
+    """Zeros for `particles` particles in each replica, as the kernels want them; `components` shows them.
+
+    A particle has four entries, the last one 0; a row has an odd number of cache lines, so that rows share no sets, and
+    no other thread's velocities reach into the lines of these.
+    """
+    row = 8 * (-(-particles // 2) | 1)
+    spare = np.zeros(replicas * row + 48)
+    first = 16 + -spare.ctypes.data % 128 // 8
+    return spare[first : first + replicas * row].reshape(replicas, row)
 
 
 def components(v: NDArray[np.float64], particles: int) -> NDArray[np.float64]:
     """The same memory as an array of shape (replicas, particles, 3)."""
-    return v[:, : 3 * particles].reshape(len(v), particles, 3)
+    return v[:, : 4 * particles].reshape(len(v), particles, 4)[:, :, :3]
 
 
 @njit(inline="always")
-def _choose(word: np.uint64, first: np.uint64, second: np.uint64) -> tuple[int, int]:
-    """Two independent uniform numbers below `first` and `second`, which are below 2^32, from one word."""
-    low = (word & _LOW) * first
-    high = (word >> _32) * first + (low >> _32)
-    rest = (high << _32) | (low & _LOW)  # uniform again
-    return np.int64(high >> _32), np.int64(((rest >> _32) * second + (((rest & _LOW) * second) >> _32)) >> _32)
+def decode(kind: Vector, pair: Vector, bounds: Any, system: np.uint64, reservoir: np.uint64) -> tuple[Vector, ...]:
+    """Read from words who collides.
+
+    Args:
+        kind: uniform.
+        pair: uniform.
+        bounds: see `Clocks`.
+        system: M, below 2^30.
+        reservoir: N, below 2^30.
+
+    Returns:
+        four times the number of one particle, counted through the system and then the reservoir; that of the other one;
+        whether they are one of the system and one of the reservoir.
+    """
+    inside, outside = below(kind, bounds[0]), below(bounds[1], kind)
+    # One of `first` particles from `base` on meets one of `second` from `start` on, or `last` in place of itself.
+    first = select(outside, reservoir, system) & _LOW  # tells LLVM that two products of 32 bits make one
+    second = select(inside, system - _1, select(outside, reservoir - _1, reservoir)) & _LOW
+    low = (pair & _LOW) * first
+    high = (pair >> _32) * first + (low >> _32)
+    rest = (high & _LOW) * second + (((low & _LOW) * second) >> _32)  # of the fraction, which is uniform again
+    one = ((high >> _32) << _2) + select(outside, system << _2, np.uint64(0))
+    other = ((rest >> _32) << _2) + select(inside, np.uint64(0), system << _2)
+    last = select(inside, (system - _1) << _2, (system + reservoir - _1) << _2)
+    return one, select(equal(one, other), last, other), negation(inside | outside)
 
 
 @njit(inline="always")
-def _direction(word: np.uint64) -> tuple[float, float, float]:
-    """A uniform point on the sphere: z uniform, the rest on a circle."""
-    z = np.float64(np.int64(2 * (word >> _32)) + 1 - 2**32) * 2.0**-32
-    x, y = point_on_circle(word << _32)
-    r = math.sqrt(fma(-z, z, 1.0))
-    return r * x, r * y, z
+def _draw(
+    places: Any, omegas: Any, at: int, kind: Vector, pair: Vector, where: Vector,
+    start: Vector, bounds: Any, system: np.uint64, reservoir: np.uint64, mode: int,
+) -> Vector:  # fmt: skip
+    """Put collisions at, at + 1, .. into `places`, which count from `start`, and `omegas`; return which are mixed."""
+    one, other, mixed = decode(kind, pair, bounds, system, reservoir)
+    if mode == ALONE:
+        other = select(mixed, one, other)  # see `_carry_out`
+    store(places, at, one + start)
+    store(places, BLOCK + at, other + start)
+    if mode != PAIRS:
+        store(places, 2 * BLOCK + at, select(mixed, _1, np.uint64(0)))
+    x, y, z = direction(where)
+    write_rows(omegas, 4 * at, x, y, z)
+    return mixed
 
 
 @njit(inline="always")
-def _normal(a: np.uint64, b: np.uint64) -> float:
-    """N(0, 1) from two words."""
-    radius = math.sqrt(-2.0 * math.log(np.float64(np.int64(a >> _11) + 1) * 2.0**-53))
-    return radius * point_on_circle(b)[0]
+def _carry_out(v: Any, places: Any, omegas: Any, xi: Any, count: int, spread: float, mode: int) -> None:
+    """Carry out the first `count` collisions."""
+    for k in range(count):
+        p, q, o = np.int64(places[0, k]), np.int64(places[1, k]), 4 * k
+        if mode == ALONE:  # mostly mixed ones, so no branch: p stands for the other one, which stays as it is
+            at_p, at_q, new = along(v, p, omegas, o), along(v, q, omegas, o), spread * xi[k]
+            push(v, q, omegas, o, at_p - at_q)
+            push(v, p, omegas, o, (new if places[2, k] else at_q) - at_p)
+        elif mode == MIRROR and places[2, k]:
+            by_p, by_q = between(v, p, q, omegas, o), spread * xi[k] - along(v, q, omegas, o)
+            push(v, p, omegas, o, by_p)  # the bits that `exchange` gives
+            push(v, q, omegas, o, by_q)
+        else:
+            exchange(v, p, q, omegas, o)
+
+
+@njit(inline="always")
+def _side_by_side(
+    v: Any, system: int, reservoir: int, bounds: Any, streams: Any, count: int, spread: float, fresh: Any, mode: int,
+    room: Any,
+) -> None:  # fmt: skip
+    """Let LENGTH replicas go through `count` collisions each."""
+    places, omegas, xi, words = room
+    for lane in range(LENGTH):
+        words[8, lane] = lane * v.shape[1]
+    words[:4, :LENGTH], words[4:8, :LENGTH] = streams, fresh
+    a, b, c, d = load(words, 0), load(words, BLOCK), load(words, 2 * BLOCK), load(words, 3 * BLOCK)
+    e, f, g, h = load(words, 4 * BLOCK), load(words, 5 * BLOCK), load(words, 6 * BLOCK), load(words, 7 * BLOCK)
+    start = load(words, 8 * BLOCK)
+    ahead = 8 * v.size > FIRST_CACHE
+    done = 0
+    while done < count:
+        most = LENGTH * min(BLOCK // LENGTH, count - done)
+        for k in range(0, most, LENGTH):
+            kind, a, b, c, d = following(a, b, c, d)
+            pair, a, b, c, d = following(a, b, c, d)
+            where, a, b, c, d = following(a, b, c, d)
+            mixed = _draw(
+                places, omegas, k, kind, pair, where, start, bounds, np.uint64(system), np.uint64(reservoir), mode
+            )
+            if ahead:
+                expect(v, places, k)
+                expect(v, places, BLOCK + k)
+            if mode != PAIRS:
+                one, e, f, g, h = following(e, f, g, h)
+                two, e, f, g, h = following(e, f, g, h)
+                if any_of(mixed):
+                    store(xi, k, normal(one, two))
+        _carry_out(v, places, omegas, xi, most, spread, mode)
+        done += most // LENGTH
+    store(words, 0, a)
+    store(words, BLOCK, b)
+    store(words, 2 * BLOCK, c)
+    store(words, 3 * BLOCK, d)
+    store(words, 4 * BLOCK, e)
+    store(words, 5 * BLOCK, f)
+    store(words, 6 * BLOCK, g)
+    store(words, 7 * BLOCK, h)
+    streams[:], fresh[:] = words[:4, :LENGTH], words[4:8, :LENGTH]
+
+
+@njit(inline="always")
+def _alone(
+    v: Any, system: int, reservoir: int, bounds: Any, stream: Any, count: int, spread: float, fresh: Any, mode: int,
+    room: Any,
+) -> None:  # fmt: skip
+    """Let one replica go through `count` collisions."""
+    places, omegas, xi, words = room
+    words[8, :LENGTH] = 0
+    start = load(words, 8 * BLOCK)
+    a, b, c, d = stream
+    e, f, g, h = fresh
+    ahead = 8 * v.size > FIRST_CACHE
+    done = 0
+    while done < count:
+        most = min(BLOCK, count - done)
+        for k in range(most):
+            words[0, k], a, b, c, d = following(a, b, c, d)
+            words[1, k], a, b, c, d = following(a, b, c, d)
+            words[2, k], a, b, c, d = following(a, b, c, d)
+        if mode != PAIRS:
+            for k in range(most):
+                words[3, k], e, f, g, h = following(e, f, g, h)
+                words[4, k], e, f, g, h = following(e, f, g, h)
+        for k in range(0, most, LENGTH):  # what lies behind the last one is drawn from old words, for nothing
+            kind, pair, where = load(words, k), load(words, BLOCK + k), load(words, 2 * BLOCK + k)
+            mixed = _draw(
+                places, omegas, k, kind, pair, where, start, bounds, np.uint64(system), np.uint64(reservoir), mode
+            )
+            if ahead:
+                expect(v, places, k)
+                expect(v, places, BLOCK + k)
+            if mode != PAIRS and any_of(mixed):
+                store(xi, k, normal(load(words, 3 * BLOCK + k), load(words, 4 * BLOCK + k)))
+        _carry_out(v, places, omegas, xi, most, spread, mode)
+        done += most
+    stream[0], stream[1], stream[2], stream[3] = a, b, c, d
+    fresh[0], fresh[1], fresh[2], fresh[3] = e, f, g, h
+
+
+@njit(inline="always")
+def _run(
+    v: Any, system: int, reservoir: int, below: Any, streams: Any, events: Any, spread: float, fresh: Any, mode: int
+) -> None:
+    """Let replica r go through events[r] collisions."""
+    room = np.empty((3, BLOCK), np.uint64), np.empty((BLOCK, 4)), np.empty(BLOCK), np.zeros((9, BLOCK), np.uint64)
+    bounds = below[0], below[1] if reservoir > 1 else _ALL
+    for first in range(0, events.shape[0], LENGTH):
+        end = min(first + LENGTH, events.shape[0])
+        common = 0
+        if end - first == LENGTH and 8 * LENGTH * v.shape[1] <= NEAR:
+            common = events[first:end].min()
+            _side_by_side(
+                v[first:end], system, reservoir, bounds, streams[:, first:end], common, spread, fresh[:, first:end],
+                mode, room,
+            )  # fmt: skip
+        for r in range(first, end):
+            if events[r] > common:
+                _alone(
+                    v[r], system, reservoir, bounds, streams[:, r], events[r] - common, spread, fresh[:, r], mode, room
+                )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -96,6 +274,8 @@ def advance(
     v: Any, system: int, reservoir: int, below: Any, streams: Any, events: Any, mirror: bool, spread: float, fresh: Any
 ) -> None:
     """Let replica r go through events[r] collisions of a system and its reservoir.
+
+    A run cut in two anywhere gives the same velocities, and so does a replica whatever other ones are beside it.
 
     Args:
         v: see `velocities`: the system first, then the reservoir; changed in place.
@@ -106,42 +286,12 @@ def advance(
         events: shape (replicas,).
         mirror: whether the reservoir is the mirror of a thermostat.
         spread: s, for a mirror.
-        fresh: shape (4, replicas), streams of xi, for a mirror.
+        fresh: shape (4, replicas), streams of xi, for a mirror, and then advanced by two words a collision.
     """
-    for r in range(events.shape[0]):
-        a, b, c, d = streams[0, r], streams[1, r], streams[2, r], streams[3, r]
-        e, f, g, h = fresh[0, r], fresh[1, r], fresh[2, r], fresh[3, r]
-        for _ in range(events[r]):
-            kind, a, b, c, d = following(a, b, c, d)
-            pair, a, b, c, d = following(a, b, c, d)
-            where, a, b, c, d = following(a, b, c, d)
-            mixed = below[0] <= kind < below[1]
-            if mixed:
-                i, j = _choose(pair, np.uint64(system), np.uint64(reservoir))
-                j += system
-            else:
-                base, count = (0, system) if kind < below[0] else (system, reservoir)
-                i, j = _choose(pair, np.uint64(count), np.uint64(count - 1))
-                j += base + (j >= i)
-                i += base
-            x, y, z = _direction(where)
-            p, q = 3 * i, 3 * j
-            along_p = fma(v[r, p], x, fma(v[r, p + 1], y, v[r, p + 2] * z))
-            along_q = fma(v[r, q], x, fma(v[r, q + 1], y, v[r, q + 2] * z))
-            by_p = along_q - along_p
-            by_q = -by_p
-            if mirror and mixed:
-                one, e, f, g, h = following(e, f, g, h)
-                two, e, f, g, h = following(e, f, g, h)
-                by_q = fma(spread, _normal(one, two), -along_q)
-            v[r, p], v[r, p + 1], v[r, p + 2] = (
-                fma(by_p, x, v[r, p]), fma(by_p, y, v[r, p + 1]), fma(by_p, z, v[r, p + 2])
-            )  # fmt: skip
-            v[r, q], v[r, q + 1], v[r, q + 2] = (
-                fma(by_q, x, v[r, q]), fma(by_q, y, v[r, q + 1]), fma(by_q, z, v[r, q + 2])
-            )  # fmt: skip
-        streams[0, r], streams[1, r], streams[2, r], streams[3, r] = a, b, c, d
-        fresh[0, r], fresh[1, r], fresh[2, r], fresh[3, r] = e, f, g, h
+    if mirror:
+        _run(v, system, reservoir, below, streams, events, spread, fresh, MIRROR)
+    else:
+        _run(v, system, reservoir, below, streams, events, spread, fresh, PAIRS)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -150,33 +300,4 @@ def advance_alone(v: Any, system: int, below: Any, streams: Any, events: Any, sp
 
     Args: as for `advance`.
     """
-    for r in range(events.shape[0]):
-        a, b, c, d = streams[0, r], streams[1, r], streams[2, r], streams[3, r]
-        e, f, g, h = fresh[0, r], fresh[1, r], fresh[2, r], fresh[3, r]
-        for _ in range(events[r]):
-            kind, a, b, c, d = following(a, b, c, d)
-            pair, a, b, c, d = following(a, b, c, d)
-            where, a, b, c, d = following(a, b, c, d)
-            x, y, z = _direction(where)
-            if kind < below[0]:
-                i, j = _choose(pair, np.uint64(system), np.uint64(system - 1))
-                j += j >= i
-                p, q = 3 * i, 3 * j
-                along_q = fma(v[r, q], x, fma(v[r, q + 1], y, v[r, q + 2] * z))
-            else:
-                i, _j = _choose(pair, np.uint64(system), np.uint64(1))
-                p = q = 3 * i
-                one, e, f, g, h = following(e, f, g, h)
-                two, e, f, g, h = following(e, f, g, h)
-                along_q = spread * _normal(one, two)
-            along_p = fma(v[r, p], x, fma(v[r, p + 1], y, v[r, p + 2] * z))
-            by = along_q - along_p
-            if q != p:
-                v[r, q], v[r, q + 1], v[r, q + 2] = (
-                    fma(-by, x, v[r, q]), fma(-by, y, v[r, q + 1]), fma(-by, z, v[r, q + 2])
-                )  # fmt: skip
-            v[r, p], v[r, p + 1], v[r, p + 2] = (
-                fma(by, x, v[r, p]), fma(by, y, v[r, p + 1]), fma(by, z, v[r, p + 2])
-            )  # fmt: skip
-        streams[0, r], streams[1, r], streams[2, r], streams[3, r] = a, b, c, d
-        fresh[0, r], fresh[1, r], fresh[2, r], fresh[3, r] = e, f, g, h
+    _run(v, system, 1, below, streams, events, spread, fresh, ALONE)

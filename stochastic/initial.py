@@ -21,9 +21,9 @@ Velocities = Any
 class Start:
     """How a system begins: everything in equilibrium, but for `chosen` particles of each replica that have a law.
 
-    A polynomial law g Gamma, g = sum_b c_b x^b, is sampled by rejection. G = sum_b |c_b| |x|^b is at least g, and G Gamma is
-    a mixture: first a term b is drawn, with the weight |c_b| E|x^b|, then |x_a| from the chi distribution with b_a + 1
-    degrees of freedom for each component, with a random sign; x is taken with probability g(x)/G(x).
+    A polynomial law g Gamma, g = sum_b c_b x^b, is sampled by rejection. G = sum_b |c_b| |x|^b is at least g, and G
+    Gamma is a mixture: first a term b is drawn, with the weight |c_b| E|x^b|, then |x_a| from the chi distribution
+    with b_a + 1 degrees of freedom for each component, with a random sign; x is taken with probability g(x)/G(x).
     """
 
     def __init__(self, law: GaussianLaw | PolynomialLaw, system: int) -> None:

@@ -31,8 +31,8 @@ def simulate(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | No
     Returns:
         The same dataset on every rank, the same bits for any ranks, threads and stops. Functions e are the orthonormal
         symmetric Hermite functions of degree 1 and 2 (`kinlim.symmetric`); reservoir(time, function) is E[e] in the
-        system with a reservoir, thermostat(time, own) in the one with a thermostat, difference(time, own) the first
-        minus the second, each with its standard error *_se.
+        system with a reservoir, thermostat(time, own) in the one with a thermostat, difference(time, function) the
+        first minus the second, where the second has a reservoir in equilibrium, each with its standard error *_se.
 
     Raises:
         Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and `keep` was called.
@@ -54,13 +54,16 @@ def _label(study: KacStudy, model: KacSystems, statistics: Statistics) -> xr.Dat
     if settings.coupled:
         paired = typed(statistics["difference"], Moments)
         difference, difference_se = paired.mean, paired.mean_se
-    else:
-        difference = both.mean[:, common] - own.mean
-        difference_se = np.hypot(both.mean_se[:, common], own.mean_se)
+    else:  # in equilibrium, and independent of the system, every function with a factor of the reservoir has mean 0
+        difference, difference_se = both.mean.copy(), both.mean_se.copy()
+        difference[:, common] -= own.mean
+        difference_se[:, common] = np.hypot(both.mean_se[:, common], own.mean_se)
     drift, events = typed(statistics["drift"], Largest).value, typed(statistics["events"], Counts).count
     joint, single = ("time", "function"), ("time", "own")
 
-    def of(dims: tuple[str, ...], values: NDArray[Any], name: str) -> tuple[tuple[str, ...], NDArray[Any], dict[str, str]]:
+    def of(
+        dims: tuple[str, ...], values: NDArray[Any], name: str
+    ) -> tuple[tuple[str, ...], NDArray[Any], dict[str, str]]:
         return dims, values, {"long_name": name}
 
     variables = {
@@ -68,8 +71,8 @@ def _label(study: KacStudy, model: KacSystems, statistics: Statistics) -> xr.Dat
         "reservoir_se": of(joint, both.mean_se, "standard error of reservoir"),
         "thermostat": of(single, own.mean, "mean of a function, with a thermostat"),
         "thermostat_se": of(single, own.mean_se, "standard error of thermostat"),
-        "difference": of(single, difference, "reservoir minus thermostat"),
-        "difference_se": of(single, difference_se, "standard error of difference"),
+        "difference": of(joint, difference, "reservoir minus thermostat"),
+        "difference_se": of(joint, difference_se, "standard error of difference"),
         "velocity": of(("time", "group", "axis"), average[..., :3], "mean velocity of a particle"),
         "velocity_se": of(("time", "group", "axis"), error[..., :3], "standard error of velocity"),
         "energy": of(("time", "group"), average[..., 3], "mean energy of a particle, 1 in equilibrium"),

@@ -37,16 +37,14 @@ class Block:
     """A block of replicas.
 
     Attributes:
-        count: replicas; arrays may have more rows, which only fill lanes.
         v: velocities of system and reservoir.
         other: of the second system, and of the mirror of its reservoir if it has one.
-        streams: three streams to each replica, shape (3, 4, rows): of the first system and all that the second shares
+        streams: three streams to each replica, shape (3, 4, replicas): of the first system and all that the second shares
             with it, of the second, and of the components that the thermostat gives it.
-        start: momentum and energy of system and reservoir at the beginning, shape (count, 4).
+        start: momentum and energy of system and reservoir at the beginning, shape (replicas, 4).
         events: collisions so far, of the first and the second system.
     """
 
-    count: int
     v: Array
     other: Array
     streams: Streams
@@ -74,77 +72,74 @@ class KacSystems:
         return len(self.steps)
 
     def begin(self, streams: Streams, first: int, threads: int) -> Block:
-        """h0 for the system, equilibrium for the reservoir; the second system is the same, or as random as the first."""
+        """h0 for the system, equilibrium for the reservoir; the second system is the same, or has a draw of its own."""
         count, particles = streams.shape[1], self.system + self.reservoir
-        states = np.zeros((3, 4, collisions.rows(count)), np.uint64)
-        states[0, :, :count] = streams
+        states = np.stack([streams] * 3)
         for k in (1, 2):
             jump.jump(states[k - 1].copy(), far_ahead(), states[k])
-        v = collisions.velocities(states.shape[2], particles)
-        self.initial.draw(collisions.components(v, particles)[:count], states[0])
+        v = collisions.velocities(count, particles)
+        self.initial.draw(collisions.components(v, particles), states[0])
         if self.coupled:
-            other = v.copy()
+            other = collisions.velocities(count, particles)
+            other[:] = v
         else:
-            other = collisions.velocities(states.shape[2], self.system)
-            self.initial.draw(collisions.components(other, self.system)[:count], states[1])
-        return Block(count, v, other, states, self._totals(v[:count]), np.zeros(2, np.int64))
+            other = collisions.velocities(count, self.system)
+            self.initial.draw(collisions.components(other, self.system), states[1])
+        return Block(v, other, states, self._totals(v), np.zeros(2, np.int64))
 
     def advance(self, state: Block, observation: int, tick: Tick) -> None:
         """Let all clocks ring until the time of the observation."""
-        first, second = self._rings(state.streams[0], state, self.clocks, observation), None
-        if not self.coupled:
-            second = self._rings(state.streams[1], state, self.alone, observation)
-        state.events += first.sum(), (first if second is None else second).sum()
-        step, done = max(1, SLICE // len(state.v)), 0
-        most = max(int(first.max()), 0 if second is None else int(second.max()))
-        while done < most:
-            now = np.clip(first - done, 0, step)
-            if second is None:
-                shared = state.streams[0].copy()
-                self._collide(state.v, self.clocks, state.streams[0], now)
-                self._collide(state.other, self.clocks, shared, now, state.streams[2])
-            else:
-                self._collide(state.v, self.clocks, state.streams[0], now)
-                self._collide(state.other, self.alone, state.streams[1], np.clip(second - done, 0, step), state.streams[2])
-            done += step
-            tick((observation + min(1.0, done / most)) / self.observations)
+        first = self._rings(state.streams[0], self.clocks, observation)
+        second = first if self.coupled else self._rings(state.streams[1], self.alone, observation)
+        state.events += first.sum(), second.sum()
+        step, most = max(1, SLICE // len(state.v)), max(int(first.max()), int(second.max()))
+        for done in range(0, most, step):
+            now, then = np.clip(first - done, 0, step), np.clip(second - done, 0, step)
+            if self.coupled:
+                state.streams[1] = state.streams[0]
+            self._collide(state.v, self.clocks, state.streams[0], now, state.streams[2], mirror=False)
+            clocks = self.clocks if self.coupled else self.alone
+            self._collide(state.other, clocks, state.streams[1], then, state.streams[2], mirror=True)
+            tick((observation + min(1.0, (done + step) / most)) / self.observations)
 
-    def _rings(self, streams: Streams, state: Block, clocks: Clocks, observation: int) -> NDArray[np.int64]:
+    def _rings(self, streams: Streams, clocks: Clocks, observation: int) -> NDArray[np.int64]:
         """How many clocks ring until the observation, replica by replica: Poisson's law."""
         rings = np.zeros(streams.shape[1], np.int64)
-        poisson(streams, clocks.total * self.steps[observation], rings[: state.count])
+        poisson(streams, clocks.total * self.steps[observation], rings)
         return rings
 
     def _collide(
-        self, v: Array, clocks: Clocks, streams: Streams, events: NDArray[np.int64], fresh: Streams | None = None
+        self, v: Array, clocks: Clocks, streams: Streams, events: NDArray[np.int64], fresh: Streams, *, mirror: bool
     ) -> None:
-        """The kernel; with `fresh`, for the thermostat."""
-        if clocks.reservoir:
-            collisions.advance(
-                v, clocks.system, clocks.reservoir, clocks.below, streams, events, fresh is not None, SCALE,
-                np.zeros_like(streams) if fresh is None else fresh,
-            )  # fmt: skip
+        """The kernel; a system without reservoir has a thermostat."""
+        M, N, below = clocks.system, clocks.reservoir, clocks.below
+        if N:
+            collisions.advance(v, M, N, below, streams, events, mirror, SCALE, fresh)
         else:
-            collisions.advance_alone(v, clocks.system, clocks.below, streams, events, SCALE, fresh)
+            collisions.advance_alone(v, M, below, streams, events, SCALE, fresh)
 
     def observe(self, state: Block, observation: int) -> Statistics:
         """Statistics of both systems.
 
         reservoir: `Moments` of all symmetric Hermite functions of degree 1 and 2 of the first system and its reservoir.
         thermostat: `Moments` of those of the second system alone.
-        difference: `Moments` of the first minus the second, where they are coupled.
+        difference: `Moments` of the first minus the same functions of the second with its mirror, where they are
+        coupled;
+            the mirror is in equilibrium whatever the system has done, so what has a factor of it has mean 0 there.
         together: `Moments` of the fraction of particles that have the same velocity in both, to the last bit.
-        means: `Moments` of velocity (3) and energy (1 in equilibrium) of a particle of the first system, of its reservoir
+        means: `Moments` of velocity (3) and energy (1 in equilibrium) of a particle of the first system, of its
+        reservoir
             and of the second system, shape (12,).
         events: `Counts` of collisions since the beginning, of the first and of the second system.
         drift: `Largest` change of momentum and energy of the first system with its reservoir, relative to the root of
             the energy times the number of particles, and to the energy.
         """
-        m, count = self.system, state.count
-        v = collisions.components(state.v, m + self.reservoir)[:count]
-        other = collisions.components(state.other, m + self.reservoir if self.coupled else m)[:count, :m]
-        first, beyond, second = Sums(v[:, :m], SCALE), Sums(v[:, m:], SCALE), Sums(other, SCALE)
-        joint, own = evaluate(self.joint, first, beyond), evaluate(self.own, second, Sums(other[:, :0], SCALE))
+        m = self.system
+        v = collisions.components(state.v, m + self.reservoir)
+        other = collisions.components(state.other, m + self.reservoir if self.coupled else m)
+        first, beyond = Sums(v[:, :m], SCALE), Sums(v[:, m:], SCALE)
+        second, mirror = Sums(other[:, :m], SCALE), Sums(other[:, m:], SCALE)
+        joint, own = evaluate(self.joint, first, beyond), evaluate(self.own, second, mirror)
         statistics: dict[str, Statistic] = {
             "reservoir": Moments.of(joint, 2),
             "thermostat": Moments.of(own, 2),
@@ -160,14 +155,14 @@ class KacSystems:
             ),
             "events": Counts(state.events.copy()),
         }
-        before, now = state.start, self._totals(state.v[:count])
+        before, now = state.start, self._totals(state.v)
         size = np.sqrt((m + self.reservoir) * before[:, 3:])
         drift = np.abs(now - before) / np.concatenate([size, size, size, before[:, 3:]], axis=1)
         statistics["drift"] = Largest(np.array([drift[:, :3].max(), drift[:, 3].max()]))
         if self.coupled:
-            common = joint[:, [self.joint.index(label) for label in self.own]]
-            same = (v[:, :m] == other).all(axis=2).mean(axis=1, keepdims=True)
-            statistics |= {"difference": Moments.of(common - own, 2), "together": Moments.of(same, 2)}
+            same = (v[:, :m] == other[:, :m]).all(axis=2).mean(axis=1, keepdims=True)
+            change = joint - evaluate(self.joint, second, mirror)
+            statistics |= {"difference": Moments.of(change, 2), "together": Moments.of(same, 2)}
         return statistics
 
     def _totals(self, v: Array) -> Array:

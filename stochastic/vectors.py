@@ -109,6 +109,37 @@ def below(context: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def equal(context: Any, a: Any, b: Any) -> Any:
+    """Whether a = b, for words."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        return builder.icmp_unsigned("==", *alike(context, builder, signature.args, arguments))
+
+    return TRUTHS(a, b), generate
+
+
+@intrinsic
+def negation(context: Any, truths: Any) -> Any:
+    """Whether something is not the case."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        return builder.not_(arguments[0])
+
+    return TRUTHS(truths), generate
+
+
+@intrinsic
+def any_of(context: Any, truths: Any) -> Any:
+    """Whether something is the case somewhere: a single truth value."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        together = builder.bitcast(arguments[0], ir.IntType(LENGTH))
+        return builder.icmp_unsigned("!=", together, ir.Constant(together.type, 0))
+
+    return types.boolean(truths), generate
+
+
+@intrinsic
 def any_bit(context: Any, words: Any) -> Any:
     """Whether a bit is set."""
 

@@ -55,7 +55,7 @@ def gather(points: Sequence[Mapping[str, Value]], found: Sequence[Mapping[str, M
 
 
 def judge(sweep: xr.Dataset) -> dict[str, Any]:
-    """Exponents of every quantity in every parameter that is a positive number and varies: the content of sweep.json."""
+    """Exponents of all quantities in all parameters that are positive numbers and vary: the content of sweep.json."""
     names, keys = json.loads(sweep.attrs["quantities"]), json.loads(sweep.attrs["parameters"])
     varied = [key for key in keys if _is_scale(sweep[key].to_numpy())]
     x = np.stack([sweep[key].to_numpy().astype(float) for key in varied], axis=1) if varied else np.empty((0, 0))
@@ -64,7 +64,12 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
         law = powers.fit(x, sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()) if varied else None
         about = sweep[name].attrs
         claimed = json.loads(about.get("claimed", "null"))
-        row: dict[str, Any] = {"quantity": name, "what": about["long_name"], "source": about["source"], "exponents": None}
+        row: dict[str, Any] = {
+            "quantity": name,
+            "what": about["long_name"],
+            "source": about["source"],
+            "exponents": None,
+        }
         if law is not None:
             row["points"] = law.points
             row["exponents"] = {
@@ -113,13 +118,16 @@ def _said(one: Mapping[str, Any]) -> str:
 def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
     """Draw every quantity over every parameter, one line for each choice of the others."""
     varied, names = verdict["varied"], [law["quantity"] for law in verdict["laws"] if law["exponents"] is not None]
-    drawn = Figure(figsize=(max(4.0 * len(varied), 5), 2.6 * max(len(names), 1) + 0.4), layout="constrained")
+    drawn = Figure(figsize=(max(4.0 * len(varied), 5), 2.1 * max(len(names), 1) + 0.4), layout="constrained")
     axes = drawn.subplots(max(len(names), 1), max(len(varied), 1), squeeze=False, sharey="row", sharex="col")
     for row, name in enumerate(names):
         y, error = sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()
         for column, key in enumerate(varied):
             axis, x = axes[row, column], sweep[key].to_numpy().astype(float)
-            others = np.stack([sweep[k].to_numpy().astype(str) for k in verdict["parameters"] if k != key] or [np.zeros(len(x), str)], axis=1)
+            others = np.stack(
+                [sweep[k].to_numpy().astype(str) for k in verdict["parameters"] if k != key] or [np.zeros(len(x), str)],
+                axis=1,
+            )
             lines = np.unique(others, axis=0)
             for k, line in enumerate(lines):
                 chosen = np.flatnonzero((others == line).all(axis=1) & (y > 0))
@@ -136,7 +144,9 @@ def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
     return drawn
 
 
-def html(sweep: xr.Dataset, verdict: Mapping[str, Any], pictures: Mapping[str, bytes], captions: Mapping[str, str]) -> str:
+def html(
+    sweep: xr.Dataset, verdict: Mapping[str, Any], pictures: Mapping[str, bytes], captions: Mapping[str, str]
+) -> str:
     """Fill the template of a sweep.
 
     Args:

@@ -62,10 +62,10 @@ def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, **more: Any) -> xr.D
 
     Returns:
         The same dataset on every rank. With e the orthonormal functions of degree 1 and 2, reservoir(time, function) is
-        <h_t, e>, thermostat(time, own) is <h~_t, e>, difference(time, own) the first minus the second. distance(frame_time,
-        part) is the distance of the parts of h_t and h~_t of degree up to `exact.degree`: of h0 itself if `unresolved`,
-        the norm of what is left of h0 - 1, is 0. worst(frame_time, degree, part) is the largest for any h0 - 1 of norm 1
-        in a degree; docs/kac.md lists the rest.
+        <h_t, e>, thermostat(time, own) is <h~_t, e>, difference(time, function) the first minus the second.
+        distance(frame_time, part) is the distance of the parts of h_t and h~_t of degree up to `exact.degree`: of h0
+        itself if `unresolved`, the norm of what is left of h0 - 1, is 0. worst(frame_time, degree, part) is the
+        largest for any h0 - 1 of norm 1 in a degree; docs/kac.md lists the rest.
     """
     return on_root(comm, lambda: _solve(study, comm))
 
@@ -149,7 +149,7 @@ def _means(parts: list[Part], study: KacStudy) -> dict[str, Any]:
     return {
         "reservoir": (("time", "function"), table(model.functions, 0), {"long_name": "<h_t, e>"}),
         "thermostat": (("time", "own"), table(model.own_functions, 1), {"long_name": "<h~_t, e>"}),
-        "difference": (("time", "own"), table(model.own_functions, 2), {"long_name": "<h_t - h~_t, e>"}),
+        "difference": (("time", "function"), table(model.functions, 2), {"long_name": "<h_t - h~_t, e>"}),
     }
 
 
@@ -170,7 +170,11 @@ def _distances(parts: list[Part], times: Array, frame: Array, degree: int) -> di
     return {
         "distance_observed": (("time", "part"), observed, text),
         "distance": (("frame_time", "part"), np.sqrt((of_degree**2).sum(axis=1)), text),
-        "distance_by_degree": (("frame_time", "degree", "part"), of_degree, {"long_name": "the same, degree by degree"}),
+        "distance_by_degree": (
+            ("frame_time", "degree", "part"),
+            of_degree,
+            {"long_name": "the same, degree by degree"},
+        ),
     }
 
 
@@ -193,7 +197,11 @@ def _sectors(kinds: list[Evolution], study: KacStudy) -> dict[str, Any]:
     lemma3 = np.array([theorem.lemma3(kind.sector) for kind in kinds])
     over = ("sector",)
     return {
-        "gap": (over, np.array([theorem.gap(kind.sector, *rates) for kind in kinds]), {"long_name": "spectral gap of L"}),
+        "gap": (
+            over,
+            np.array([theorem.gap(kind.sector, *rates) for kind in kinds]),
+            {"long_name": "spectral gap of L"},
+        ),
         "size": (over, np.array([len(kind.sector.labels) for kind in kinds]), {"long_name": "functions in the sector"}),
         "lemma1": (over, lemma1[:, 0], {"long_name": "largest ||R u||/||u|| over functions u of v"}),
         "lemma1_marginal": (over, lemma1[:, 1], {"long_name": "largest ||E[R u | v]||/||u||"}),

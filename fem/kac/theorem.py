@@ -95,7 +95,8 @@ def paper_bound(t: ArrayLike, M: int, N: int, lambda_s: float, mu: float, k: flo
         k: spectral gap, as from `spectral_gap`.
     """
     t = np.asarray(t, np.float64)
-    lasting = lemma1_constant(M, N) * -np.expm1(-(lambda_s / 2 + mu) * M * t)
+    grown = -np.expm1(-(lambda_s / 2 + mu) * M * t)
+    lasting = np.multiply(lemma1_constant(M, N), grown, out=np.zeros_like(t), where=grown > 0)  # C may be infinite
     bump = mu * sqrt(l_squared()) * M / sqrt(N) * np.array([divided_difference(-k, -mu / 3, s) for s in t.flat])
     return lasting + bump.reshape(t.shape)
 

@@ -24,11 +24,11 @@ KINDS = ("reservoir", "thermostat", "difference")
 def compare(particles: xr.Dataset, exact: xr.Dataset) -> xr.Dataset:
     """Hold simulated means of the functions of degree 1 and 2 against exact ones.
 
-    z = (simulated - exact)/(standard error), for each function, time and kind of `KINDS`; NaN where there is no error, and
-    for differences before `ENOUGH` particles have come apart. sampled is what particles show of ||h_t - h~_t||: the root
-    of sum_e (E[e] - E~[e])^2 over functions of degree 1 and 2, with E~[e] = 0 where e has a factor of the reservoir; the
-    squares of the standard errors are subtracted, which makes its square unbiased. sampled_exact is the same, exactly.
-    gain is the variance of a difference of independent means over that of the coupled one, for as many replicas.
+    z = (simulated - exact)/(standard error), for each function, time and kind of `KINDS`; NaN where there is no error,
+    and for differences before `ENOUGH` particles have come apart. sampled is what particles show of ||h_t - h~_t||: the
+    root of the sum of squared differences over functions of degree 1 and 2; the squares of the standard errors are
+    subtracted, which makes its square unbiased. sampled_exact is the same, exactly. gain is the variance of a
+    difference of independent means over that of the coupled one, for as many replicas.
 
     Args:
         particles: as `kinlim.stochastic.kac.simulate` gives it.
@@ -39,7 +39,7 @@ def compare(particles: xr.Dataset, exact: xr.Dataset) -> xr.Dataset:
     """
     _check(particles, exact)
     variables: dict[str, Any] = {}
-    for kind, over in zip(KINDS, ("function", "own", "own"), strict=True):
+    for kind, over in zip(KINDS, ("function", "own", "function"), strict=True):
         error = particles[f"{kind}_se"].to_numpy()
         z = np.full(error.shape, np.nan)
         np.divide(particles[kind].to_numpy() - exact[kind].to_numpy(), error, out=z, where=error > 0)
@@ -48,18 +48,20 @@ def compare(particles: xr.Dataset, exact: xr.Dataset) -> xr.Dataset:
             z[apart < ENOUGH] = np.nan
         variables[f"z_{kind}"] = (("time", over), z, {"long_name": f"{kind}: (simulated - exact)/standard error"})
     own = [list(exact["function"].to_numpy()).index(name) for name in exact["own"].to_numpy()]
-    sampled, sampled_se = _sampled(particles, own)
-    second = np.zeros(exact["reservoir"].shape)
-    second[:, own] = exact["thermostat"]
-    shown = np.sqrt(((exact["reservoir"].to_numpy() - second) ** 2).sum(axis=1))
+    sampled, sampled_se = _sampled(particles["difference"].to_numpy(), particles["difference_se"].to_numpy())
+    shown = np.sqrt((exact["difference"].to_numpy() ** 2).sum(axis=1))
     independent = particles["reservoir_se"].to_numpy()[:, own] ** 2 + particles["thermostat_se"].to_numpy() ** 2
-    coupled = particles["difference_se"].to_numpy() ** 2
+    coupled = particles["difference_se"].to_numpy()[:, own] ** 2
     gain = np.divide(independent, coupled, out=np.full(coupled.shape, np.nan), where=coupled > 0)
     variables |= {
         "sampled": (("time",), sampled, {"long_name": "distance that the simulation shows in degrees 1 and 2"}),
         "sampled_se": (("time",), sampled_se, {"long_name": "standard error of sampled"}),
         "sampled_exact": (("time",), shown, {"long_name": "the same, exactly"}),
-        "gain": (("time", "own"), gain, {"long_name": "variance of an independent over that of the coupled difference"}),
+        "gain": (
+            ("time", "own"),
+            gain,
+            {"long_name": "variance of an independent over that of the coupled difference"},
+        ),
     }
     return xr.Dataset(
         variables,
@@ -68,11 +70,9 @@ def compare(particles: xr.Dataset, exact: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _sampled(particles: xr.Dataset, own: list[int]) -> tuple[Array, Array]:
+def _sampled(mean: Array, error: Array) -> tuple[Array, Array]:
     """Root of the unbiased square of the distance, 0 if that is negative, and its standard error to leading order."""
-    mean, error = particles["reservoir"].to_numpy().copy(), particles["reservoir_se"].to_numpy().copy()
-    mean[:, own], error[:, own] = particles["difference"], particles["difference_se"]
-    square = ((mean**2) - error**2).sum(axis=1)
+    square = (mean**2 - error**2).sum(axis=1)
     of_square = np.sqrt((4 * mean**2 * error**2 + 2 * error**4).sum(axis=1))
     root = np.sqrt(np.maximum(square, 0))
     return root, np.divide(of_square, 2 * root, out=np.sqrt(of_square), where=square > of_square)
@@ -81,8 +81,8 @@ def _sampled(particles: xr.Dataset, own: list[int]) -> tuple[Array, Array]:
 def metrics(comparison: xr.Dataset, particles: xr.Dataset, exact: xr.Dataset) -> dict[str, Any]:
     """The content of metrics.json: one object per time, and what holds for all of them.
 
-    chi2 is the mean of z^2 over functions, and over functions and times at the end; 1 +- sqrt(2/count) if simulation and
-    exact means agree, a little more spread since functions and times are not independent.
+    chi2 is the mean of z^2 over functions, and over functions and times at the end; 1 +- sqrt(2/count) if simulation
+    and exact means agree, a little more spread since functions and times are not independent.
     """
     times = []
     for t in range(comparison.sizes["time"]):

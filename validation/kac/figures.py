@@ -10,7 +10,7 @@ from kinlim.validation.kac.comparison import KINDS
 
 Array = NDArray[np.float64]
 
-SHOWN = 4
+SHOWN = 2
 """Functions that are drawn: those whose means are largest."""
 
 COLOR = {"reservoir": "tab:blue", "thermostat": "tab:orange", "paper": "tab:red", "sharp": "0.35"}
@@ -23,7 +23,14 @@ def distance(exact: xr.Dataset) -> Figure:
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     left.plot(t, here.sel(part="joint"), color=COLOR["reservoir"], lw=2.2, label="‖h − h̃‖, system and reservoir")
-    left.plot(t, here.sel(part="transient"), color=COLOR["reservoir"], lw=1, ls=":", label="its part that decays, ‖(I − R)(h − h̃)‖")
+    left.plot(
+        t,
+        here.sel(part="transient"),
+        color=COLOR["reservoir"],
+        lw=1,
+        ls=":",
+        label="its part that decays, ‖(I − R)(h − h̃)‖",
+    )
     left.plot(t, here.sel(part="marginal"), color=COLOR["thermostat"], lw=2.2, label="‖E[h | v] − h̃‖, the system alone")
     for n in exact["degree"].to_numpy():
         worst = exact["worst"].sel(degree=n, part="joint")[1:]
@@ -38,30 +45,41 @@ def distance(exact: xr.Dataset) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel="time t")
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, loc="lower right")
-    top = 3 * np.nanmax(np.where(np.isfinite(exact["bound_paper"]), exact["bound_paper"], 0))
+    bounds = np.concatenate([exact["bound_paper"], exact["bound_joint"]])
+    top = 3 * float(bounds[np.isfinite(bounds)].max())
     left.set_ylim(float(here.sel(part="marginal")[len(t) // 4 :].min()) / 3 or 1e-12, top)
     left.set_title("this h₀", fontsize=11)
     right.set_title("the worst h₀ of each degree", fontsize=11)
     left.set_ylabel("distance over ‖h₀ − 1‖")
-    figure.suptitle(f"M = {exact.attrs['system']} particles, N = {exact.attrs['reservoir']} in the reservoir", fontsize=11)
+    figure.suptitle(
+        f"M = {exact.attrs['system']} particles, N = {exact.attrs['reservoir']} in the reservoir", fontsize=11
+    )
     return figure
 
 
 def moments(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> Figure:
-    """Draw the largest means of functions of the system with both kinds of surroundings, and a histogram of all z."""
-    names = _largest(np.abs(exact["thermostat"].to_numpy()), exact["own"].to_numpy())
+    """Draw the largest means of functions of the system and of the reservoir, and a histogram of all z."""
+    own, every = (exact[name].to_numpy() for name in ("own", "function"))
+    beyond = np.array([name for name in every if name.startswith("|")])
+    names = [
+        *_largest(np.abs(exact["thermostat"].to_numpy()), own),
+        *_largest(np.abs(exact["reservoir"].sel(function=beyond).to_numpy()), beyond),
+    ]
     figure = Figure(figsize=(13, 3.6), layout="constrained")
     axes = figure.subplots(1, len(names) + 1)
     t = exact["time"].to_numpy()
     for axis, name in zip(axes, names, strict=False):
-        for kind, over in (("reservoir", "function"), ("thermostat", "own")):
+        kinds = [("reservoir", "function"), *([("thermostat", "own")] if name in own else [])]
+        for k, (kind, over) in enumerate(kinds):
             axis.plot(t, exact[kind].sel({over: name}), color=COLOR[kind], lw=1, label=f"{kind}, exact")
             axis.errorbar(
-                t, particles[kind].sel({over: name}), 2 * particles[f"{kind}_se"].sel({over: name}), fmt="o", ms=3.5,
-                color=COLOR[kind], label=f"{kind}, simulated (± 2 se)",
+                t * 1.03**k, particles[kind].sel({over: name}), 2 * particles[f"{kind}_se"].sel({over: name}), fmt="o",
+                ms=3, lw=1, color=COLOR[kind], label=f"{kind}, simulated (± 2 se)",
             )  # fmt: skip
+        if name not in own:
+            axis.axhline(0, color=COLOR["thermostat"], lw=1)
         axis.set_title(f"mean of {name}", fontsize=10)
-        axis.set_xlabel("time t")
+        axis.set(xscale="log", xlabel="time t")
     handles, texts = axes[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     _histogram(axes[-1], comparison)
@@ -69,29 +87,40 @@ def moments(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) ->
 
 
 def differences(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> Figure:
-    """Draw the largest differences of means between the two systems, and what coupling gains."""
-    names = _largest(np.abs(exact["difference"].to_numpy()), exact["own"].to_numpy())
-    coupled = bool(particles.attrs["coupled"])
+    """Draw the distance that the simulation shows, the largest differences of means, and what coupling gains."""
+    own = exact["own"].to_numpy()
+    names = _largest(np.abs(exact["difference"].sel(function=own).to_numpy()), own)
+    coupled, size = bool(particles.attrs["coupled"]), exact.attrs["initial_distance"]
     figure = Figure(figsize=(13, 3.6), layout="constrained")
-    axes = figure.subplots(1, len(names) + coupled)
+    axes = np.atleast_1d(figure.subplots(1, 1 + len(names) + coupled))
     t = exact["time"].to_numpy()
-    for axis, name in zip(np.atleast_1d(axes), names, strict=False):
+    axes[0].plot(t, comparison["sampled_exact"] / size, color=COLOR["reservoir"], lw=1, label="exact")
+    axes[0].errorbar(
+        t, comparison["sampled"] / size, 2 * comparison["sampled_se"] / size, fmt="o", ms=3, lw=1,
+        color=COLOR["reservoir"], label="simulated (± 2 se)",
+    )  # fmt: skip
+    ratio = exact.attrs["system"] / exact.attrs["reservoir"]
+    for value, name in ((ratio, "M/N"), (ratio**0.5, "√(M/N)")):
+        axes[0].axhline(value, color="0.5", lw=0.7)
+        axes[0].text(0.02, value, name, transform=axes[0].get_yaxis_transform(), fontsize=8, va="bottom")
+    axes[0].set_title("distance over ‖h₀ − 1‖, degrees 1, 2", fontsize=10)
+    axes[0].legend(fontsize=8)
+    for axis, name in zip(axes[1:], names, strict=False):
         axis.axhline(0, color="0.5", lw=0.6)
-        axis.plot(t, exact["difference"].sel(own=name), color="tab:green", lw=1, label="exact")
-        axis.errorbar(
-            t, particles["difference"].sel(own=name), 2 * particles["difference_se"].sel(own=name), fmt="o", ms=3.5,
-            color="tab:green", label="simulated (± 2 se)",
-        )  # fmt: skip
-        axis.set_title(f"reservoir − thermostat, mean of {name}", fontsize=10)
+        axis.plot(t, exact["difference"].sel(function=name), color="tab:green", lw=1)
+        found, error = (particles[kind].sel(function=name) for kind in ("difference", "difference_se"))
+        axis.errorbar(t, found, 2 * error, fmt="o", ms=3, lw=1, color="tab:green")
+        axis.set_title(f"mean of {name}: difference", fontsize=10)
         axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
-        axis.set_xlabel("time t")
-    np.atleast_1d(axes)[0].legend(fontsize=8)
     if coupled:
         gain = comparison["gain"].to_numpy()
         axes[-1].plot(t, gain, color="0.7", lw=0.7)
-        axes[-1].plot(t, np.nanmedian(np.where(np.isfinite(gain), gain, np.nan), axis=1), "o-", ms=3, color="0.2")
-        axes[-1].set(yscale="log", xlabel="time t")
-        axes[-1].set_title("variance independent/coupled", fontsize=10)
+        known = np.isfinite(gain).any(axis=1)
+        axes[-1].plot(t[known], np.nanmedian(gain[known], axis=1), "o-", ms=3, color="0.2")
+        axes[-1].set(yscale="log")
+        axes[-1].set_title("variance, independent/coupled", fontsize=10)
+    for axis in axes:
+        axis.set(xscale="log", xlabel="time t")
     return figure
 
 
@@ -107,5 +136,5 @@ def _histogram(axis: Axes, comparison: xr.Dataset) -> None:
     x = np.linspace(-4.5, 4.5, 200)
     axis.hist(np.clip(z, -4.5, 4.5), bins=np.linspace(-4.5, 4.5, 37).tolist(), density=True, color="0.8")
     axis.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="0.2", lw=1)
-    axis.set_title(f"{z.size} z of functions and times, N(0, 1)", fontsize=10)
-    axis.set_xlabel("(simulated − exact)/standard error")
+    axis.set_title(f"{z.size} z, and N(0, 1)", fontsize=10)
+    axis.set_xlabel("z = (simulated − exact)/se")

@@ -26,7 +26,11 @@ def draw(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> di
 
 
 def html(
-    particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes]
+    particles: xr.Dataset,
+    exact: xr.Dataset,
+    comparison: xr.Dataset,
+    numbers: dict[str, Any],
+    pictures: dict[str, bytes],
 ) -> str:
     """Fill the template of the Kac model.
 
@@ -56,8 +60,8 @@ def html(
             )
         ],
         worst=[
-            {"degree": int(n), **{str(p): float(exact["worst"].sel(degree=n, part=p).max()) for p in exact["part"].to_numpy()}}
-            for n in exact["degree"].to_numpy()
+            {"degree": int(n), **{str(p): float(exact["worst"].sel(degree=n, part=p).max()) for p in
+            exact["part"].to_numpy()}} for n in exact["degree"].to_numpy()
         ],
         groups={
             name: {"velocity": [float(c) for c in group["velocity"]], "energy": float(group["energy"]),
@@ -78,15 +82,15 @@ def tell(numbers: dict[str, Any]) -> list[str]:
     found, all_ = numbers["theorem"], numbers["overall"]
     late = numbers["times"][-1]
     lines = [
-        f"At t = {late['time']:g} the joint laws are {number(late['distance'] / found['initial_distance'])} ||h0 - 1|| apart, "
-        f"those of the system alone {number(late['distance_marginal'] / found['initial_distance'])}; in the long run "
+        f"At t = {late['time']:g} the joint laws are {number(late['distance'] / found['initial_distance'])} ||h0 - 1|| "
+        f"apart, those of the system alone {number(late['distance_marginal'] / found['initial_distance'])}; in the long run "
         f"{number(found['plateau'])} and {number(found['plateau_marginal'])}, where the paper's bound is "
         f"{number(found['plateau_bound_paper'])}."
     ]
     if all_["chi2_reservoir"] is not None:
         lines.append(
-            f"Simulated means are {number(all_['chi2_reservoir'])} (reservoir) and {number(all_['chi2_thermostat'])} "
-            f"(thermostat) standard errors squared from the exact ones, {all_['largest_z_reservoir']:.2g} and "
-            f"{all_['largest_z_thermostat']:.2g} standard errors at most."
+            f"Simulated against exact means: reduced chi2 {number(all_['chi2_reservoir'])} with the reservoir, "
+            f"{number(all_['chi2_thermostat'])} with the thermostat; at most {all_['largest_z_reservoir']:.2g} and "
+            f"{all_['largest_z_thermostat']:.2g} standard errors apart."
         )
     return lines

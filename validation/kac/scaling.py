@@ -24,17 +24,19 @@ def measured(
     a = exact.attrs
     size = a["initial_distance"]
     worst = exact["worst"].max(["frame_time", "degree"])
-    paper = "abstract and theorem"
+    paper = "the paper's abstract and theorem"
     found = {
         "plateau": Measured(a["plateau"] / size, 0, "distance in the long run, joint law", LASTING, paper),
         "plateau_worst": Measured(
-            float(exact["lemma1"].max()), 0, "the same, worst h₀ (Lemma 1's ratio)", LASTING, "below Lemma 1, of C"
+            float(exact["lemma1"].max()), 0, "the same, worst h₀ (Lemma 1's ratio)", LASTING, paper
         ),
-        "C": Measured(a["C"] if np.isfinite(a["C"]) else nan, 0, "the paper's C", LASTING, "below Lemma 1"),
+        "C": Measured(a["C"] if np.isfinite(a["C"]) else nan, 0, "the paper's C", LASTING, paper),
         "transient": Measured(a["bump"] / size, 0, "largest transient part, joint law", EARLY, paper),
         "transient_worst": Measured(float(worst.sel(part="transient")), 0, "the same, worst h₀", EARLY, paper),
         "plateau_marginal": Measured(a["plateau_marginal"] / size, 0, "distance in the long run, system alone"),
-        "marginal_worst": Measured(float(worst.sel(part="marginal")), 0, "largest distance of the system alone, worst h₀"),
+        "marginal_worst": Measured(
+            float(worst.sel(part="marginal")), 0, "largest distance of the system alone, worst h₀"
+        ),
     }
     if comparison is not None:
         last = comparison.isel(time=-1)

@@ -76,7 +76,8 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         rel_l2_sigma_local, rel_l2 of the spread among neighbours within a run, another thing than the spread over runs,
         spread_ratio  = (sum sigma_local^2 / sum sigma^2)^(1/2) over the inner sites, and spread_ratio_predicted
                         = (1 - 4 rho_1/3 + rho_2/3)^(1/2), what second differences make of the two correlations.
-    and what `kinlim.validation.pinned.white_noise.measure` finds. Sites are taken as independent in every standard error.
+    and what `kinlim.validation.pinned.white_noise.measure` finds. Sites are taken as independent in every standard
+    error.
 
     Args:
         particles: as `kinlim.simulate` returns it.

@@ -20,7 +20,9 @@ def measured(
         raise InputError("study.model = 'pinned': a sweep measures particles against equations, so it needs both")
     last = comparison.isel(time=-1)
     return {
-        f"gap_{name}": Measured(abs(float(last[f"gap_{name}"])), float(last[f"gap_se_{name}"]), f"|gap| of {name}, last time")
+        f"gap_{name}": Measured(
+            abs(float(last[f"gap_{name}"])), float(last[f"gap_se_{name}"]), f"|gap| of {name}, last time"
+        )
         for name in ("mu", "sigma")
     }
 

@@ -1,0 +1,143 @@
+"""Speed of the collisions of the Kac model beside a plain scalar C program of the same process, in one run.
+
+    python bench/kac_kernel.py [--sizes 10,1000/100,100000/1,10/100,1000000] [--rounds 5] [--seconds 0.5]
+
+All rates are 1. The C program has a clock for every collision, or none, as if their number had been drawn at once.
+Every row is timed in turn, for `seconds` at least and `rounds` times, and ratios are taken round by round, since the
+speed of a shared machine drifts. The limit of the kernel is in docs/kac-kernel.md.
+"""
+
+import argparse
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kinlim.stochastic.collisions import Clocks, advance, advance_alone, components, velocities
+from kinlim.stochastic.streams import start
+
+Timing = Callable[[float], float]
+"""Collisions per second, measured for at least so many seconds."""
+
+REPLICAS = 8
+"""Side by side on a core, where that many fit the caches."""
+
+
+def scalar(system: int, reservoir: int, clocks: bool, program: Path) -> Timing:
+    """The C program, one core, one replica."""
+
+    def seconds_for(collisions: int) -> float:
+        command = [program, str(system), str(reservoir), str(collisions), str(int(clocks))]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])
+
+    return long_enough(seconds_for, 1)
+
+
+def kernel(system: int, reservoir: int, cores: int, mirror: bool = False, replicas: int = REPLICAS) -> Timing:
+    """`advance` on replicas of its own for each core, or `advance_alone` if there is no reservoir."""
+    rates = (system / 2 if system > 1 else 0.0, float(system), reservoir / 2 if reservoir > 1 else 0.0)
+    below = Clocks(system, reservoir, rates).below
+    rows = []
+    for core in range(cores):
+        v, streams, fresh = velocities(replicas, system + reservoir), *np.empty((2, 4, replicas), np.uint64)
+        components(v, system + reservoir)[:] = np.random.default_rng(core).normal(size=(1, system + reservoir, 3))
+        start(streams, np.uint64(1), core * replicas)
+        start(fresh, np.uint64(2), core * replicas)
+        rows.append((v, streams, fresh))
+
+    def carry_out(row: tuple[np.ndarray, ...], events: np.ndarray) -> None:
+        v, streams, fresh = row
+        if reservoir:
+            advance(v, system, reservoir, below, streams, events, mirror, 1.0, fresh)
+        else:
+            advance_alone(v, system, below, streams, events, 1.0, fresh)
+
+    def seconds_for(collisions: int) -> float:
+        events = np.full(replicas, collisions)
+        threads = [threading.Thread(target=carry_out, args=(row, events)) for row in rows]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return time.perf_counter() - began
+
+    return long_enough(seconds_for, cores * replicas)
+
+
+def long_enough(seconds_for: Callable[[int], float], side_by_side: int) -> Timing:
+    """Time with as many collisions as the seconds asked for need."""
+    count = 1000
+
+    def rate(seconds: float) -> float:
+        nonlocal count
+        while (took := seconds_for(count)) < seconds:
+            count = int(count * min(100, 1.2 * seconds / took)) + 1
+        return side_by_side * count / took
+
+    return rate
+
+
+def table(title: str, rows: dict[str, Timing], rounds: int, seconds: float) -> None:
+    """Print rates, their ratios to the first row, and those of two cores to one."""
+    for timing in rows.values():
+        timing(seconds)
+    rates: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, timing in rows.items():
+            rates[name].append(timing(seconds))
+    print(f"\n{title}, {rounds} rounds: median [min, max]")
+    first = next(iter(rows))
+    for name, column in rates.items():
+        print(f"{name:>24} {summary(column, 1e6):>28} million collisions/s {over(column, rates[first])} x {first}")
+    for two in [name for name in rates if "two" in name]:
+        one = two.replace("two cores", "one core")
+        print(f"{two:>24} {over(rates[two], rates[one]):>28} x on one", flush=True)
+
+
+def over(column: list[float], other: list[float]) -> str:
+    """Ratios, round by round."""
+    return summary([a / b for a, b in zip(column, other, strict=True)], 1)
+
+
+def summary(values: list[float], unit: float) -> str:
+    """Median, least and greatest value."""
+    return f"{statistics.median(values) / unit:8.2f} [{min(values) / unit:.2f}, {max(values) / unit:.2f}]"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", default="10,1000/100,100000/1,10/100,1000000")
+    parser.add_argument("--alone", default="10,1000")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "kac_scalar"
+        source = Path(__file__).with_name("kac_scalar.c")
+        subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
+        for size in options.sizes.split("/"):
+            m, n = map(int, size.split(","))
+            rows = {
+                "C with clocks": scalar(m, n, True, program),
+                "C without": scalar(m, n, False, program),
+                "kernel, one core": kernel(m, n, 1),
+                "kernel, two cores": kernel(m, n, 2),
+                "one replica": kernel(m, n, 1, replicas=1),
+                "mirror, one core": kernel(m, n, 1, mirror=True),
+                "mirror, two cores": kernel(m, n, 2, mirror=True),
+            }
+            table(f"(M, N) = ({m}, {n})", rows, options.rounds, options.seconds)
+        for m in map(int, options.alone.split(",")):
+            rows = {"one core": kernel(m, 0, 1), "two cores": kernel(m, 0, 2)}
+            table(f"M = {m} with a thermostat, no reservoir", rows, options.rounds, options.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Kac particles from the command line: run, stages, report, sweep, and what is for other models refused."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import kinlim
+from kinlim import cli, workflow
+from kinlim.errors import InputError
+from kinlim.study import check, dump
+
+
+def command(*arguments, monkeypatch):
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+@pytest.fixture
+def file(tmp_path, kac):
+    kac["particles"]["replicas"] = 500
+    path = tmp_path / "kac.toml"
+    path.write_text(dump(check(kac)))
+    return path
+
+
+def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
+    assert command("run", file, "-o", tmp_path / "all", monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert "in the long run" in said
+    for stage in ("simulate", "solve"):
+        assert command(stage, file, "-o", tmp_path / "steps", monkeypatch=monkeypatch) == 0
+    assert command("compare", tmp_path / "steps", monkeypatch=monkeypatch) == 0
+    written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
+    assert written == {
+        "study.toml", "particles.nc", "particles.checkpoint", "exact.nc", "metrics.json", "report.html", "log.txt",
+        "figures/moments.png", "figures/differences.png", "figures/distance.png",
+    }  # fmt: skip
+    numbers = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
+    assert numbers[0] == numbers[1]
+    assert numbers[0]["times"][0]["distance"] == 0
+    assert numbers[0]["theorem"]["plateau_worst"] == pytest.approx((3 / 15) ** 0.5)
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert "nan" not in page.replace("nanometre", "").lower().split("base64")[0]
+    assert "3 particles with a reservoir of 12" in page
+
+
+def test_what_is_done_is_kept_and_more_is_added(tmp_path, file, monkeypatch, capsys):
+    assert command("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    assert command("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert "holds exact.nc, figures/distance.png, particles.nc" in capsys.readouterr().err
+    arguments = ("run", file, "-o", tmp_path / "r", "--resume", "--replicas", 700)
+    assert command(*arguments, monkeypatch=monkeypatch) == 0
+    with xr.open_dataset(tmp_path / "r" / "particles.nc") as particles:
+        assert particles.attrs["replicas"] == 700
+
+
+@pytest.mark.parametrize("name", ["converge", "iterate"])
+def test_commands_of_other_models(tmp_path, file, name, monkeypatch, capsys):
+    assert command(name, file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert f"study.model = 'kac': `kinlim {name}` is for the model pinned" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_error_estimate_is_refused_before_any_work(tmp_path, file, monkeypatch, capsys):
+    assert command("solve", file, "-o", tmp_path / "r", "--estimate-error", monkeypatch=monkeypatch) == 2
+    assert "is for the model pinned" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
+    assert command("new", "kac", monkeypatch=monkeypatch) == 0
+    path = tmp_path / "mine.toml"
+    path.write_text(capsys.readouterr().out)
+    study = kinlim.load(path, ["particles.replicas=2"])
+    assert (study.model.system, study.model.reservoir) == (10, 1000)
+
+
+def test_datasets_of_two_models_are_not_compared(tmp_path, kac, study):
+    kac["particles"]["replicas"] = 10
+    with pytest.raises(InputError, match="cannot be compared"):
+        kinlim.compare(kinlim.simulate(check(kac)), kinlim.solve(study))
+
+
+def test_datasets_of_two_reservoirs_are_not_compared(kac):
+    kac["particles"]["replicas"] = 10
+    particles = kinlim.simulate(check(kac))
+    kac["model"]["reservoir"] = 13
+    with pytest.raises(InputError, match="reservoir = 12, the exact side has 13"):
+        kinlim.compare(particles, kinlim.solve(check(kac)))
+
+
+def test_a_law_that_is_no_polynomial_says_so(tmp_path, kac):
+    kac["model"]["h0"] = {"family": "gaussian", "temperature": 1.5}
+    kac["particles"]["replicas"] = 300
+    numbers = workflow.run(check(kac), tmp_path / "r")
+    assert 0 < numbers["theorem"]["unresolved"] < 1
+    assert "not a polynomial of degree 3" in (tmp_path / "r" / "report.html").read_text()
+
+
+def test_a_sweep_finds_the_orders(tmp_path, file, monkeypatch, capsys):
+    arguments = (
+        "sweep",
+        file,
+        "--over",
+        "model.system=1,2",
+        "--over",
+        "model.reservoir=10000,100000",
+        "-o",
+        tmp_path / "s",
+    )
+    assert command(*arguments, "--without-particles", monkeypatch=monkeypatch) == 0
+    assert "plateau: system 0.5" in capsys.readouterr().out
+    verdict = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    laws = {law["quantity"]: law["exponents"] for law in verdict["laws"]}
+    for quantity, power in (("plateau", 0.5), ("plateau_marginal", 1.0)):
+        assert laws[quantity]["model.system"]["value"] == pytest.approx(power, abs=1e-3)
+        assert laws[quantity]["model.reservoir"]["value"] == pytest.approx(-power, abs=1e-3)
+    assert laws["plateau"]["model.reservoir"]["claimed"] == -1
+    with xr.open_dataset(tmp_path / "s" / "sweep.nc") as found:
+        assert found["plateau"].dims == ("point",)
+        assert list(found["model.reservoir"].values) == [10000, 100000] * 2
+    assert (tmp_path / "s" / "points" / "model.system=2,model.reservoir=10000" / "exact.nc").exists()
+    # stopped after two points: the others are done, these stay as they are
+    (tmp_path / "s" / "sweep.json").unlink()
+    before = (tmp_path / "s" / "points" / "model.system=2,model.reservoir=10000" / "exact.nc").stat().st_mtime_ns
+    assert (
+        command(*arguments, "--without-particles", monkeypatch=monkeypatch) == 2
+    )  # without --resume nothing is replaced
+    assert command(*arguments, "--without-particles", "--resume", monkeypatch=monkeypatch) == 0
+    after = (tmp_path / "s" / "points" / "model.system=2,model.reservoir=10000" / "exact.nc").stat().st_mtime_ns
+    assert before == after
+
+
+def test_a_sweep_with_particles_shows_the_distance(tmp_path, file, monkeypatch):
+    arguments = ("sweep", file, "--over", "model.reservoir=6,24", "-o", tmp_path / "s", "--replicas", 4000)
+    assert command(*arguments, monkeypatch=monkeypatch) == 0
+    verdict = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    simulated = [point["simulated"] for point in verdict["points"]]
+    exact = [point["plateau"][0] for point in verdict["points"]]
+    # degrees 1 and 2 hold all of this h0, and end_time is 1.5 relaxation times: not yet the plateau
+    assert all(0.3 * limit < value < 1.2 * limit for (value, _), limit in zip(simulated, exact, strict=True))
+    assert all(error > 0 for _, error in simulated)
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        (["model.reservoir"], "--over model.reservoir: must be table.key=v1,v2,..."),
+        (["model.reservoir="], "must be table.key=v1,v2,..."),
+        (["reservoir=1,2"], "must be table.key=v1,v2,..."),
+        (["model.reservoir=x"], "must be table.key=v1,v2,..."),
+        (["model.reservoir=12,12"], "names a key or a value twice"),
+        (["model.reservoir=12", "model.reservoir=13"], "names a key or a value twice"),
+        (["model.reservoir=12,1"], "model.reservoir = 1 is smaller than system = 3"),
+        (["model.typo=1,2"], "unknown key"),
+    ],
+)
+def test_bad_sweeps_are_refused_before_any_work(tmp_path, file, over, message, monkeypatch, capsys):
+    options = [word for text in over for word in ("--over", text)]
+    assert command("sweep", file, *options, "-o", tmp_path / "s", monkeypatch=monkeypatch) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_sweep_over_balls(tmp_path, tables, monkeypatch):
+    # the same command serves the other model
+    tables["particles"]["replicas"] = 40
+    path = tmp_path / "pinned.toml"
+    path.write_text(dump(check(tables)))
+    assert command("sweep", path, "--over", "model.balls=20,40", "-o", tmp_path / "s", monkeypatch=monkeypatch) == 0
+    verdict = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    assert {law["quantity"] for law in verdict["laws"]} == {"gap_mu", "gap_sigma"}
+    assert np.isfinite(verdict["laws"][1]["exponents"]["model.balls"]["value"])
+    with pytest.raises(InputError, match="so it needs both"):
+        workflow.sweep(
+            check(tables), [workflow.Point({"model.balls": 50}, check(tables))], tmp_path / "t", stages=("solve",)
+        )
