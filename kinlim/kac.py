@@ -20,7 +20,7 @@ MOST_COLLISIONS = 2.0**53
 MOST_MEMORY = 16 * 2**30
 """Bytes."""
 
-BLOCK_MEMORY = 4 * 2**20
+BLOCK_MEMORY = 64 * 2**20
 """Bytes of velocities that a block has by default."""
 
 LARGEST_BLOCK, SMALLEST_BLOCK = 512, 32
@@ -149,7 +149,7 @@ class KacStudy(BaseStudy):
     @model_validator(mode="before")
     @classmethod
     def _blocks_fit_the_cache(cls, data: Any) -> Any:
-        """As many replicas as have 4 MiB of velocities: at least 32, which fill the lanes of a kernel, at most 512."""
+        """As many replicas as have 64 MiB of velocities, but 32 to 512."""
         particles, model = (data.get(name) if isinstance(data, dict) else None for name in ("particles", "model"))
         if isinstance(particles, dict) and isinstance(model, dict):
             system, reservoir = model.get("system"), model.get("reservoir")

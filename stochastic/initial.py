@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from kinlim.errors import RunError
 from kinlim.law import ROUNDING, SCALE, GaussianLaw, PolynomialLaw
 from kinlim.stochastic.arithmetic import point_on_circle
+from kinlim.stochastic.directions import normal
 from kinlim.stochastic.streams import following
+from kinlim.stochastic.vectors import LENGTH, load, store
+
+CHUNK = 64
+"""Particles drawn at a time, whose numbers stay in the first cache."""
 
 _11 = np.uint64(11)
 
@@ -77,23 +82,28 @@ def _uniform(word: np.uint64) -> float:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def equilibrium(v: Velocities, streams: NDArray[np.uint64], spread: float) -> None:
-    """Give every component of every particle the law N(0, spread^2), by Box and Muller's method."""
+    """Give every component of every particle the law N(0, spread^2): two words each, LENGTH replicas side by side."""
     replicas, particles, _ = v.shape
-    for r in range(replicas):
-        a, b, c, d = streams[0, r], streams[1, r], streams[2, r], streams[3, r]
-        spare = 0.0
-        for i in range(particles):
-            for k in range(3):
-                if (3 * i + k) % 2 == 0:
-                    word, a, b, c, d = following(a, b, c, d)
-                    radius = spread * math.sqrt(-2.0 * math.log(_uniform(word)))
-                    word, a, b, c, d = following(a, b, c, d)
-                    x, y = point_on_circle(word)
-                    v[r, i, k] = radius * x
-                    spare = radius * y
-                else:
-                    v[r, i, k] = spare
-        streams[0, r], streams[1, r], streams[2, r], streams[3, r] = a, b, c, d
+    words, room = np.zeros((4, LENGTH), np.uint64), np.empty((3 * CHUNK, LENGTH))
+    for first in range(0, replicas, LENGTH):
+        lanes = min(LENGTH, replicas - first)
+        words[:, :lanes] = streams[:, first : first + lanes]
+        a, b, c, d = load(words, 0), load(words, LENGTH), load(words, 2 * LENGTH), load(words, 3 * LENGTH)
+        for begin in range(0, particles, CHUNK):
+            count = min(CHUNK, particles - begin)
+            for k in range(3 * count):
+                one, a, b, c, d = following(a, b, c, d)
+                two, a, b, c, d = following(a, b, c, d)
+                store(room, LENGTH * k, normal(one, two) * spread)
+            for lane in range(lanes):
+                for i in range(count):
+                    for k in range(3):
+                        v[first + lane, begin + i, k] = room[3 * i + k, lane]
+        store(words, 0, a)
+        store(words, LENGTH, b)
+        store(words, 2 * LENGTH, c)
+        store(words, 3 * LENGTH, d)
+        streams[:, first : first + lanes] = words[:, :lanes]
 
 
 @njit(inline="always")

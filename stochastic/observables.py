@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from kinlim.stochastic.arithmetic import fma
+from kinlim.stochastic.vectors import FLOATS, LENGTH, load, shuffle, store
 from kinlim.symmetric import Label, MultiIndex, orbit
 
 Array = NDArray[np.float64]
 
-PRODUCTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+PRODUCTS = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2))
 """Components of the products that are summed."""
 
 
@@ -30,12 +33,14 @@ class Sums:
         second: XX_ab in the order of PRODUCTS, shape (replicas, 6).
     """
 
-    def __init__(self, v: Any, unit: float) -> None:
-        """Sum up velocities of shape (replicas, particles, 3), whose equilibrium has the standard deviation `unit`."""
+    def __init__(self, v: Array, begin: int, end: int, unit: float) -> None:
+        """Sum up particles begin ... end - 1 of velocities as `kinlim.stochastic.collisions.velocities` lays them out.
+
+        `unit` is their standard deviation in equilibrium.
+        """
         sums = np.zeros((v.shape[0], 9))
-        if v.shape[1]:
-            _add_up(v, sums)
-        self.count, self.first, self.second = v.shape[1], sums[:, :3] / unit, sums[:, 3:] / unit**2
+        _add_up(v, begin, end, sums)
+        self.count, self.first, self.second = end - begin, sums[:, :3] / unit, sums[:, 3:] / unit**2
 
     def product(self, a: int, b: int) -> Array:
         """XX_ab."""
@@ -44,7 +49,7 @@ class Sums:
     @property
     def energy(self) -> Array:
         """Sum of squares over 3 for each particle: 1 in equilibrium."""
-        return (self.second[:, 0] + self.second[:, 3] + self.second[:, 5]) / (3 * self.count)
+        return self.second[:, :3].sum(axis=1) / (3 * self.count)
 
 
 def evaluate(chosen: tuple[Label, ...], system: Sums, reservoir: Sums) -> Array:
@@ -73,14 +78,37 @@ def _axes(alpha: MultiIndex) -> tuple[int, ...]:
     return tuple(axis for axis, power in enumerate(alpha) for _ in range(power))
 
 
+@intrinsic
+def _turned(context: Any, x: Any) -> Any:
+    """(y, z, x, 0) for (x, y, z, 0), of both particles in a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return shuffle(builder, arguments[0], arguments[0], [1, 2, 0, 3, 5, 6, 4, 7])
+
+    return FLOATS(FLOATS), generate
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_up(v: Any, sums: Array) -> None:
+def _add_up(v: Array, begin: int, end: int, sums: Array) -> None:
+    """Fill `sums`, shape (replicas, 9): components, their squares, xy, yz, zx; two particles a vector, two vectors."""
+    room, single = np.empty((3, LENGTH)), np.zeros(LENGTH)
     for r in range(v.shape[0]):
-        x = y = z = xx = xy = xz = yy = yz = zz = 0.0
-        for i in range(v.shape[1]):
-            a, b, c = v[r, i, 0], v[r, i, 1], v[r, i, 2]
-            x, y, z = x + a, y + b, z + c
-            xx, xy, xz = xx + a * a, xy + a * b, xz + a * c
-            yy, yz, zz = yy + b * b, yz + b * c, zz + c * c
-        sums[r, 0], sums[r, 1], sums[r, 2], sums[r, 3], sums[r, 4] = x, y, z, xx, xy
-        sums[r, 5], sums[r, 6], sums[r, 7], sums[r, 8] = xz, yy, yz, zz
+        here, last = r * v.shape[1] + 4 * begin, r * v.shape[1] + 4 * end
+        first = squares = mixed = load(single, 0) * 0.0
+        other = other_squares = other_mixed = first
+        for at in range(here, last - 2 * LENGTH + 1, 2 * LENGTH):
+            a, b = load(v, at), load(v, at + LENGTH)
+            first, other = first + a, other + b
+            squares, other_squares = fma(a, a, squares), fma(b, b, other_squares)
+            mixed, other_mixed = fma(a, _turned(a), mixed), fma(b, _turned(b), other_mixed)
+        for at in range(last - (last - here) % (2 * LENGTH), last, 4):
+            for k in range(3):
+                single[k] = v[r, at - r * v.shape[1] + k]
+            a = load(single, 0)
+            first, squares, mixed = first + a, fma(a, a, squares), fma(a, _turned(a), mixed)
+        store(room, 0, first + other)
+        store(room, LENGTH, squares + other_squares)
+        store(room, 2 * LENGTH, mixed + other_mixed)
+        for kind in range(3):
+            for k in range(3):
+                sums[r, 3 * kind + k] = room[kind, k] + room[kind, k + 4]

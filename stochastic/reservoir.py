@@ -5,6 +5,7 @@ the same clocks, pairs and Omega, and start from the same velocities, so that th
 reservoir remembers of the system. Apart, they share nothing, and the second system has no reservoir.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import cache
 
@@ -65,6 +66,7 @@ class KacSystems:
         self.clocks = Clocks(model.system, model.reservoir, (within, mixed, beyond))
         self.alone = Clocks(model.system, 0, (within, mixed, 0.0))
         self.joint, self.own = model.functions, model.own_functions
+        self.rooms = threading.local()
 
     @property
     def observations(self) -> int:
@@ -77,15 +79,23 @@ class KacSystems:
         states = np.stack([streams] * 3)
         for k in (1, 2):
             jump.jump(states[k - 1].copy(), far_ahead(), states[k])
-        v = collisions.velocities(count, particles)
+        v = self._room("v", count, particles)
         self.initial.draw(collisions.components(v, particles), states[0])
         if self.coupled:
-            other = collisions.velocities(count, particles)
+            other = self._room("other", count, particles)
             other[:] = v
         else:
-            other = collisions.velocities(count, self.system)
+            other = self._room("other", count, self.system)
             self.initial.draw(collisions.components(other, self.system), states[1])
         return Block(v, other, states, self._totals(v), np.zeros(2, np.int64))
+
+    def _room(self, name: str, replicas: int, particles: int) -> Array:
+        """The calling thread's velocities of that name, which serve one block after another: new memory costs time."""
+        room: Array | None = getattr(self.rooms, name, None)
+        if room is None or len(room) != replicas:
+            room = collisions.velocities(replicas, particles)
+            setattr(self.rooms, name, room)
+        return room
 
     def advance(self, state: Block, observation: int, tick: Tick) -> None:
         """Let all clocks ring until the time of the observation."""
@@ -134,11 +144,9 @@ class KacSystems:
         drift: `Largest` change of momentum and energy of the first system with its reservoir, relative to the root of
             the energy times the number of particles, and to the energy.
         """
-        m = self.system
-        v = collisions.components(state.v, m + self.reservoir)
-        other = collisions.components(state.other, m + self.reservoir if self.coupled else m)
-        first, beyond = Sums(v[:, :m], SCALE), Sums(v[:, m:], SCALE)
-        second, mirror = Sums(other[:, :m], SCALE), Sums(other[:, m:], SCALE)
+        m, all_ = self.system, self.system + self.reservoir
+        first, beyond = Sums(state.v, 0, m, SCALE), Sums(state.v, m, all_, SCALE)
+        second, mirror = Sums(state.other, 0, m, SCALE), Sums(state.other, m, all_ if self.coupled else m, SCALE)
         joint, own = evaluate(self.joint, first, beyond), evaluate(self.own, second, mirror)
         statistics: dict[str, Statistic] = {
             "reservoir": Moments.of(joint, 2),
@@ -156,18 +164,19 @@ class KacSystems:
             "events": Counts(state.events.copy()),
         }
         before, now = state.start, self._totals(state.v)
-        size = np.sqrt((m + self.reservoir) * before[:, 3:])
+        size = np.sqrt(all_ * before[:, 3:])
         drift = np.abs(now - before) / np.concatenate([size, size, size, before[:, 3:]], axis=1)
         statistics["drift"] = Largest(np.array([drift[:, :3].max(), drift[:, 3].max()]))
         if self.coupled:
-            same = (v[:, :m] == other[:, :m]).all(axis=2).mean(axis=1, keepdims=True)
+            v, other = (collisions.components(each, m) for each in (state.v, state.other))
+            same = (v == other).all(axis=2).mean(axis=1, keepdims=True)
             change = joint - evaluate(self.joint, second, mirror)
             statistics |= {"difference": Moments.of(change, 2), "together": Moments.of(same, 2)}
         return statistics
 
     def _totals(self, v: Array) -> Array:
         """Momentum and twice the energy of a system with its reservoir, shape (replicas, 4)."""
-        sums = Sums(collisions.components(v, self.system + self.reservoir), 1.0)
+        sums = Sums(v, 0, self.system + self.reservoir, 1.0)
         return np.concatenate([sums.first, 3 * sums.count * sums.energy[:, None]], axis=1)
 
 

@@ -13,6 +13,7 @@ from kinlim.errors import RunError, Stopped
 from kinlim.fem.kac import solve
 from kinlim.formula import Formula
 from kinlim.law import SCALE, GaussianLaw, PolynomialLaw
+from kinlim.stochastic.collisions import components, velocities
 from kinlim.stochastic.initial import Start
 from kinlim.stochastic.kac import simulate
 from kinlim.stochastic.observables import Sums, evaluate
@@ -34,11 +35,11 @@ def test_samples_have_the_law(name):
     # all symmetric functions of degree 1 and 2: a wrong sign, a wrong choice of particles, a reservoir that knows of it
     law, system = LAWS[name]
     replicas, reservoir = 100_000, 2
-    v, streams = np.zeros((replicas, system + reservoir, 3)), np.empty((4, replicas), np.uint64)
+    v, streams = velocities(replicas, system + reservoir), np.empty((4, replicas), np.uint64)
     start(streams, np.uint64(11), 0)
-    Start(law, system).draw(v, streams)
+    Start(law, system).draw(components(v, system + reservoir), streams)
     names = labels(1, system, reservoir) + labels(2, system, reservoir)
-    values = evaluate(names, Sums(v[:, :system], SCALE), Sums(v[:, system:], SCALE))
+    values = evaluate(names, Sums(v, 0, system, SCALE), Sums(v, system, system + reservoir, SCALE))
     expected = []
     for label in names:
         s = len(label.system)
@@ -47,6 +48,20 @@ def test_samples_have_the_law(name):
     z = (values.mean(axis=0) - expected) / (values.std(axis=0) / sqrt(replicas))
     assert np.abs(z).max() < 4.5
     assert (z**2).mean() < 1 + 4 * sqrt(2 / len(z))
+
+
+def test_sums_over_particles():
+    # odd numbers of particles at either end, which are summed one by one; a turned component in the wrong place
+    rng = np.random.default_rng(2)
+    for begin, end, particles in ((0, 1, 1), (0, 2, 3), (1, 8, 9), (3, 3, 5), (2, 13, 14)):
+        v = velocities(3, particles)
+        components(v, particles)[:] = rng.normal(size=(3, particles, 3))
+        part, sums = components(v, particles)[:, begin:end], Sums(v, begin, end, 0.5)
+        assert sums.count == end - begin
+        assert sums.first == pytest.approx(part.sum(axis=1) / 0.5, abs=1e-13)
+        for a in range(3):
+            for b in range(3):
+                assert sums.product(a, b) == pytest.approx((part[..., a] * part[..., b]).sum(axis=1) / 0.25, abs=1e-12)
 
 
 def test_fourth_moments_of_a_polynomial_law():
