@@ -192,8 +192,8 @@ def _points(path: Path, over: list[str], overrides: list[str]) -> list[workflow.
             raise InputError(f"--over {text[:80]}: names a key or a value twice")
         axes[key] = parsed["values"]
     points = []
-    for values in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, values, strict=True))
+    for combination in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, combination, strict=True))
         texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
         try:
             points.append(workflow.Point(chosen, load(path, [*overrides, *texts])))

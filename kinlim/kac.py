@@ -23,8 +23,11 @@ MOST_MEMORY = 16 * 2**30
 BLOCK_MEMORY = 64 * 2**20
 """Bytes of velocities that a block has by default."""
 
-LARGEST_BLOCK, SMALLEST_BLOCK = 512, 32
+LARGEST_BLOCK = 512
 """Replicas."""
+
+PARTICLE = 32
+"""Bytes of a velocity, see `kinlim.stochastic.collisions.velocities`."""
 
 
 class KacParticles(Physics):
@@ -149,20 +152,20 @@ class KacStudy(BaseStudy):
     @model_validator(mode="before")
     @classmethod
     def _blocks_fit_the_cache(cls, data: Any) -> Any:
-        """As many replicas as have 64 MiB of velocities, but 32 to 512."""
+        """As many replicas as have 64 MiB of velocities, but 1 to 512."""
         particles, model = (data.get(name) if isinstance(data, dict) else None for name in ("particles", "model"))
         if isinstance(particles, dict) and isinstance(model, dict):
             system, reservoir = model.get("system"), model.get("reservoir")
             if isinstance(system, int) and isinstance(reservoir, int):
-                fit = BLOCK_MEMORY // (24 * max(1, system + reservoir))
-                block = min(LARGEST_BLOCK, max(SMALLEST_BLOCK, 1 << max(fit, 1).bit_length() - 1))
+                fit = BLOCK_MEMORY // (PARTICLE * max(1, system + reservoir))
+                block = min(LARGEST_BLOCK, 1 << max(fit, 1).bit_length() - 1)
                 return data | {"particles": {"block": block} | particles}
         return data
 
     @model_validator(mode="after")
     def _velocities_fit(self) -> Self:
         model, particles = self.model, self.particles
-        room = 24 * (model.system + model.reservoir) * particles.block * (2 if particles.coupled else 1)
+        room = PARTICLE * (model.system + model.reservoir) * particles.block * (2 if particles.coupled else 1)
         if room > MOST_MEMORY:
             raise ValueError(
                 f"particles.block = {particles.block} with model.system = {model.system} and model.reservoir = "

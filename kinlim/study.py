@@ -122,7 +122,9 @@ def _walk(error: ErrorDetails, kind: type[BaseModel]) -> tuple[list[str], type[B
     Where a table may be of several families, pydantic names the one chosen like a key; it is none.
     """
     path: list[str] = []
-    holder, value, families = kind, kind, {}
+    holder: type[BaseModel] = kind
+    value: Any = kind
+    families: dict[str, type[BaseModel]] = {}
     for part in map(str, error["loc"]):
         if part in families:
             value = families[part]

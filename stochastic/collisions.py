@@ -77,11 +77,6 @@ class Clocks:
         return np.array([min(b, 2**64 - 1) for b in bounds], np.uint64)
 
 
-def rows(replicas: int) -> int:
-    """How many rows arrays need for so many replicas: no other ones, none is there only to fill lanes."""
-    return replicas
-
-
 def velocities(replicas: int, particles: int) -> NDArray[np.float64]:
     """Zeros for `particles` particles in each replica, as the kernels want them; `components` shows them.
 

@@ -34,8 +34,11 @@ class Start:
     def __init__(self, law: GaussianLaw | PolynomialLaw, system: int) -> None:
         """Make ready."""
         self.system, self.chosen = system, law.chosen(system)
-        self.mean, self.temperature = np.zeros(3), 1.0
-        self.powers, self.terms, self.weights = np.zeros((0, 3), np.int64), np.zeros(0), np.zeros(0)
+        self.temperature = 1.0
+        self.mean: NDArray[np.float64] = np.zeros(3)
+        self.powers: NDArray[np.int64] = np.zeros((0, 3), np.int64)
+        self.terms: NDArray[np.float64] = np.zeros(0)
+        self.weights: NDArray[np.float64] = np.zeros(0)
         if isinstance(law, GaussianLaw):
             self.mean, self.temperature = np.array(law.drift), law.temperature
         else:

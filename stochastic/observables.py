@@ -44,12 +44,12 @@ class Sums:
 
     def product(self, a: int, b: int) -> Array:
         """XX_ab."""
-        return self.second[:, PRODUCTS.index((min(a, b), max(a, b)))]
+        return np.asarray(self.second[:, PRODUCTS.index((min(a, b), max(a, b)))], np.float64)
 
     @property
     def energy(self) -> Array:
         """Sum of squares over 3 for each particle: 1 in equilibrium."""
-        return self.second[:, :3].sum(axis=1) / (3 * self.count)
+        return np.asarray(self.second[:, :3].sum(axis=1) / (3 * self.count), np.float64)
 
 
 def evaluate(chosen: tuple[Label, ...], system: Sums, reservoir: Sums) -> Array:
@@ -65,7 +65,8 @@ def _value(label: Label, system: Sums, reservoir: Sums) -> Array:
         axes = _axes(alpha)
         if len(axes) == 1:
             return np.asarray(group.first[:, axes[0]] / size)
-        return (group.product(*axes) - (group.count if axes[0] == axes[1] else 0)) / size
+        mean = group.count if axes[0] == axes[1] else 0
+        return np.asarray((group.product(*axes) - mean) / size, np.float64)
     (one, alpha), (two, beta) = sides
     (a,), (b,) = _axes(alpha), _axes(beta)
     total = one.first[:, a] * two.first[:, b]

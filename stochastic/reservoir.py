@@ -40,8 +40,8 @@ class Block:
     Attributes:
         v: velocities of system and reservoir.
         other: of the second system, and of the mirror of its reservoir if it has one.
-        streams: three streams to each replica, shape (3, 4, replicas): of the first system and all that the second shares
-            with it, of the second, and of the components that the thermostat gives it.
+        streams: three streams to each replica, shape (3, 4, replicas): of the first system and all that the second
+            shares with it, of the second, and of the components that the thermostat gives it.
         start: momentum and energy of system and reservoir at the beginning, shape (replicas, 4).
         events: collisions so far, of the first and the second system.
     """
@@ -134,12 +134,10 @@ class KacSystems:
         reservoir: `Moments` of all symmetric Hermite functions of degree 1 and 2 of the first system and its reservoir.
         thermostat: `Moments` of those of the second system alone.
         difference: `Moments` of the first minus the same functions of the second with its mirror, where they are
-        coupled;
-            the mirror is in equilibrium whatever the system has done, so what has a factor of it has mean 0 there.
+            coupled; the mirror is in equilibrium whatever the system does, so what has a factor of it has mean 0 there.
         together: `Moments` of the fraction of particles that have the same velocity in both, to the last bit.
         means: `Moments` of velocity (3) and energy (1 in equilibrium) of a particle of the first system, of its
-        reservoir
-            and of the second system, shape (12,).
+            reservoir and of the second system, shape (12,).
         events: `Counts` of collisions since the beginning, of the first and of the second system.
         drift: `Largest` change of momentum and energy of the first system with its reservoir, relative to the root of
             the energy times the number of particles, and to the energy.

@@ -62,7 +62,7 @@ def fit(x: Array, y: Array, error: Array) -> PowerLaw | None:
         covariance = np.linalg.inv(scaled.T @ scaled) * (max(scatter, 1.0) if known else scatter)
         half = student.ppf((1 + CONFIDENCE) / 2, free) * np.sqrt(np.diag(covariance)[:-1])
     local, last = _slopes(x, np.log(y))
-    return PowerLaw(solution[:-1], half, local, last, len(y))
+    return PowerLaw(np.asarray(solution[:-1], np.float64), half, local, last, len(y))
 
 
 def _slopes(x: Array, log_y: Array) -> tuple[Array, Array]:

@@ -134,7 +134,7 @@ def _histogram(axis: Axes, comparison: xr.Dataset) -> None:
     z = np.concatenate([comparison[f"z_{kind}"].to_numpy().ravel() for kind in KINDS])
     z = z[np.isfinite(z)]
     x = np.linspace(-4.5, 4.5, 200)
-    axis.hist(np.clip(z, -4.5, 4.5), bins=np.linspace(-4.5, 4.5, 37).tolist(), density=True, color="0.8")
+    axis.hist(np.clip(z, -4.5, 4.5), bins=[k / 4 for k in range(-18, 19)], density=True, color="0.8")
     axis.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="0.2", lw=1)
     axis.set_title(f"{z.size} z, and N(0, 1)", fontsize=10)
     axis.set_xlabel("z = (simulated − exact)/se")

@@ -80,10 +80,10 @@ SECTOR = ("size", "gap", "lemma1", "lemma1_marginal", "lemma3", "decay")
 def tell(numbers: dict[str, Any]) -> list[str]:
     """What came out, in sentences."""
     found, all_ = numbers["theorem"], numbers["overall"]
-    late = numbers["times"][-1]
+    late, size = numbers["times"][-1], found["initial_distance"]
     lines = [
-        f"At t = {late['time']:g} the joint laws are {number(late['distance'] / found['initial_distance'])} ||h0 - 1|| "
-        f"apart, those of the system alone {number(late['distance_marginal'] / found['initial_distance'])}; in the long run "
+        f"At t = {late['time']:g} the joint laws are {number(late['distance'] / size)} ||h0 - 1|| apart, "
+        f"those of the system alone {number(late['distance_marginal'] / size)}; in the long run "
         f"{number(found['plateau'])} and {number(found['plateau_marginal'])}, where the paper's bound is "
         f"{number(found['plateau_bound_paper'])}."
     ]
