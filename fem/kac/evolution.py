@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigvalsh
 
 from kinlim.fem.kac.sectors import Sector
 
@@ -102,8 +103,10 @@ class Evolution:
         found = []
         for t in np.atleast_1d(np.asarray(times, np.float64)):
             modal = self._quotients(t) * self.leak
-            parts = modal, V[self.sector.of_system] @ modal, modal[:k], modal[k:]
-            found.append([np.linalg.norm(part, 2) for part in parts])
+            conserved, transient, marginal = (
+                part.T @ part for part in (modal[:k], modal[k:], V[self.sector.of_system] @ modal)
+            )
+            found.append([largest_root(gram) for gram in (conserved + transient, marginal, conserved, transient)])
         return Distances(*np.array(found).T)
 
     def plateau(self, h0: Array) -> Distances:
@@ -124,6 +127,12 @@ class Evolution:
         """F_t, shape (labels, labels of the system)."""
         x, y = self.reservoir_modes[0][:, None], self.thermostat_modes[0]
         return divided_difference(x, y, t)
+
+
+def largest_root(gram: Array) -> float:
+    """Norm of the operator B whose B^T B is given: the root of the largest eigenvalue."""
+    last = len(gram) - 1
+    return float(np.sqrt(max(eigvalsh(gram, subset_by_index=[last, last])[0], 0.0)))
 
 
 def divided_difference(x: ArrayLike, y: ArrayLike, t: float) -> Array:
