@@ -8,21 +8,17 @@ speed of a shared machine drifts. The limit of the kernel is in docs/kac-kernel.
 """
 
 import argparse
-import statistics
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from in_turn import Timing, long_enough, table
 
 from kinlim.stochastic.collisions import Clocks, advance, advance_alone, components, velocities
 from kinlim.stochastic.streams import start
-
-Timing = Callable[[float], float]
-"""Collisions per second, measured for at least so many seconds."""
 
 REPLICAS = 8
 """Side by side on a core, where that many fit the caches."""
@@ -68,46 +64,6 @@ def kernel(system: int, reservoir: int, cores: int, mirror: bool = False, replic
         return time.perf_counter() - began
 
     return long_enough(seconds_for, cores * replicas)
-
-
-def long_enough(seconds_for: Callable[[int], float], side_by_side: int) -> Timing:
-    """Time with as many collisions as the seconds asked for need."""
-    count = 1000
-
-    def rate(seconds: float) -> float:
-        nonlocal count
-        while (took := seconds_for(count)) < seconds:
-            count = int(count * min(100, 1.2 * seconds / took)) + 1
-        return side_by_side * count / took
-
-    return rate
-
-
-def table(title: str, rows: dict[str, Timing], rounds: int, seconds: float) -> None:
-    """Print rates, their ratios to the first row, and those of two cores to one."""
-    for timing in rows.values():
-        timing(seconds)
-    rates: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(rounds):
-        for name, timing in rows.items():
-            rates[name].append(timing(seconds))
-    print(f"\n{title}, {rounds} rounds: median [min, max]")
-    first = next(iter(rows))
-    for name, column in rates.items():
-        print(f"{name:>24} {summary(column, 1e6):>28} million collisions/s {over(column, rates[first])} x {first}")
-    for two in [name for name in rates if "two" in name]:
-        one = two.replace("two cores", "one core")
-        print(f"{two:>24} {over(rates[two], rates[one]):>28} x on one", flush=True)
-
-
-def over(column: list[float], other: list[float]) -> str:
-    """Ratios, round by round."""
-    return summary([a / b for a, b in zip(column, other, strict=True)], 1)
-
-
-def summary(values: list[float], unit: float) -> str:
-    """Median, least and greatest value."""
-    return f"{statistics.median(values) / unit:8.2f} [{min(values) / unit:.2f}, {max(values) / unit:.2f}]"
 
 
 def main() -> None:

@@ -8,24 +8,20 @@ statistics, is timed too. The limit of the kernel is in docs/kernel.md.
 """
 
 import argparse
-import statistics
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from in_turn import Timing, long_enough, table
 
 import kinlim
 from kinlim.stochastic.balls import redistribute_lists
 from kinlim.stochastic.redistribute import LANES, advance, velocities, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.stochastic.tiles import Tiles
-
-Timing = Callable[[float], float]
-"""Collisions per second, measured for at least so many seconds."""
 
 PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
 
@@ -91,21 +87,8 @@ def study(balls: int, threads: int) -> Timing:
     return rate
 
 
-def long_enough(seconds_for: Callable[[int], float], side_by_side: int) -> Timing:
-    """Time with as many collisions as the seconds asked for need."""
-    count = 1000
-
-    def rate(seconds: float) -> float:
-        nonlocal count
-        while (took := seconds_for(count)) < seconds:
-            count = int(count * min(100, 1.2 * seconds / took)) + 1
-        return side_by_side * count / took
-
-    return rate
-
-
-def table(balls: int, program: Path, rounds: int, seconds: float) -> None:
-    """Print the rows for one n. Another way to simulate is another entry."""
+def rows_for(balls: int, program: Path) -> dict[str, Timing]:
+    """The rows for one n. Another way to simulate is another entry."""
     rows: dict[str, Timing] = {
         "scalar C": scalar(balls, program),
         "kernel, one core": kernel(balls, 1),
@@ -117,28 +100,7 @@ def table(balls: int, program: Path, rounds: int, seconds: float) -> None:
     if balls == 1000:
         rows["study, one core"] = study(balls, 1)
         rows["study, two cores"] = study(balls, 2)
-    for timing in rows.values():
-        timing(seconds)
-    rates = {name: [] for name in rows}
-    for _ in range(rounds):
-        for name, timing in rows.items():
-            rates[name].append(timing(seconds))
-    print(f"\nn = {balls}, {rounds} rounds: median [min, max]")
-    for name, column in rates.items():
-        print(f"{name:>22} {summary(column, 1e6):>28} million collisions/s {over(column, rates['scalar C'])} x C")
-    for two in [name for name in rates if "two" in name]:
-        one = two.replace("two cores", "one core")
-        print(f"{two:>22} {over(rates[two], rates[one]):>28} x on one", flush=True)
-
-
-def over(column: list[float], other: list[float]) -> str:
-    """Ratios, round by round."""
-    return summary([a / b for a, b in zip(column, other, strict=True)], 1)
-
-
-def summary(values: list[float], unit: float) -> str:
-    """Median, least and greatest value."""
-    return f"{statistics.median(values) / unit:8.2f} [{min(values) / unit:.2f}, {max(values) / unit:.2f}]"
+    return rows
 
 
 def main() -> None:
@@ -153,7 +115,7 @@ def main() -> None:
         source = Path(__file__).with_name("pinned_scalar.c")
         subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
         for balls in map(int, options.balls.split(",")):
-            table(balls, program, options.rounds, options.seconds)
+            table(f"n = {balls}", rows_for(balls, program), options.rounds, options.seconds)
 
 
 if __name__ == "__main__":
