@@ -13,7 +13,9 @@ Array = NDArray[np.float64]
 SHOWN = 2
 """Functions that are drawn: those whose means are largest."""
 
-COLOR = {"reservoir": "tab:blue", "difference": "tab:blue", "thermostat": "tab:orange", "paper": "tab:red", "sharp": "0.35"}
+COLOR = {
+    "reservoir": "tab:blue", "difference": "tab:blue", "thermostat": "tab:orange", "paper": "tab:red", "sharp": "0.35",
+}  # fmt: skip
 
 
 def distance(exact: xr.Dataset) -> Figure:
