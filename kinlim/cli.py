@@ -5,7 +5,6 @@ Errors are one paragraph; --debug adds the traceback.
 """
 
 import itertools
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import click
+import tomli_w
 import typer
 
 from kinlim import api, workflow
@@ -165,7 +165,7 @@ def sweep(
     from kinlim.validation import sweep as sweeping
 
     overrides = _with(set, replicas)
-    loaded, folder = _study(study, output, overrides)
+    loaded, folder = _study(study, output, overrides, suffix=f"-{SWEEP}")
     points = on_root(world(), lambda: _points(study, over, overrides))
     stages: tuple[workflow.Stage, ...] = ("solve",) if without_particles else workflow.STAGES
     verdict = workflow.sweep(loaded, points, folder, stages=stages, threads=threads, resume=resume)
@@ -183,10 +183,11 @@ def _points(path: Path, over: list[str], overrides: list[str]) -> list[workflow.
             parsed = tomllib.loads(f"values = [{values}]") if equals else {}
         except (ValueError, RecursionError):
             parsed = {}
-        if list(parsed) != ["values"] or not parsed["values"] or "." not in key:
+        allowed = all(isinstance(value, int | float | str) for value in parsed.get("values", []))
+        if list(parsed) != ["values"] or not parsed["values"] or not allowed or "." not in key:
             raise InputError(
-                f"--over {text[:80]}: must be table.key=v1,v2,... with values in TOML, for example "
-                "--over model.reservoir=100,1000"
+                f"--over {text[:80]}: must be table.key=v1,v2,... with numbers, texts in quotes or true and false, for "
+                "example --over model.reservoir=100,1000"
             )
         if key in axes or len(set(map(str, parsed["values"]))) < len(parsed["values"]):
             raise InputError(f"--over {text[:80]}: names a key or a value twice")
@@ -194,11 +195,14 @@ def _points(path: Path, over: list[str], overrides: list[str]) -> list[workflow.
     points = []
     for combination in itertools.product(*axes.values()):
         chosen = dict(zip(axes, combination, strict=True))
-        texts = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
+        texts = [f"{key}={tomli_w.dumps({'value': value}).partition('=')[2].strip()}" for key, value in chosen.items()]
         try:
             points.append(workflow.Point(chosen, load(path, [*overrides, *texts])))
         except InputError as error:
-            raise InputError(str(error).replace("--set", "--over", 1)) from None
+            message = str(error)
+            for key in axes:
+                message = message.replace(f"--set {key}=", f"--over {key}=", 1)
+            raise InputError(message) from None
     return points
 
 
@@ -327,12 +331,12 @@ def _line(message: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
-def _study(path: Path, output: str | None, overrides: list[str] | None) -> tuple[Study, Path]:
+def _study(path: Path, output: str | None, overrides: list[str] | None, *, suffix: str = "") -> tuple[Study, Path]:
     """The study, and the folder for its results."""
     from kinlim.parallel import on_root, world
 
     study = on_root(world(), lambda: load(path, overrides or ()))
-    return study, Path("results") / study.study.name if output is None else _folder(output)
+    return study, Path("results") / f"{study.study.name}{suffix}" if output is None else _folder(output)
 
 
 def _with(overrides: list[str] | None, replicas: int | None) -> list[str]:

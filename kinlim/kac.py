@@ -17,6 +17,9 @@ from kinlim.table import Positive, Table
 MOST_COLLISIONS = 2.0**53
 """Of one replica."""
 
+FARTHEST = 1e8
+"""Ratio of two rates."""
+
 MOST_MEMORY = 16 * 2**30
 """Bytes."""
 
@@ -59,6 +62,17 @@ class KacParticles(Physics):
             raise ValueError(
                 f"reservoir = {self.reservoir} is smaller than system = {self.system}; a reservoir has at least as "
                 "many particles as the system"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rates_are_comparable(self) -> Self:
+        rates = {"lambda_s": self.lambda_s, "lambda_r": self.lambda_r, "mu": self.mu}
+        low, high = min(rates, key=lambda key: rates[key]), max(rates, key=lambda key: rates[key])
+        if rates[high] > FARTHEST * rates[low]:
+            raise ValueError(
+                f"{high} = {rates[high]:g} is more than {FARTHEST:g} times {low} = {rates[low]:g}; rounding would "
+                "drown the slower one"
             )
         return self
 
@@ -155,11 +169,11 @@ class KacStudy(BaseStudy):
         """As many replicas as have 64 MiB of velocities, but 1 to 512."""
         particles, model = (data.get(name) if isinstance(data, dict) else None for name in ("particles", "model"))
         if isinstance(particles, dict) and isinstance(model, dict):
-            system, reservoir = model.get("system"), model.get("reservoir")
-            if isinstance(system, int) and isinstance(reservoir, int):
-                fit = BLOCK_MEMORY // (PARTICLE * max(1, system + reservoir))
-                block = min(LARGEST_BLOCK, 1 << max(fit, 1).bit_length() - 1)
-                return data | {"particles": {"block": block} | particles}
+            counts = [model.get("system"), model.get("reservoir")]
+            together = sum(count for count in counts if isinstance(count, int))
+            fit = BLOCK_MEMORY // (PARTICLE * max(1, together))
+            block = min(LARGEST_BLOCK, 1 << max(fit, 1).bit_length() - 1)
+            return data | {"particles": {"block": block} | particles}
         return data
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ sqrt(2 pi) v, so that they are 0 in equilibrium but for the first.
 """
 
 from itertools import product
-from math import comb, exp, log, pi, prod, sqrt
+from math import comb, exp, expm1, factorial, fsum, inf, log, log1p, pi, prod, sqrt
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -87,13 +87,14 @@ class GaussianLaw(Table):
         )
 
     @property
-    def square(self) -> float:
-        """Logarithm of the integral of the squared density relative to equilibrium.
+    def excess(self) -> float:
+        """||g||^2 - 1 of the density g relative to equilibrium; infinity beyond what a number can hold.
 
-        In each component 1/sqrt(T (2 - T)) exp(m^2/(2 - T)).
+        ||g||^2 has a factor 1/sqrt(T (2 - T)) exp(m^2/(2 - T)) for each component.
         """
         t, m2 = self.temperature, sum(d * d for d in self.drift) / SCALE**2
-        return m2 / (2 - t) - 1.5 * log(t * (2 - t))
+        log_square = m2 / (2 - t) - 1.5 * log1p(-((t - 1) ** 2))
+        return expm1(log_square) if log_square < 700 else inf
 
 
 class PolynomialLaw(Table):
@@ -145,10 +146,11 @@ class PolynomialLaw(Table):
         return self.polynomial.hermite(alpha)
 
     @property
-    def square(self) -> float:
-        """Logarithm of the integral of g^2 over equilibrium."""
-        g = self.polynomial
-        return log((g * g).hermite((0, 0, 0)))
+    def excess(self) -> float:
+        """||g||^2 - 1: the sum of squared Hermite coefficients but the first, which is 1."""
+        g, highest = self.polynomial, self.polynomial.degree
+        powers = (alpha for alpha in product(range(highest + 1), repeat=3) if 0 < sum(alpha) <= highest)
+        return sum(g.hermite(alpha) ** 2 / prod(map(factorial, alpha)) for alpha in powers)
 
 
 Law = Annotated[GaussianLaw | PolynomialLaw, Field(discriminator="family")]
@@ -184,12 +186,12 @@ def squared_distance(law: GaussianLaw | PolynomialLaw, system: int) -> float:
     Sum over s = 1 .. r of C(M, s) ((r)_s/(M)_s)^2 q^s, q = ||g||^2 - 1: the parts of h0 in which s particles take part
     are orthogonal (Hoeffding). Infinity beyond what a number can hold.
     """
-    chosen, q = law.chosen(system), np.expm1(min(law.square, 700.0))
-    if q <= 0:
+    chosen, q = law.chosen(system), law.excess
+    if q == 0:
         return 0.0
     logs, term = [], 0.0
     for s in range(1, chosen + 1):
         # C(M, s) ((r)_s/(M)_s)^2 q^s over the same for s - 1
         term += log((system - s + 1) / s) + 2 * log((chosen - s + 1) / (system - s + 1)) + log(q)
         logs.append(term)
-    return sum(exp(t) for t in logs) if max(logs) < 700 else float("inf")
+    return fsum(map(exp, logs)) if max(logs) < 700 else inf

@@ -41,8 +41,10 @@ class Polynomial:
         try:
             with np.errstate(all="ignore"):
                 value = formula.evaluate(functions, **axes)
-        except (OverflowError, ZeroDivisionError) as error:
+        except (OverflowError, ZeroDivisionError, TypeError, ValueError) as error:  # ... and complex numbers
             raise InputError(f"cannot be evaluated ({error})") from None
+        if isinstance(value, complex):
+            raise InputError("is not a real number")
         found = value if isinstance(value, cls) else cls({(0,) * count: float(value)})
         if not all(np.isfinite(list(found.terms.values()))):
             raise InputError("has a coefficient that is not finite")
@@ -118,7 +120,7 @@ class Polynomial:
 
     def __pow__(self, power: Any) -> "Polynomial":
         """Whole powers."""
-        if isinstance(power, Polynomial) or power != int(power) or power < 0:
+        if isinstance(power, Polynomial) or not np.isfinite(power) or power != int(power) or power < 0:
             raise InputError("has a power that is not a whole number, so it is not a polynomial")
         result: Polynomial = Polynomial({(0,) * len(next(iter(self.terms))): 1.0})
         for _ in range(int(power)):

@@ -91,7 +91,11 @@ class Results:
             counts = not resume or PARTICLES not in files
             if not new and (different := self._difference(self.study(), study, replicas=counts)):
                 before = different.before
-                hint = f", or add --set {different.key}={json.dumps(before)}" if resume and before is not None else ""
+                hint = (
+                    f", or add --set {different.key}={json.dumps(before)}"
+                    if resume and before is not None and not different.key.startswith("study.")
+                    else ""
+                )
                 raise InputError(
                     f"{existing}: belongs to another study ({different}); give another folder with -o{hint}"
                 )

@@ -1,13 +1,17 @@
 """From a study to a result folder: the stages of a run, each written as soon as it is done."""
 
+import contextlib
+import hashlib
+import json
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kinlim import api
-from kinlim.errors import InputError
+from kinlim.errors import InputError, Stopped
 from kinlim.results import (
     CONVERGENCE,
     FIGURES,
@@ -22,6 +26,7 @@ from kinlim.results import (
     Results,
     checkpoint_of,
 )
+from kinlim.signals import StopRequests
 from kinlim.study import Study, dump
 
 if TYPE_CHECKING:
@@ -34,6 +39,9 @@ if TYPE_CHECKING:
 Stage = Literal["simulate", "solve", "compare"]
 STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
 """The equations take a second, the particles hours: what is wrong with the first should not wait for the second."""
+
+LONGEST = 100
+"""Characters of the name of a point."""
 
 STEPPED = 1e-9
 """rtol of the time-stepped solution beside the iteration."""
@@ -82,9 +90,40 @@ def run(
         RunError: a stage failed, or a file could not be written.
         Stopped: a signal came while the equations were solved or the particles simulated; their checkpoint is written.
     """
-    from kinlim.parallel import on_root, world
+    from kinlim.parallel import world
 
     comm = comm or world()
+    with _heeding(comm) as heed:
+        return _run(study, folder, stages, comm, heed, threads, resume, estimate_error)
+
+
+@contextlib.contextmanager
+def _heeding(comm: "MPI.Comm") -> "Iterator[Callable[[str], None]]":
+    """Listen to signals; what is given raises Stopped on all ranks if one came, and says where. Collective."""
+    from mpi4py import MPI
+
+    with StopRequests() as requests:
+
+        def heed(where: str) -> None:
+            if comm.allreduce(requests.received, MPI.LOR):
+                raise Stopped(f"stopped by a signal {where}; what is done is kept, --resume goes on from it")
+
+        yield heed
+
+
+def _run(
+    study: Study,
+    folder: str | Path,
+    stages: Sequence[Stage],
+    comm: "MPI.Comm",
+    heed: Callable[[str], None],
+    threads: int | None,
+    resume: bool,
+    estimate_error: bool,
+) -> dict[str, Any] | None:
+    """What `run` does; `heed` is called between stages."""
+    from kinlim.parallel import on_root
+
     results = Results(Path(folder))
     if estimate_error:
         api.of_pinned(study, "solve --estimate-error")
@@ -99,6 +138,7 @@ def run(
         on_root(comm, lambda: found.append(_take_up(results, study, stages)))
     numbers: dict[str, Any] | None = None
     for stage in stages:
+        heed(f"before `{stage}`")
         began = time.perf_counter()
         if stage == "compare":
             numbers = on_root(comm, lambda: compare(results))
@@ -258,7 +298,10 @@ class Point:
     @property
     def folder(self) -> str:
         """Where its results are, below the folder of the sweep."""
-        return f"{POINTS}/{','.join(f'{key}={value}' for key, value in self.values.items())}"
+        name = ",".join(f"{key}={self.values[key]}" for key in sorted(self.values))
+        plain = re.sub(r"[^A-Za-z0-9.,=+_-]", "_", name)
+        unique = "" if plain == name and len(name) <= LONGEST else f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return f"{POINTS}/{plain[:LONGEST]}{unique}"
 
 
 def sweep(
@@ -285,7 +328,7 @@ def sweep(
     Returns:
         The content of sweep.json; raises as `run` does.
     """
-    from kinlim.parallel import on_root, world
+    from kinlim.parallel import default_threads, on_root, world
     from kinlim.provenance import provenance
     from kinlim.validation import report
     from kinlim.validation import sweep as sweeping
@@ -293,14 +336,19 @@ def sweep(
     comm = comm or world()
     results, began = Results(Path(folder)), time.perf_counter()
     side = api.side("validation", study)
-    on_root(
-        comm, lambda: results.claim(study, tuple(f"{SWEEP}.{kind}" for kind in ("nc", "json", "html")), resume=resume)
-    )
-    for point in points:
-        where = results.path / point.folder
-        begun = on_root(comm, lambda: resume and (where / STUDY).exists())  # noqa: B023 - called at once
-        if not (begun and on_root(comm, lambda: Results(where).has(_last_file(point.study, stages)))):  # noqa: B023
-            run(point.study, where, stages, comm=comm, threads=threads, resume=begun)
+    files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *((PARTICLES,) if "simulate" in stages else ()))
+    on_root(comm, lambda: results.claim(study, files, resume=resume))
+    if resume:
+        on_root(comm, lambda: _only_more(results, points, stages))
+        on_root(comm, lambda: results.adopt(study))
+    with _heeding(comm) as heed:
+        for number, point in enumerate(points):
+            heed(f"after {number} of {len(points)} points")
+            there = Results(results.path / point.folder)
+            if not on_root(comm, lambda: _has_all(there, point.study, stages)):  # noqa: B023 - called at once
+                begun = on_root(comm, lambda: resume and there.has(STUDY))  # noqa: B023 - called at once
+                run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
+        heed("after the last point")
 
     def write() -> dict[str, Any]:
         found, solutions = [], []
@@ -311,13 +359,14 @@ def sweep(
             comparison = None if particles is None else side.compare(particles, solution)
             found.append(side.measured(solution, particles, comparison))
             solutions.append((point.values, solution))
-        about = provenance(comm.size, threads or 1, time.perf_counter() - began, study=dump(study))
+        about = provenance(comm.size, threads or default_threads(comm), time.perf_counter() - began, study=dump(study))
         dataset = sweeping.gather([point.values for point in points], found).assign_attrs(
             title=f"{study.study.name}: sweep", model=study.study.model, **about
         )
-        verdict = sweeping.judge(dataset)
+        verdict = {**sweeping.judge(dataset), "stages": list(stages)}
         more, captions = side.overlay(solutions)
-        pictures = {**more, SWEEP: report.png(sweeping.figure(dataset, verdict))}
+        drawn = any(law["exponents"] for law in verdict["laws"])
+        pictures = {**more, **({SWEEP: report.png(sweeping.figure(dataset, verdict))} if drawn else {})}
         page = sweeping.html(dataset, verdict, pictures, captions)
         results.write_dataset(f"{SWEEP}.nc", dataset)
         for name, data in pictures.items():
@@ -330,9 +379,34 @@ def sweep(
     return on_root(comm, write)
 
 
-def _last_file(study: Study, stages: Sequence[Stage]) -> str:
-    """The file that is written last, when all stages are done."""
-    return writes(study, stages[-1])[0]
+def _has_all(results: Results, study: Study, stages: Sequence[Stage]) -> bool:
+    """Whether a folder is that of the study and holds all that its stages write first."""
+    files = (writes(study, stage)[0] for stage in stages)
+    return results.has(STUDY) and results.study() == study and all(results.has(name) for name in files)
+
+
+def _only_more(results: Results, points: Sequence[Point], stages: Sequence[Stage]) -> None:
+    """Refuse a sweep that has less than the one whose results are there.
+
+    Raises:
+        InputError: points or stages of that are missing.
+    """
+    path = results.path / f"{SWEEP}.json"
+    if not path.exists():
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        before = [{key: point[key] for key in there["parameters"]} for point in there["points"]]
+        left_out = set(there["stages"]) - set(stages)
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # not one of ours: it is written anew
+    missing = next((point for point in before if point not in [one.values for one in points]), None)
+    if missing is not None or left_out:
+        what = f"the stage {min(left_out)}" if missing is None else ", ".join(f"{k} = {v}" for k, v in missing.items())
+        raise InputError(
+            f"{path}: is of a sweep with {what}, which this one has not; with --resume a sweep can only have more, so "
+            "name its points too, or give another folder with -o"
+        )
 
 
 def paraview(folder: str | Path) -> Path:
@@ -363,6 +437,8 @@ def compare(results: Results) -> dict[str, Any]:
     began = time.perf_counter()
     study = results.study()  # or it is no result folder
     study.comparable()
+    if results.has(POINTS) and not results.has(PARTICLES):
+        raise InputError(f"{results.path}: is the folder of a sweep; the folders of its points are in {POINTS}")
     side, particles, solution = api.side("validation", study), results.read(PARTICLES), results.read(study.SOLUTION)
     try:
         comparison = side.compare(particles, solution)

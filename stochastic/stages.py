@@ -10,6 +10,7 @@ from mpi4py import MPI
 
 from kinlim.base import BaseStudy
 from kinlim.checkpoint import State
+from kinlim.errors import InputError
 from kinlim.parallel import default_threads, on_root
 from kinlim.provenance import provenance
 from kinlim.signals import StopRequests
@@ -41,6 +42,8 @@ class Stages:
             keep: called on rank 0 with a checkpoint after every block of replicas.
         """
         self.study, self.comm, self.checkpoint, self.keep = study, comm, checkpoint, keep
+        if threads is not None and threads < 1:
+            raise InputError(f"threads = {threads}: must be at least 1")
         self.threads = default_threads(comm) if threads is None else threads
         self.began = time.perf_counter() - (0.0 if checkpoint is None else float(checkpoint.attrs["seconds"]))
         self.requests = StopRequests()

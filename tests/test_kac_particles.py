@@ -9,7 +9,7 @@ import pytest
 
 from mpi4py import MPI
 
-from kinlim.errors import RunError, Stopped
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.kac import solve
 from kinlim.formula import Formula
 from kinlim.law import SCALE, GaussianLaw, PolynomialLaw
@@ -171,6 +171,11 @@ def test_observing_more_often_changes_nothing_but_noise(kac):
     often = simulate(check(kac | {"particles": {"replicas": 4000, "seed": 4}}), MPI.COMM_SELF, 1).isel(time=[-1])
     z = (once.reservoir.values - often.reservoir.values) / np.hypot(once.reservoir_se.values, often.reservoir_se.values)
     assert np.abs(z).max() < 4.5
+
+
+def test_threads_must_be_some(kac):
+    with pytest.raises(InputError, match="threads = 0: must be at least 1"):
+        simulate(check(kac), MPI.COMM_SELF, 0)
 
 
 def test_more_replicas_from_a_checkpoint(kac):

@@ -1,6 +1,8 @@
 """Kac particles from the command line: run, stages, report, sweep, and what is for other models refused."""
 
 import json
+import os
+import signal
 import sys
 
 import numpy as np
@@ -8,9 +10,12 @@ import pytest
 import xarray as xr
 
 import kinlim
-from kinlim import cli, workflow
-from kinlim.errors import InputError
+from kinlim import api, cli, workflow
+from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
+from kinlim.validation import report as report_module
+from kinlim.validation.kac import tell
+from kinlim.validation.kac.page import sure
 
 
 def command(*arguments, monkeypatch):
@@ -101,6 +106,43 @@ def test_a_law_that_is_no_polynomial_says_so(tmp_path, kac):
     numbers = workflow.run(check(kac), tmp_path / "r")
     assert 0 < numbers["theorem"]["unresolved"] < 1
     assert "not a polynomial of degree 3" in (tmp_path / "r" / "report.html").read_text()
+    assert any("Mind" in line for line in tell(numbers))
+
+
+@pytest.mark.parametrize("system", [150, 1000])
+def test_a_law_far_from_every_polynomial(kac, system):
+    # ||h0 - 1|| grows like 1.33^M and is infinite for M = 1000: the coefficients are what they are all the same
+    kac["model"] |= {"system": system, "reservoir": 2000, "h0": {"family": "gaussian", "temperature": 1.5}}
+    exact = kinlim.solve(check(kac))
+    # mean of sum (v_x^2 - 1)/sqrt(2M) is M/2 / sqrt(2M)
+    assert float(exact.reservoir.sel(function="xx")[0]) == pytest.approx((system / 8) ** 0.5, rel=1e-12)
+    assert exact.attrs["unresolved"] > 0.999
+    # up to degree 3 this is energy alone, which attains the largest distance there is
+    limit = (system / (system + 2000)) ** 0.5
+    assert exact.attrs["plateau"] / exact.attrs["resolved"] == pytest.approx(limit, rel=1e-12)
+
+
+def test_a_law_without_low_degrees_is_refused(kac):
+    # He_3 is not seen by degree 2; 12 + x^3 - 3x and the like are negative, so even: a small He_4 beside 1
+    kac["model"]["h0"] = {"family": "polynomial", "density": "1 + ((2*pi)**2*x**4 - 6*(2*pi)*x**2 + 3)/6"}
+    assert kinlim.solve(check(kac | {"exact": {"degree": 4}})).attrs["unresolved"] == 0
+    with pytest.raises(InputError, match=r"exact.degree = 3: model.h0 - 1 has no part of a degree up to this"):
+        api.check(check(kac))
+
+
+def test_datasets_of_two_rates_are_not_compared(kac):
+    kac["particles"]["replicas"] = 10
+    particles = kinlim.simulate(check(kac))
+    kac["model"]["mu"] = 1.2
+    with pytest.raises(InputError, match=r"particles have model.mu = 1.1, the exact side has 1.2"):
+        kinlim.compare(particles, kinlim.solve(check(kac)))
+
+
+def test_what_is_called_beyond_noise():
+    # 2 replicas have a t distribution with one degree of freedom; many functions have a larger largest one
+    assert sure(2, 1) > 300
+    assert sure(10**6, 1) == pytest.approx(3.29, abs=0.01)
+    assert sure(10**6, 1000) > 4.8
 
 
 def test_a_sweep_finds_the_orders(tmp_path, file, monkeypatch, capsys):
@@ -125,16 +167,70 @@ def test_a_sweep_finds_the_orders(tmp_path, file, monkeypatch, capsys):
     with xr.open_dataset(tmp_path / "s" / "sweep.nc") as found:
         assert found["plateau"].dims == ("point",)
         assert list(found["model.reservoir"].values) == [10000, 100000] * 2
-    assert (tmp_path / "s" / "points" / "model.system=2,model.reservoir=10000" / "exact.nc").exists()
+    assert (tmp_path / "s" / "points" / "model.reservoir=10000,model.system=2" / "exact.nc").exists()
     # stopped after two points: the others are done, these stay as they are
     (tmp_path / "s" / "sweep.json").unlink()
-    before = (tmp_path / "s" / "points" / "model.system=2,model.reservoir=10000" / "exact.nc").stat().st_mtime_ns
+    before = (tmp_path / "s" / "points" / "model.reservoir=10000,model.system=2" / "exact.nc").stat().st_mtime_ns
     assert (
         command(*arguments, "--without-particles", monkeypatch=monkeypatch) == 2
     )  # without --resume nothing is replaced
     assert command(*arguments, "--without-particles", "--resume", monkeypatch=monkeypatch) == 0
-    after = (tmp_path / "s" / "points" / "model.system=2,model.reservoir=10000" / "exact.nc").stat().st_mtime_ns
+    after = (tmp_path / "s" / "points" / "model.reservoir=10000,model.system=2" / "exact.nc").stat().st_mtime_ns
     assert before == after
+
+
+def test_a_sweep_only_gets_more(tmp_path, file, monkeypatch, capsys):
+    def sweep(*more):
+        return command("sweep", file, "-o", tmp_path / "s", *more, monkeypatch=monkeypatch)
+
+    assert sweep("--over", "model.mu=1.0,2.0", "--without-particles") == 0
+    verdict = (tmp_path / "s" / "sweep.json").read_bytes()
+    # fewer points, or other ones: what is there would be gone from the page
+    for over in ("model.mu=1.0", "model.lambda_r=1.0,2.0"):
+        assert sweep("--over", over, "--without-particles", "--resume") == 2
+        assert "is of a sweep with model.mu = " in capsys.readouterr().err
+    assert (tmp_path / "s" / "sweep.json").read_bytes() == verdict
+    # more points and more stages are fine, fewer stages are not
+    assert sweep("--over", "model.mu=1.0,2.0,4.0", "--resume") == 0
+    assert len(json.loads((tmp_path / "s" / "sweep.json").read_text())["points"]) == 3
+    assert sweep("--over", "model.mu=1.0,2.0,4.0", "--resume", "--without-particles") == 2
+    assert "a sweep with the stage compare" in capsys.readouterr().err
+    # a point that lost its solution is solved again; one that is not what its name says is refused
+    points = tmp_path / "s" / "points"
+    (points / "model.mu=2.0" / "exact.nc").unlink()
+    assert sweep("--over", "model.mu=1.0,2.0,4.0", "--resume", "--replicas", 600) == 0
+    with xr.open_dataset(points / "model.mu=2.0" / "particles.nc") as particles:
+        assert particles.attrs["replicas"] == 600
+    (points / "model.mu=2.0").rename(points / "away")
+    (points / "model.mu=4.0").rename(points / "model.mu=2.0")
+    assert sweep("--over", "model.mu=1.0,2.0,4.0", "--resume", "--replicas", 600) == 2
+    assert "belongs to another study (model.mu = 4.0 there, 2.0 here)" in capsys.readouterr().err
+
+
+def test_a_signal_between_stages(tmp_path, kac, monkeypatch):
+    # outside the particles too a signal ends with what is done, and not in the middle of a word
+    kac["particles"]["replicas"] = 100
+    study, draw = check(kac), report_module.png
+
+    def stop(figure):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return draw(figure)
+
+    monkeypatch.setattr("kinlim.validation.kac.page.png", stop)
+    with pytest.raises(Stopped, match="stopped by a signal before `simulate`"):
+        workflow.run(study, tmp_path / "r")
+    assert (tmp_path / "r" / "exact.nc").exists()
+    monkeypatch.undo()
+    assert workflow.run(study, tmp_path / "r", resume=True)["overall"]["count_reservoir"] > 0
+
+
+def test_systems_that_have_not_parted_get_a_report(tmp_path, kac):
+    # no gain, no difference, one time or none after 0: nothing to put on a logarithmic axis
+    kac["particles"]["replicas"] = 4
+    for observe in ([0.0], [1e-9], [0.0, 1e-9]):
+        kac["model"]["observe"] = observe
+        numbers = workflow.run(check(kac), tmp_path / str(len(observe)) / str(observe[0]))
+        assert numbers["overall"]["chi2_difference"] is None
 
 
 def test_a_sweep_with_particles_shows_the_distance(tmp_path, file, monkeypatch):
@@ -159,6 +255,9 @@ def test_a_sweep_with_particles_shows_the_distance(tmp_path, file, monkeypatch):
         (["model.reservoir=12", "model.reservoir=13"], "names a key or a value twice"),
         (["model.reservoir=12,1"], "model.reservoir = 1 is smaller than system = 3"),
         (["model.typo=1,2"], "unknown key"),
+        (["model.observe=[0.5],[1.0]"], "with numbers, texts in quotes or true and false"),
+        (["particles.seed=2020-01-01"], "with numbers, texts in quotes or true and false"),
+        (["model.mu=1.0,inf"], "--over model.mu=inf: model.mu = inf: should be a finite number"),
     ],
 )
 def test_bad_sweeps_are_refused_before_any_work(tmp_path, file, over, message, monkeypatch, capsys):

@@ -61,6 +61,14 @@ def test_a_study_is_read_back(kac):
         ),
         ("h0", {"family": "polynomial", "density": "exp(x)"}, "model.h0.density = 'exp(x)' has exp of a variable"),
         ("h0", {"family": "polynomial", "density": "1/(1+x**2)"}, "divides by a variable, so it is not a polynomial"),
+        ("mu", 1e-9, "model.lambda_r = 1.3 is more than 1e+08 times mu = 1e-09; rounding would drown the slower one"),
+        ("h0", {"family": "polynomial", "density": "(-1)**0.5"}, "is not a real number"),
+        (
+            "h0",
+            {"family": "polynomial", "density": "x**(1e300*1e300-1e300*1e300)"},
+            "a power that is not a whole number",
+        ),
+        ("system", "x", "model.system = 'x': should be a valid integer"),
         ("h0", {"family": "polynomial", "density": "x**0.5"}, "has a power that is not a whole number"),
         ("h0", {"family": "polynomial", "density": "2**x"}, "has a variable in a power"),
         ("h0", {"family": "polynomial", "density": "x**14"}, "has degree 14; at most 12 is possible"),
@@ -137,6 +145,9 @@ def test_distance_from_equilibrium():
         assert squared_distance(law, 1) == pytest.approx(squares, rel=1e-9)
     q = squared_distance(GAUSSIAN, 1)
     assert squared_distance(GAUSSIAN, 3) == pytest.approx((1 + q) ** 3 - 1, rel=1e-12)
+    # a density so near to equilibrium that ||g||^2 - 1 would be rounding
+    near = PolynomialLaw(family="polynomial", density="1 + 1e-9*(2*pi*x**2 - 1)")
+    assert squared_distance(near, 1) == pytest.approx(2e-18, rel=1e-9)
     # one of M particles: (1/M) sum g(v_i), whose parts are orthogonal
     one = POLYNOMIAL.model_copy(update={"particles": 1})
     assert squared_distance(one, 7) == pytest.approx(squared_distance(one, 1) / 7, rel=1e-12)

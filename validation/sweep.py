@@ -57,7 +57,7 @@ def gather(points: Sequence[Mapping[str, Value]], found: Sequence[Mapping[str, M
 def judge(sweep: xr.Dataset) -> dict[str, Any]:
     """Exponents of all quantities in all parameters that are positive numbers and vary: the content of sweep.json."""
     names, keys = json.loads(sweep.attrs["quantities"]), json.loads(sweep.attrs["parameters"])
-    varied = [key for key in keys if _is_scale(sweep[key].to_numpy())]
+    varied = [key for key in keys if key.startswith("model.") and _is_scale(sweep[key].to_numpy())]
     x = np.stack([sweep[key].to_numpy().astype(float) for key in varied], axis=1) if varied else np.empty((0, 0))
     laws = []
     for name in names:
@@ -96,14 +96,15 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
 def text(verdict: Mapping[str, Any]) -> str:
     """The exponents, for a terminal."""
     if not verdict["varied"]:
-        return "No parameter varies over positive numbers, so there are no exponents."
+        return "No parameter of [model] varies over positive numbers, so there are no exponents."
     lines = [f"Exponents over {len(verdict['points'])} points (95 % confidence; local slopes in brackets):"]
     for law in verdict["laws"]:
         if law["exponents"] is None:
             lines.append(f"  {law['quantity']}: too few positive values")
             continue
         parts = [f"{key.split('.')[-1]} {_said(one)}" for key, one in law["exponents"].items()]
-        lines.append(f"  {law['quantity']}: {', '.join(parts)}")
+        fewer = "" if law["points"] == len(verdict["points"]) else f" ({law['points']} points; the others are 0)"
+        lines.append(f"  {law['quantity']}: {', '.join(parts)}{fewer}")
     return "\n".join(lines)
 
 
@@ -129,12 +130,12 @@ def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
                 axis=1,
             )
             lines = np.unique(others, axis=0)
+            axis.set(xscale="log", yscale="log")
             for k, line in enumerate(lines):
                 chosen = np.flatnonzero((others == line).all(axis=1) & (y > 0))
                 chosen = chosen[np.argsort(x[chosen])]
                 shade = 0.15 + 0.6 * k / max(len(lines) - 1, 1)
                 axis.errorbar(x[chosen], y[chosen], 2 * error[chosen], fmt="o-", ms=3, lw=1, color=(0.1, shade, 0.7))
-            axis.set(xscale="log", yscale="log")
             axis.grid(alpha=0.25)
             law = next(law for law in verdict["laws"] if law["quantity"] == name)["exponents"][key]
             axis.set_title(f"exponent {law['value']:.3f}", fontsize=9)

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from mpi4py import MPI
 
+from kinlim.errors import InputError
 from kinlim.fem.kac import theorem
 from kinlim.fem.kac.evolution import Distances, Evolution
 from kinlim.fem.kac.one_particle import l_squared, tau
@@ -25,6 +26,8 @@ from kinlim.symmetric import Label, MultiIndex
 
 Array = NDArray[np.float64]
 
+FUNCTIONS = "orthonormal symmetric Hermite function: 'x' of the system, '|x' of the reservoir, '.' between particles"
+
 FRAME = 160
 """Times at which distances are recorded, besides 0: equal ratios up to end_time."""
 
@@ -32,11 +35,16 @@ PARTS = ("joint", "marginal", "conserved", "transient")
 """Parts of the distance, see `kinlim.fem.kac.evolution.Distances`."""
 
 VANISHING = 1e-13
-"""Coefficients of h0 up to this, relative to ||h0 - 1||, are rounding errors."""
+"""Coefficients of h0 up to this, relative to the largest one, are rounding errors."""
 
 
 def check(study: KacStudy, comm: MPI.Comm) -> None:
-    """Whatever the study's own checks have let pass can be solved."""
+    """Raise InputError if h0 has no part of degree up to `exact.degree`."""
+    if not _parts(study, {}):
+        raise InputError(
+            f"exact.degree = {study.exact.degree}: model.h0 - 1 has no part of a degree up to this, so nothing can "
+            "be solved; take a higher degree"
+        )
 
 
 @dataclass(frozen=True)
@@ -57,15 +65,16 @@ def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, **more: Any) -> xr.D
 
     Args:
         study: the study.
-        comm: the ranks. Collective; rank 0 does it, in seconds.
+        comm: the ranks. Collective; rank 0 does it, in seconds up to degree 5.
         more: `checkpoint` and `keep` of other solvers, for which this one is too quick.
 
     Returns:
         The same dataset on every rank. With e the orthonormal functions of degree 1 and 2, reservoir(time, function) is
         <h_t, e>, thermostat(time, own) is <h~_t, e>, difference(time, function) the first minus the second.
-        distance(frame_time, part) is the distance of the parts of h_t and h~_t of degree up to `exact.degree`: of h0
-        itself if `unresolved`, the norm of what is left of h0 - 1, is 0. worst(frame_time, degree, part) is the
-        largest for any h0 - 1 of norm 1 in a degree; docs/kac.md lists the rest.
+        distance(frame_time, part) is the distance of the parts of h_t and h~_t of degree up to `exact.degree`, and
+        `resolved` the norm of that part of h0 - 1: all there is if `unresolved`, the norm of the rest over
+        ||h0 - 1||, is 0. In every degree both systems evolve apart from the other degrees, and every bound holds.
+        worst(frame_time, degree, part) is the largest for any h0 - 1 of norm 1 in a degree; docs/kac.md lists the rest.
     """
     return on_root(comm, lambda: _solve(study, comm))
 
@@ -73,18 +82,13 @@ def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, **more: Any) -> xr.D
 def _solve(study: KacStudy, comm: MPI.Comm) -> xr.Dataset:
     began, model, degree = time.perf_counter(), study.model, study.exact.degree
     M, N, rates = model.system, model.reservoir, (model.lambda_s, model.lambda_r, model.mu)
-    moment, chosen = _remembered(model.h0.moment), model.h0.chosen(M)
-    parts, kinds = [], []
+    kinds = [Evolution(s, *rates) for n in range(1, degree + 1) for s in sectors(n, M, N, distinct=True)]
+    parts = _parts(study, {kind.sector: kind for kind in kinds})
+    cost = np.cumsum([float(len(kind.sector.labels)) ** 3 for kind in kinds])
     with Meter("sectors", True) as meter:
-        for n in range(1, degree + 1):
-            meter((n - 1) ** 4 / degree**4)
-            for sector in sectors(n, M, N, distinct=True):
-                kinds.append(Evolution(sector, *rates))
-            for sector in sectors(n, M, N):
-                start = initial(sector, moment, chosen)
-                if np.abs(start).max() > VANISHING * model.initial_distance:
-                    same = next((kind for kind in kinds if kind.sector == sector), None)
-                    parts.append(Part(same or Evolution(sector, *rates), start))
+        for kind, done in zip(kinds, cost / cost[-1], strict=True):
+            _ = kind.reservoir_modes  # the slow part, kept
+            meter(done)
     frame = np.concatenate([[0.0], np.geomspace(1e-4 * model.end_time, model.end_time, FRAME)])
     variables = {
         **_means(parts, study),
@@ -97,12 +101,12 @@ def _solve(study: KacStudy, comm: MPI.Comm) -> xr.Dataset:
     coordinates = {
         "time": ("time", model.times, {"long_name": "time"}),
         "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
-        "function": ("function", [str(label) for label in model.functions]),
-        "own": ("own", [str(label) for label in model.own_functions]),
+        "function": ("function", [str(label) for label in model.functions], {"long_name": FUNCTIONS}),
+        "own": ("own", [str(label) for label in model.own_functions], {"long_name": "those of the system alone"}),
         "frame_time": ("frame_time", frame, {"long_name": "time"}),
-        "part": ("part", list(PARTS)),
-        "degree": ("degree", np.arange(1, degree + 1)),
-        "sector": ("sector", [_name(kind.sector) for kind in kinds]),
+        "part": ("part", list(PARTS), {"long_name": "of the distance: of joint laws, of the system alone, ..."}),
+        "degree": ("degree", np.arange(1, degree + 1), {"long_name": "degree of the polynomials"}),
+        "sector": ("sector", [_name(kind.sector) for kind in kinds], {"long_name": "degree, and parity in x, y, z"}),
     }
     return xr.Dataset(
         variables,
@@ -114,6 +118,24 @@ def _solve(study: KacStudy, comm: MPI.Comm) -> xr.Dataset:
             **provenance(comm.size, 1, time.perf_counter() - began, study=dump(study)),
         },
     )  # fmt: skip
+
+
+def _parts(study: KacStudy, known: dict[Sector, Evolution]) -> list[Part]:
+    """The sectors in which h0 - 1 has a part, with those evolutions that are `known` already."""
+    model = study.model
+    rates = model.lambda_s, model.lambda_r, model.mu
+    moment, chosen = _remembered(model.h0.moment), model.h0.chosen(model.system)
+    starts = {
+        sector: initial(sector, moment, chosen)
+        for n in range(1, study.exact.degree + 1)
+        for sector in sectors(n, model.system, model.reservoir)
+    }
+    largest = max(float(np.abs(start).max()) for start in starts.values())
+    return [
+        Part(known.get(sector) or Evolution(sector, *rates), start)
+        for sector, start in starts.items()
+        if np.abs(start).max() > VANISHING * largest
+    ]
 
 
 def _remembered(moment: Any) -> Any:
@@ -154,7 +176,7 @@ def _means(parts: list[Part], study: KacStudy) -> dict[str, Any]:
 
 
 def _joined(found: list[Distances]) -> Array:
-    """Distance of sums of orthogonal parts, shape (times, PARTS)."""
+    """Distance of sums of one or more orthogonal parts, shape (times, PARTS)."""
     squares = sum(np.stack([getattr(one, name) for name in PARTS], axis=1) ** 2 for one in found)
     return np.sqrt(squares)
 
@@ -166,7 +188,7 @@ def _distances(parts: list[Part], times: Array, frame: Array, degree: int) -> di
         if some := [part for part in parts if part.sector.degree == n]:
             of_degree[:, n - 1] = _joined([part.evolution.distances(frame, part.start) for part in some])
     observed = _joined([part.evolution.distances(times, part.start) for part in parts])
-    text = {"long_name": "norm of the part of h_t - h~_t of degree up to highest_degree"}
+    text = {"long_name": "norm of the part of h_t - h~_t of degree up to highest_degree, not over that of h0 - 1"}
     return {
         "distance_observed": (("time", "part"), observed, text),
         "distance": (("frame_time", "part"), np.sqrt((of_degree**2).sum(axis=1)), text),
@@ -269,8 +291,8 @@ def _constants(parts: list[Part], kinds: list[Evolution], study: KacStudy) -> di
     peak_marginal, peak_time = largest("marginal")
     k = _gap(kinds)
     return {
-        "initial_distance": whole,
-        "unresolved": sqrt(max(whole**2 - resolved**2, 0.0)) if whole - resolved > 1e-9 * whole else 0.0,
+        "initial_distance": whole, "resolved": resolved,
+        "unresolved": sqrt(max(1 - (resolved / whole) ** 2, 0.0)) if resolved < (1 - 1e-9) * whole else 0.0,
         "plateau": float(plateau[0]), "plateau_marginal": float(plateau[1]),
         "bump": bump, "bump_time": bump_time, "peak_marginal": peak_marginal, "peak_marginal_time": peak_time,
         "k": k, "l": sqrt(l_squared()), "b": model.mu * sqrt(l_squared()) / (k - model.mu / 3),

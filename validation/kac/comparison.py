@@ -1,5 +1,6 @@
 """How far simulated Kac particles are from the exact sectors, and how far the two systems are from each other."""
 
+import tomllib
 from math import sqrt
 from typing import Any
 
@@ -110,16 +111,17 @@ def metrics(comparison: xr.Dataset, particles: xr.Dataset, exact: xr.Dataset) ->
 
 
 def theorem(exact: xr.Dataset) -> dict[str, Any]:
-    """The theorem's numbers: everything relative to ||h0 - 1||, of the parts of h0 up to the highest degree."""
+    """The theorem's numbers: of the parts of h0 up to the highest degree, distances relative to the norm of these."""
     a = exact.attrs
-    size, M, N = a["initial_distance"], a["system"], a["reservoir"]
+    size, M, N = a["resolved"], a["system"], a["reservoir"]
     t, distance = exact["frame_time"].to_numpy(), exact["distance"].sel(part="joint").to_numpy()
     bound = paper_bound(exact)
     late = t > 0
     ratio = size * bound[late] / np.maximum(distance[late], 1e-300)
     return {
-        "initial_distance": size,
-        "unresolved": a["unresolved"] / size,
+        "initial_distance": _finite(a["initial_distance"]),
+        "resolved": size,
+        "unresolved": a["unresolved"],
         "plateau": a["plateau"] / size,
         "plateau_marginal": a["plateau_marginal"] / size,
         "plateau_worst": sqrt(M / (M + N)),
@@ -165,6 +167,13 @@ def _check(particles: xr.Dataset, exact: xr.Dataset) -> None:
     for name, (dataset, variables) in needed.items():
         if missing := [variable for variable in variables if variable not in dataset]:
             raise InputError(f"the {name} dataset has no variable {missing[0]}")
+    for key in ("resolved", "unresolved", "plateau", "bump", "k", "C", "highest_degree"):
+        if key not in exact.attrs:
+            raise InputError(f"the exact dataset has no attribute {key}")
+    there, here = (tomllib.loads(str(d.attrs.get("study", ""))).get("model", {}) for d in (particles, exact))
+    for key in here.keys() & there.keys():
+        if here[key] != there[key]:
+            raise InputError(f"particles have model.{key} = {there[key]!r}, the exact side has {here[key]!r}")
     for key in ("system", "reservoir"):
         if particles.attrs.get(key) != exact.attrs.get(key):
             raise InputError(

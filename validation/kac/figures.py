@@ -20,7 +20,7 @@ COLOR = {
 
 def distance(exact: xr.Dataset) -> Figure:
     """Draw the distance over time with all bounds, of this h0 and of the worst of each degree."""
-    size, t = exact.attrs["initial_distance"], exact["frame_time"].to_numpy()[1:]
+    size, t = exact.attrs["resolved"], exact["frame_time"].to_numpy()[1:]
     here = exact["distance"][1:] / size
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -46,11 +46,13 @@ def distance(exact: xr.Dataset) -> Figure:
         axis.plot(t, exact["bound_marginal"][1:], color=COLOR["sharp"], lw=1, ls="-.", label="(M/N)(1 − e$^{-μt/3}$)")
         axis.set(xscale="log", yscale="log", xlabel="time t")
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=8, loc="best")
     bounds = np.concatenate([exact["bound_paper"], exact["bound_joint"]])
     top = 3 * float(bounds[np.isfinite(bounds)].max())
     left.set_ylim(float(here.sel(part="marginal")[len(t) // 4 :].min()) / 3 or 1e-12, top)
-    left.set_title("this h₀", fontsize=11)
+    truncated = exact.attrs["unresolved"] > 0
+    title = f"this h₀, of which degrees up to {exact.attrs['highest_degree']} are shown" if truncated else "this h₀"
+    left.set_title(title, fontsize=11)
     right.set_title("the worst h₀ of each degree", fontsize=11)
     left.set_ylabel("distance over ‖h₀ − 1‖")
     figure.suptitle(
@@ -82,7 +84,7 @@ def moments(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) ->
         if name not in own:
             axis.axhline(0, color=COLOR["thermostat"], lw=1)
         axis.set_title(f"mean of {name}", fontsize=10)
-        axis.set(xscale="log", xlabel="time t")
+        axis.set(xscale=_scale(t), xlabel="time t")
     handles, texts = axes[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     _histogram(axes[-1], comparison)
@@ -93,7 +95,7 @@ def differences(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset
     """Draw the distance that the simulation shows, the largest differences of means, and what coupling gains."""
     own = exact["own"].to_numpy()
     names = _largest(np.abs(exact["difference"].sel(function=own).to_numpy()), own)
-    coupled, size = bool(particles.attrs["coupled"]), exact.attrs["initial_distance"]
+    coupled, size = bool(particles.attrs["coupled"]), exact.attrs["resolved"]
     figure = Figure(figsize=(13, 3.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, 1 + len(names) + coupled))
     t = exact["time"].to_numpy()
@@ -118,14 +120,22 @@ def differences(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset
         axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
     if coupled:
         gain = comparison["gain"].to_numpy()
-        axes[-1].plot(t, gain, color="0.7", lw=0.7)
         known = np.isfinite(gain).any(axis=1)
-        axes[-1].plot(t[known], np.nanmedian(gain[known], axis=1), "o-", ms=3, color="0.2")
-        axes[-1].set(yscale="log")
+        if known.any():
+            axes[-1].plot(t, gain, color="0.7", lw=0.7)
+            axes[-1].plot(t[known], np.nanmedian(gain[known], axis=1), "o-", ms=3, color="0.2")
+            axes[-1].set(yscale="log")
+        else:
+            axes[-1].text(0.5, 0.5, "no two systems\nhave parted", ha="center", transform=axes[-1].transAxes)
         axes[-1].set_title("variance, independent/coupled", fontsize=10)
     for axis in axes:
-        axis.set(xscale="log", xlabel="time t")
+        axis.set(xscale=_scale(t), xlabel="time t")
     return figure
+
+
+def _scale(t: Array) -> str:
+    """Of an axis of times: logarithmic, if more than one of them is positive."""
+    return "log" if (t > 0).sum() > 1 else "linear"
 
 
 def _largest(sizes: Array, names: NDArray[np.str_]) -> list[str]:

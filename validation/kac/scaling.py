@@ -22,18 +22,19 @@ def measured(
 ) -> dict[str, Measured]:
     """Long-time limits and early parts of the distance, of h0 and of the worst h0 of degree up to the highest."""
     a = exact.attrs
-    size = a["initial_distance"]
+    size = a["resolved"]
+    here = f" (degrees up to {a['highest_degree']} of h₀)" if a["unresolved"] > 0 else ""
     worst = exact["worst"].max(["frame_time", "degree"])
     paper = "the paper's abstract and theorem"
     found = {
-        "plateau": Measured(a["plateau"] / size, 0, "distance in the long run, joint law", LASTING, paper),
+        "plateau": Measured(a["plateau"] / size, 0, f"distance in the long run, joint law{here}", LASTING, paper),
         "plateau_worst": Measured(
             float(exact["lemma1"].max()), 0, "the same, worst h₀ (Lemma 1's ratio)", LASTING, paper
         ),
         "C": Measured(a["C"] if np.isfinite(a["C"]) else nan, 0, "the paper's C", LASTING, paper),
-        "transient": Measured(a["bump"] / size, 0, "largest transient part, joint law", EARLY, paper),
+        "transient": Measured(a["bump"] / size, 0, f"largest transient part, joint law{here}", EARLY, paper),
         "transient_worst": Measured(float(worst.sel(part="transient")), 0, "the same, worst h₀", EARLY, paper),
-        "plateau_marginal": Measured(a["plateau_marginal"] / size, 0, "distance in the long run, system alone"),
+        "plateau_marginal": Measured(a["plateau_marginal"] / size, 0, f"distance in the long run, system alone{here}"),
         "marginal_worst": Measured(
             float(worst.sel(part="marginal")), 0, "largest distance of the system alone, worst h₀"
         ),
@@ -56,7 +57,7 @@ def overlay(points: Sequence[tuple[Mapping[str, Value], xr.Dataset]]) -> tuple[d
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis, p in zip(axes.flat, chosen, strict=False):
         values, exact = points[p]
-        t, size = exact["frame_time"].to_numpy()[1:], exact.attrs["initial_distance"]
+        t, size = exact["frame_time"].to_numpy()[1:], exact.attrs["resolved"]
         joint, marginal = (exact["distance"].sel(part=part)[1:] / size for part in ("joint", "marginal"))
         axis.plot(t, joint, color="tab:blue", lw=2, label="joint law")
         axis.plot(t, marginal, color="tab:orange", lw=2, label="system alone")
