@@ -335,7 +335,7 @@ def sweep(
 
     comm = comm or world()
     results, began = Results(Path(folder)), time.perf_counter()
-    side = api.side("validation", study)
+    side, threads = api.side("validation", study), default_threads(comm) if threads is None else threads
     files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *((PARTICLES,) if "simulate" in stages else ()))
     on_root(comm, lambda: results.claim(study, files, resume=resume))
     if resume:
@@ -359,7 +359,7 @@ def sweep(
             comparison = None if particles is None else side.compare(particles, solution)
             found.append(side.measured(solution, particles, comparison))
             solutions.append((point.values, solution))
-        about = provenance(comm.size, threads or default_threads(comm), time.perf_counter() - began, study=dump(study))
+        about = provenance(comm.size, threads, time.perf_counter() - began, study=dump(study))
         dataset = sweeping.gather([point.values for point in points], found).assign_attrs(
             title=f"{study.study.name}: sweep", model=study.study.model, **about
         )

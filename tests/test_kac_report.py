@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mpi4py import MPI
+
 import kinlim
 from kinlim import api, cli, workflow
 from kinlim.errors import InputError, Stopped
@@ -242,6 +244,17 @@ def test_a_sweep_with_particles_shows_the_distance(tmp_path, file, monkeypatch):
     # degrees 1 and 2 hold all of this h0, and end_time is 1.5 relaxation times: not yet the plateau
     assert all(0.3 * limit < value < 1.2 * limit for (value, _), limit in zip(simulated, exact, strict=True))
     assert all(error > 0 for _, error in simulated)
+
+
+@pytest.mark.parallel
+def test_ranks_share_a_sweep(tmp_path, kac):
+    # what only rank 0 writes must not wait for the others
+    comm = MPI.COMM_WORLD
+    kac["particles"]["replicas"] = 64
+    points = [workflow.Point({"model.mu": mu}, check(kac | {"model": kac["model"] | {"mu": mu}})) for mu in (1.0, 2.0)]
+    verdict = workflow.sweep(check(kac), points, comm.bcast(tmp_path) / "s", comm=comm)
+    assert all(one == verdict for one in comm.allgather(verdict))
+    assert [point["model.mu"] for point in verdict["points"]] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
