@@ -36,8 +36,8 @@ PARTICLE = 32
 class KacParticles(Physics):
     """M particles v_i in R^3 with N reservoir particles w_j (the R-system), or with a thermostat (the T-system).
 
-    A collision of (p, q) with Omega uniform on the sphere gives p* = p - [(p - q).Omega] Omega and q* = q + [(p -
-    q).Omega] Omega.
+    A collision of (p, q) with Omega uniform on the sphere gives
+        p* = p - [(p - q).Omega] Omega,  q* = q + [(p - q).Omega] Omega.
     Equilibrium is Gamma(x) = exp(-pi |x|^2); the reservoir begins there, and the thermostat stays there.
 
     Attributes:
@@ -127,8 +127,7 @@ class KacEnsemble(Ensemble):
 
     Attributes:
         coupled: whether both systems have the same clocks and directions, and partners that are as near to each other
-        as
-            they can be, so that their difference is known much better than from independent runs.
+            as they can be, so that their difference is known much better than from independent runs.
     """
 
     coupled: bool = True

@@ -189,6 +189,9 @@ def squared_distance(law: GaussianLaw | PolynomialLaw, system: int) -> float:
     chosen, q = law.chosen(system), law.excess
     if q == 0:
         return 0.0
+    if chosen == system:
+        log_square = system * log1p(q)  # (1 + q)^M
+        return expm1(log_square) if log_square < 700 else inf
     logs, term = [], 0.0
     for s in range(1, chosen + 1):
         # C(M, s) ((r)_s/(M)_s)^2 q^s over the same for s - 1

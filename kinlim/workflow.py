@@ -74,7 +74,7 @@ def run(
         study: the study.
         folder: the result folder, described in `kinlim.results`. It may hold other stages of the same study.
         stages: "simulate" writes particles.nc, "solve" pde.nc or exact.nc, "compare" metrics.json, figures/ and
-        report.html.
+            report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
         resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
@@ -88,7 +88,7 @@ def run(
         InputError: before any work, where earlier results would be overwritten, the folder cannot be written, or the
             equations cannot use the initial data.
         RunError: a stage failed, or a file could not be written.
-        Stopped: a signal came while the equations were solved or the particles simulated; their checkpoint is written.
+        Stopped: a signal came; the checkpoint of the stage is written, or the stage done.
     """
     from kinlim.parallel import world
 
