@@ -4,6 +4,7 @@ Equilibrium is Gamma(x) = exp(-pi |x|^2): components are independent N(0, 1/(2 p
 sqrt(2 pi) v, so that they are 0 in equilibrium but for the first.
 """
 
+from functools import cache
 from itertools import product
 from math import comb, exp, expm1, factorial, fsum, inf, log, log1p, pi, prod, sqrt
 from typing import Annotated, Literal, Self
@@ -34,8 +35,6 @@ FormulaOfV = Annotated[
 ]
 """A function of the velocity v = (x, y, z)."""
 
-Count = Annotated[int | None, Field(ge=1)]
-
 
 class GaussianLaw(Table):
     """N(drift, temperature/(2 pi)) for every component.
@@ -50,7 +49,7 @@ class GaussianLaw(Table):
     family: Literal["gaussian"]
     temperature: Annotated[float, Field(gt=0)] = 1.0
     drift: Annotated[tuple[float, float, float], Field(strict=False)] = (0.0, 0.0, 0.0)
-    particles: Count = None
+    particles: Annotated[int | None, Field(ge=1)] = None
 
     @field_validator("temperature")
     @classmethod
@@ -124,7 +123,7 @@ class PolynomialLaw(Table):
             raise ValueError(
                 f"density = '{self.density}' is not normalised: its mean over equilibrium is {total:.9g}, not 1{hint}"
             )
-        value, v = lowest(g)
+        value, v = _lowest_of(self.density)
         if value < 0:
             raise ValueError(
                 f"density = '{self.density}' is negative: {float(g(v)):.6g} at (x, y, z) = "
@@ -135,7 +134,7 @@ class PolynomialLaw(Table):
     @property
     def polynomial(self) -> Polynomial:
         """G as a polynomial of the scaled velocity."""
-        return Polynomial.of(self.density).scaled(SCALE)
+        return _expanded(self.density)
 
     def chosen(self, system: int) -> int:
         """How many particles have this law."""
@@ -151,6 +150,17 @@ class PolynomialLaw(Table):
         g, highest = self.polynomial, self.polynomial.degree
         powers = (alpha for alpha in product(range(highest + 1), repeat=3) if 0 < sum(alpha) <= highest)
         return sum(g.hermite(alpha) ** 2 / prod(map(factorial, alpha)) for alpha in powers)
+
+
+@cache
+def _expanded(density: Formula) -> Polynomial:
+    """The density as a polynomial of the scaled velocity; kept, since a study is read several times in a run."""
+    return Polynomial.of(density).scaled(SCALE)
+
+
+@cache
+def _lowest_of(density: Formula) -> tuple[float, NDArray[np.float64]]:
+    return lowest(_expanded(density))
 
 
 Law = Annotated[GaussianLaw | PolynomialLaw, Field(discriminator="family")]

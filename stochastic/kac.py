@@ -48,7 +48,6 @@ def _label(study: KacStudy, model: KacSystems, statistics: Statistics) -> xr.Dat
     """Give the statistics names and coordinates."""
     physics, settings = study.model, study.particles
     both, own, means = (typed(statistics[name], Moments) for name in ("reservoir", "thermostat", "means"))
-    common = [model.joint.index(label) for label in model.own]
     shape = (len(physics.observe), len(GROUPS), 4)
     average, error = means.mean.reshape(shape), means.mean_se.reshape(shape)
     if settings.coupled:
@@ -56,8 +55,8 @@ def _label(study: KacStudy, model: KacSystems, statistics: Statistics) -> xr.Dat
         difference, difference_se = paired.mean, paired.mean_se
     else:  # in equilibrium, and independent of the system, every function with a factor of the reservoir has mean 0
         difference, difference_se = both.mean.copy(), both.mean_se.copy()
-        difference[:, common] -= own.mean
-        difference_se[:, common] = np.hypot(both.mean_se[:, common], own.mean_se)
+        difference[:, model.common] -= own.mean
+        difference_se[:, model.common] = np.hypot(both.mean_se[:, model.common], own.mean_se)
     drift, events = typed(statistics["drift"], Largest).value, typed(statistics["events"], Counts).count
     joint, single = ("time", "function"), ("time", "own")
 

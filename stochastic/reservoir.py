@@ -66,6 +66,7 @@ class KacSystems:
         self.clocks = Clocks(model.system, model.reservoir, (within, mixed, beyond))
         self.alone = Clocks(model.system, 0, (within, mixed, 0.0))
         self.joint, self.own = model.functions, model.own_functions
+        self.common = [self.joint.index(label) for label in self.own]
         self.rooms = threading.local()
 
     @property
@@ -145,10 +146,11 @@ class KacSystems:
         m, all_ = self.system, self.system + self.reservoir
         first, beyond = Sums(state.v, 0, m, SCALE), Sums(state.v, m, all_, SCALE)
         second, mirror = Sums(state.other, 0, m, SCALE), Sums(state.other, m, all_ if self.coupled else m, SCALE)
-        joint, own = evaluate(self.joint, first, beyond), evaluate(self.own, second, mirror)
+        joint = evaluate(self.joint, first, beyond)
+        twin = evaluate(self.joint if self.coupled else self.own, second, mirror)
         statistics: dict[str, Statistic] = {
             "reservoir": Moments.of(joint, 2),
-            "thermostat": Moments.of(own, 2),
+            "thermostat": Moments.of(np.ascontiguousarray(twin[:, self.common]) if self.coupled else twin, 2),
             "means": Moments.of(
                 np.concatenate(
                     [
@@ -168,8 +170,7 @@ class KacSystems:
         if self.coupled:
             v, other = (collisions.components(each, m) for each in (state.v, state.other))
             same = (v == other).all(axis=2).mean(axis=1, keepdims=True)
-            change = joint - evaluate(self.joint, second, mirror)
-            statistics |= {"difference": Moments.of(change, 2), "together": Moments.of(same, 2)}
+            statistics |= {"difference": Moments.of(joint - twin, 2), "together": Moments.of(same, 2)}
         return statistics
 
     def _totals(self, v: Array) -> Array:

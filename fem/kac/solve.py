@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from math import sqrt
 from typing import Any
 
@@ -22,7 +23,7 @@ from kinlim.parallel import on_root
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
 from kinlim.study import dump
-from kinlim.symmetric import Label, MultiIndex
+from kinlim.symmetric import Label
 
 Array = NDArray[np.float64]
 
@@ -39,8 +40,8 @@ VANISHING = 1e-13
 
 
 def check(study: KacStudy, comm: MPI.Comm) -> None:
-    """Raise InputError if h0 has no part of degree up to `exact.degree`."""
-    if not _parts(study, {}):
+    """Raise InputError on all ranks if h0 has no part of degree up to `exact.degree`."""
+    if not on_root(comm, lambda: bool(_parts(study, {}))):
         raise InputError(
             f"exact.degree = {study.exact.degree}: model.h0 - 1 has no part of a degree up to this, so nothing can "
             "be solved; take a higher degree"
@@ -124,7 +125,7 @@ def _parts(study: KacStudy, known: dict[Sector, Evolution]) -> list[Part]:
     """The sectors in which h0 - 1 has a part, with those evolutions that are `known` already."""
     model = study.model
     rates = model.lambda_s, model.lambda_r, model.mu
-    moment, chosen = _remembered(model.h0.moment), model.h0.chosen(model.system)
+    moment, chosen = cache(model.h0.moment), model.h0.chosen(model.system)
     starts = {
         sector: initial(sector, moment, chosen)
         for n in range(1, study.exact.degree + 1)
@@ -136,18 +137,6 @@ def _parts(study: KacStudy, known: dict[Sector, Evolution]) -> list[Part]:
         for sector, start in starts.items()
         if np.abs(start).max() > VANISHING * largest
     ]
-
-
-def _remembered(moment: Any) -> Any:
-    """The same function, which computes each moment once."""
-    known: dict[MultiIndex, float] = {}
-
-    def found(alpha: MultiIndex) -> float:
-        if alpha not in known:
-            known[alpha] = moment(alpha)
-        return known[alpha]
-
-    return found
 
 
 def _means(parts: list[Part], study: KacStudy) -> dict[str, Any]:
@@ -288,16 +277,16 @@ def _constants(parts: list[Part], kinds: list[Evolution], study: KacStudy) -> di
         return -float(peak.fun), float(np.exp(peak.x))
 
     bump, bump_time = largest("transient")
-    peak_marginal, peak_time = largest("marginal")
+    peak_marginal, _ = largest("marginal")  # often the plateau, which no time reaches
     k = _gap(kinds)
     return {
         "initial_distance": whole, "resolved": resolved,
         "unresolved": sqrt(max(1 - (resolved / whole) ** 2, 0.0)) if resolved < (1 - 1e-9) * whole else 0.0,
         "plateau": float(plateau[0]), "plateau_marginal": float(plateau[1]),
-        "bump": bump, "bump_time": bump_time, "peak_marginal": peak_marginal, "peak_marginal_time": peak_time,
+        "bump": bump, "bump_time": bump_time, "peak_marginal": peak_marginal,
         "k": k, "l": sqrt(l_squared()), "b": model.mu * sqrt(l_squared()) / (k - model.mu / 3),
         "C": theorem.lemma1_constant(M, N), "Lambda": (model.lambda_s / 2 + model.mu) * M,
-        "lemma1_sharp": sqrt(M / (M + N)), "tau_momentum": tau(0, 1), "tau_energy": tau(1, 0), "tau_next": tau(1, 1),
+        "tau_momentum": tau(0, 1), "tau_energy": tau(1, 0), "tau_next": tau(1, 1),
     }  # fmt: skip
 
 

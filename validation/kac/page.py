@@ -66,8 +66,7 @@ def html(
             exact["part"].to_numpy()}} for n in exact["degree"].to_numpy()
         ],
         groups={
-            name: {"velocity": [float(c) for c in group["velocity"]], "energy": float(group["energy"]),
-                   "energy_se": float(group["energy_se"])}
+            name: {"energy": float(group["energy"]), "energy_se": float(group["energy_se"])}
             for name, group in groups.items()
         },
         together=[float(x) for x in particles["together"]] if "together" in particles else None,
