@@ -1,10 +1,29 @@
 """Timings in turn: every row for some seconds, several rounds, ratios taken round by round, since machines drift."""
 
 import statistics
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 Timing = Callable[[float], float]
 """Collisions per second, measured for at least so many seconds."""
+
+
+def compiled(name: str, folder: str) -> Path:
+    """Compile the C program `name`.c of this folder, as fast as the compiler makes it."""
+    source, program = Path(__file__).with_name(f"{name}.c"), Path(folder) / name
+    subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
+    return program
+
+
+def outside(command: Callable[[int], list[object]]) -> Timing:
+    """A program, one core, one replica at a time: its command for so many collisions; it prints seconds first."""
+
+    def seconds_for(collisions: int) -> float:
+        words = list(map(str, command(collisions)))
+        return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[0])
+
+    return long_enough(seconds_for, 1)
 
 
 def long_enough(seconds_for: Callable[[int], float], side_by_side: int) -> Timing:

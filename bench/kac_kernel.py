@@ -8,14 +8,13 @@ speed of a shared machine drifts. The limit of the kernel is in docs/kac-kernel.
 """
 
 import argparse
-import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
-from in_turn import Timing, long_enough, table
+from in_turn import Timing, compiled, long_enough, outside, table
 
 from kinlim.stochastic.collisions import Clocks, advance, advance_alone, components, velocities
 from kinlim.stochastic.streams import start
@@ -25,13 +24,8 @@ REPLICAS = 8
 
 
 def scalar(system: int, reservoir: int, clocks: bool, program: Path) -> Timing:
-    """The C program, one core, one replica."""
-
-    def seconds_for(collisions: int) -> float:
-        command = [program, str(system), str(reservoir), str(collisions), str(int(clocks))]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])
-
-    return long_enough(seconds_for, 1)
+    """The C program."""
+    return outside(lambda collisions: [program, system, reservoir, collisions, int(clocks)])
 
 
 def kernel(system: int, reservoir: int, cores: int, mirror: bool = False, replicas: int = REPLICAS) -> Timing:
@@ -75,9 +69,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "kac_scalar"
-        source = Path(__file__).with_name("kac_scalar.c")
-        subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
+        program = compiled("kac_scalar", folder)
         for size in options.sizes.split("/"):
             m, n = map(int, size.split(","))
             rows = {

@@ -8,14 +8,13 @@ statistics, is timed too. The limit of the kernel is in docs/kernel.md.
 """
 
 import argparse
-import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
-from in_turn import Timing, long_enough, table
+from in_turn import Timing, compiled, long_enough, outside, table
 
 import kinlim
 from kinlim.stochastic.balls import redistribute_lists
@@ -27,13 +26,8 @@ PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
 
 
 def scalar(balls: int, program: Path) -> Timing:
-    """The C program, one core, one replica at a time."""
-
-    def seconds_for(collisions: int) -> float:
-        command = [program, str(balls), "1", str(collisions)]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])
-
-    return long_enough(seconds_for, 1)
+    """The C program."""
+    return outside(lambda collisions: [program, balls, 1, collisions])
 
 
 def kernel(balls: int, cores: int) -> Timing:
@@ -111,9 +105,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "pinned_scalar"
-        source = Path(__file__).with_name("pinned_scalar.c")
-        subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
+        program = compiled("pinned_scalar", folder)
         for balls in map(int, options.balls.split(",")):
             table(f"n = {balls}", rows_for(balls, program), options.rounds, options.seconds)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from in_turn import compiled
 from numba import njit
 
 from kinlim.stochastic import redistribute
@@ -136,9 +137,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"Million collisions per second, {options.rounds} rounds: median [least, greatest]")
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "pinned_scalar"
-        source = Path(__file__).with_name("pinned_scalar.c")
-        subprocess.run(["gcc", "-O3", "-march=native", "-ffast-math", "-o", program, source, "-lm"], check=True)
+        program = compiled("pinned_scalar", folder)
         thousand = side_by_side(1000)
         for balls in options.balls:
             measures: dict[str, Callable[[], float]] = {

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import click
-import tomli_w
 import typer
 
-from kinlim import api, workflow
+from kinlim import api, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.results import CONVERGENCE, ITERATION, REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
@@ -166,44 +165,11 @@ def sweep(
 
     overrides = _with(set, replicas)
     loaded, folder = _study(study, output, overrides, suffix=f"-{SWEEP}")
-    points = on_root(world(), lambda: _points(study, over, overrides))
+    points = on_root(world(), lambda: sweeps.points_of(study, over, overrides))
     stages: tuple[workflow.Stage, ...] = ("solve",) if without_particles else workflow.STAGES
-    verdict = workflow.sweep(loaded, points, folder, stages=stages, threads=threads, resume=resume)
+    verdict = sweeps.sweep(loaded, points, folder, stages=stages, threads=threads, resume=resume)
     _say(sweeping.text(verdict))
     _say(f"Report: {folder / f'{SWEEP}.html'}")
-
-
-def _points(path: Path, over: list[str], overrides: list[str]) -> list[workflow.Point]:
-    """All combinations of the values that --over gives, each checked like a study of its own."""
-    axes: dict[str, list[Any]] = {}
-    for text in over:
-        key, equals, values = text.partition("=")
-        key = key.strip()
-        try:
-            parsed = tomllib.loads(f"values = [{values}]") if equals else {}
-        except (ValueError, RecursionError):
-            parsed = {}
-        allowed = all(isinstance(value, int | float | str) for value in parsed.get("values", []))
-        if list(parsed) != ["values"] or not parsed["values"] or not allowed or "." not in key:
-            raise InputError(
-                f"--over {text[:80]}: must be table.key=v1,v2,... with numbers, texts in quotes or true and false, for "
-                "example --over model.reservoir=100,1000"
-            )
-        if key in axes or len(set(map(str, parsed["values"]))) < len(parsed["values"]):
-            raise InputError(f"--over {text[:80]}: names a key or a value twice")
-        axes[key] = parsed["values"]
-    points = []
-    for combination in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, combination, strict=True))
-        texts = [f"{key}={tomli_w.dumps({'value': value}).partition('=')[2].strip()}" for key, value in chosen.items()]
-        try:
-            points.append(workflow.Point(chosen, load(path, [*overrides, *texts])))
-        except InputError as error:
-            message = str(error)
-            for key in axes:
-                message = message.replace(f"--set {key}=", f"--over {key}=", 1)
-            raise InputError(message) from None
-    return points
 
 
 @app.command()

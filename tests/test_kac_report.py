@@ -13,7 +13,7 @@ import xarray as xr
 from mpi4py import MPI
 
 import kinlim
-from kinlim import api, cli, workflow
+from kinlim import api, cli, sweeps, workflow
 from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
@@ -256,8 +256,8 @@ def test_ranks_share_a_sweep(tmp_path, kac):
     # what only rank 0 writes must not wait for the others
     comm = MPI.COMM_WORLD
     kac["particles"]["replicas"] = 64
-    points = [workflow.Point({"model.mu": mu}, check(kac | {"model": kac["model"] | {"mu": mu}})) for mu in (1.0, 2.0)]
-    verdict = workflow.sweep(check(kac), points, comm.bcast(tmp_path) / "s", comm=comm)
+    points = [sweeps.Point({"model.mu": mu}, check(kac | {"model": kac["model"] | {"mu": mu}})) for mu in (1.0, 2.0)]
+    verdict = sweeps.sweep(check(kac), points, comm.bcast(tmp_path) / "s", comm=comm)
     assert all(one == verdict for one in comm.allgather(verdict))
     assert [point["model.mu"] for point in verdict["points"]] == [1.0, 2.0]
 
@@ -295,6 +295,6 @@ def test_a_sweep_over_balls(tmp_path, tables, monkeypatch):
     assert {law["quantity"] for law in verdict["laws"]} == {"gap_mu", "gap_sigma"}
     assert np.isfinite(verdict["laws"][1]["exponents"]["model.balls"]["value"])
     with pytest.raises(InputError, match="so it needs both"):
-        workflow.sweep(
-            check(tables), [workflow.Point({"model.balls": 50}, check(tables))], tmp_path / "t", stages=("solve",)
+        sweeps.sweep(
+            check(tables), [sweeps.Point({"model.balls": 50}, check(tables))], tmp_path / "t", stages=("solve",)
         )

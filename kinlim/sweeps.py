@@ -1,0 +1,189 @@
+"""Sweeps: a study for several values of its parameters, and how what it measures scales with them."""
+
+import hashlib
+import itertools
+import json
+import re
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+from kinlim import api
+from kinlim.errors import InputError
+from kinlim.results import FIGURES, PARTICLES, POINTS, STUDY, SWEEP, Results
+from kinlim.study import Study, dump, load
+from kinlim.workflow import STAGES, Stage, heeding, run, writes
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+LONGEST = 100
+"""Characters of the name of a point."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep: the values of the parameters, and the study that has them."""
+
+    values: dict[str, Any]
+    study: Study
+
+    @property
+    def folder(self) -> str:
+        """Where its results are, below the folder of the sweep."""
+        name = ",".join(f"{key}={self.values[key]}" for key in sorted(self.values))
+        plain = re.sub(r"[^A-Za-z0-9.,=+_-]", "_", name)
+        unique = "" if plain == name and len(name) <= LONGEST else f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return f"{POINTS}/{plain[:LONGEST]}{unique}"
+
+
+def points_of(path: str | Path, over: Sequence[str], overrides: Sequence[str] = ()) -> list["Point"]:
+    """All combinations of values of a sweep, each checked like a study of its own.
+
+    Args:
+        path: of the study.
+        over: ``table.key=v1,v2,...`` with values in TOML.
+        overrides: ``table.key=value`` for all points.
+
+    Raises:
+        InputError: naming --over, the key and the value.
+    """
+    axes: dict[str, list[Any]] = {}
+    for text in over:
+        key, equals, values = text.partition("=")
+        key = key.strip()
+        try:
+            parsed = tomllib.loads(f"values = [{values}]") if equals else {}
+        except (ValueError, RecursionError):
+            parsed = {}
+        allowed = all(isinstance(value, int | float | str) for value in parsed.get("values", []))
+        if list(parsed) != ["values"] or not parsed["values"] or not allowed or "." not in key:
+            raise InputError(
+                f"--over {text[:80]}: must be table.key=v1,v2,... with numbers, texts in quotes or true and false, for "
+                "example --over model.reservoir=100,1000"
+            )
+        if key in axes or len(set(map(str, parsed["values"]))) < len(parsed["values"]):
+            raise InputError(f"--over {text[:80]}: names a key or a value twice")
+        axes[key] = parsed["values"]
+    points = []
+    for combination in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, combination, strict=True))
+        texts = [f"{key}={tomli_w.dumps({'value': value}).partition('=')[2].strip()}" for key, value in chosen.items()]
+        try:
+            points.append(Point(chosen, load(path, [*overrides, *texts])))
+        except InputError as error:
+            message = str(error)
+            for key in axes:
+                message = message.replace(f"--set {key}=", f"--over {key}=", 1)
+            raise InputError(message) from None
+    return points
+
+
+def sweep(
+    study: Study,
+    points: Sequence[Point],
+    folder: str | Path,
+    *,
+    stages: Sequence[Stage] = STAGES,
+    comm: "MPI.Comm | None" = None,
+    threads: int | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Go through all points of a sweep, each in a result folder of its own, and fit power laws. Collective.
+
+    Args:
+        study: that the points vary.
+        points: at least one.
+        folder: for sweep.nc, .json, .html and figures, and below it those of the points.
+        stages: of each point: all, or "solve" alone.
+        comm: the ranks, which all work on one point at a time.
+        threads: per rank, for the particles.
+        resume: go on with a sweep that was stopped; points that are done stay, and there may be new ones.
+
+    Returns:
+        The content of sweep.json; raises as `run` does.
+    """
+    from kinlim.parallel import default_threads, on_root, world
+    from kinlim.provenance import provenance
+    from kinlim.validation import report
+    from kinlim.validation import sweep as sweeping
+
+    comm = comm or world()
+    results, began = Results(Path(folder)), time.perf_counter()
+    side, threads = api.side("validation", study), default_threads(comm) if threads is None else threads
+    files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *((PARTICLES,) if "simulate" in stages else ()))
+    on_root(comm, lambda: results.claim(study, files, resume=resume))
+    if resume:
+        on_root(comm, lambda: _only_more(results, points, stages))
+        on_root(comm, lambda: results.adopt(study))
+    with heeding(comm) as heed:
+        for number, point in enumerate(points):
+            heed(f"after {number} of {len(points)} points")
+            there = Results(results.path / point.folder)
+            if not on_root(comm, lambda: _has_all(there, point.study, stages)):  # noqa: B023 - called at once
+                begun = on_root(comm, lambda: resume and there.has(STUDY))  # noqa: B023 - called at once
+                run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
+        heed("after the last point")
+
+    def write() -> dict[str, Any]:
+        found, solutions = [], []
+        for point in points:
+            there = Results(results.path / point.folder)
+            solution = there.read(point.study.SOLUTION)
+            particles = there.read(PARTICLES) if "simulate" in stages else None
+            comparison = None if particles is None else side.compare(particles, solution)
+            found.append(side.measured(solution, particles, comparison))
+            solutions.append((point.values, solution))
+        about = provenance(comm.size, threads, time.perf_counter() - began, study=dump(study))
+        dataset = sweeping.gather([point.values for point in points], found).assign_attrs(
+            title=f"{study.study.name}: sweep", model=study.study.model, **about
+        )
+        verdict = {**sweeping.judge(dataset), "stages": list(stages)}
+        more, captions = side.overlay(solutions)
+        drawn = any(law["exponents"] for law in verdict["laws"])
+        pictures = {**more, **({SWEEP: report.png(sweeping.figure(dataset, verdict))} if drawn else {})}
+        page = sweeping.html(dataset, verdict, pictures, captions)
+        results.write_dataset(f"{SWEEP}.nc", dataset)
+        for name, data in pictures.items():
+            results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
+        results.write(f"{SWEEP}.html", lambda path: path.write_text(page, encoding="utf-8"))
+        results.write_json(f"{SWEEP}.json", verdict)
+        results.log(f"{SWEEP}: {len(points)} points, {time.perf_counter() - began:.2f} s on {comm.size} rank(s)")
+        return verdict
+
+    return on_root(comm, write)
+
+
+def _has_all(results: Results, study: Study, stages: Sequence[Stage]) -> bool:
+    """Whether a folder is that of the study and holds all that its stages write first."""
+    files = (writes(study, stage)[0] for stage in stages)
+    return results.has(STUDY) and results.study() == study and all(results.has(name) for name in files)
+
+
+def _only_more(results: Results, points: Sequence[Point], stages: Sequence[Stage]) -> None:
+    """Refuse a sweep that has less than the one whose results are there.
+
+    Raises:
+        InputError: points or stages of that are missing.
+    """
+    path = results.path / f"{SWEEP}.json"
+    if not path.exists():
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        before = [{key: point[key] for key in there["parameters"]} for point in there["points"]]
+        left_out = set(there["stages"]) - set(stages)
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # not one of ours: it is written anew
+    missing = next((point for point in before if point not in [one.values for one in points]), None)
+    if missing is not None or left_out:
+        what = f"the stage {min(left_out)}" if missing is None else ", ".join(f"{k} = {v}" for k, v in missing.items())
+        raise InputError(
+            f"{path}: is of a sweep with {what}, which this one has not; with --resume a sweep can only have more, so "
+            "name its points too, or give another folder with -o"
+        )
