@@ -1,0 +1,1 @@
+"""Kinetic generation and recombination: the limit equation, and the kinetic system at finite epsilon."""

@@ -1,0 +1,437 @@
+"""Kinetic generation and recombination as data: what particles, kinetic system and limit equation share.
+
+Source: Neumann and Schmeiser, "A kinetic reaction model: decay to equilibrium and macroscopic limit".
+"""
+
+import ast
+from functools import cached_property
+from math import ceil, sqrt
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+
+from kinlim.base import BaseStudy, Ensemble, Heading, Physics
+from kinlim.errors import InputError
+from kinlim.formula import Formula
+from kinlim.profile import ProfileTable
+from kinlim.table import Positive, Table, parse_formula
+
+Array = NDArray[np.float64]
+
+POSITIONS, VELOCITIES = ("x", "y", "z"), ("vx", "vy", "vz")
+
+GRID = (256, 64, 24)
+"""Points per axis, in dimension 1, 2, 3, where initial data are looked at and integrated."""
+
+NODES = (32, 16, 8)
+"""The same for velocities."""
+
+FAR = (1e1, 1e2, 1e3, 1e6)
+"""Speeds at which data are looked at besides."""
+
+WIDEST = 1e6
+"""Ratio of the bounds of the data, at most."""
+
+MASSES = 1e-6
+"""Relative difference of masses that passes for rounding of what the user wrote."""
+
+MOST_STEPS, MOST_PARTICLES, MOST_CELLS = 10**9, 10**9, 10**8
+"""Of one replica."""
+
+FormulaOfPhase = Annotated[
+    Formula,
+    BeforeValidator(lambda value: parse_formula(value, POSITIONS + VELOCITIES)),
+    PlainSerializer(str, return_type=str),
+]
+"""A function of position (x, y, z) in the unit torus and velocity (vx, vy, vz)."""
+
+
+class KineticReaction(Physics):
+    """The rescaled system (9) for particles A and B on the torus T^d = [0, 1)^d.
+
+        epsilon^2 f_t + epsilon v.grad f = chi1 - rho_g f,   epsilon^2 g_t + epsilon v.grad g = chi2 - rho_f g
+
+    with rho_h = int h dv. As epsilon -> 0, rho_f - rho_g -> m with m_t = div(D(m) grad m).
+
+    Attributes:
+        dimension: d.
+        chi1: velocities with which A are made.
+        chi2: velocities with which B are made.
+        f0: f/chi1 at time 0, a function of x (y, z) and vx (vy, vz), periodic in space, positive and bounded.
+        g0: g/chi2 at time 0.
+        epsilon: mean free path.
+        bounds: [lo, hi] with lo <= f/chi1 <= hi and lo <= chi2/g <= hi at time 0, and so for ever (Theorem 1.1); found
+            from the data unless given.
+        given_rho_inf: rho_infinity of (4), where the user states it; it must be that of the data.
+        end_time: T, in the time of (9).
+        observe: when all sides are recorded, as increasing fractions of T.
+    """
+
+    dimension: Annotated[int, Field(ge=1, le=3)] = 1
+    chi1: ProfileTable
+    chi2: ProfileTable
+    f0: FormulaOfPhase
+    g0: FormulaOfPhase
+    epsilon: Annotated[float, Field(gt=0, le=100)]
+    bounds: Annotated[tuple[Positive, Positive] | None, Field(strict=False)] = None
+    given_rho_inf: Annotated[float | None, Field(alias="rho_inf", gt=0)] = None
+
+    @field_validator("epsilon")
+    @classmethod
+    def _epsilon_is_resolved(cls, epsilon: float) -> float:
+        if epsilon < 1e-8:
+            raise ValueError("must be at least 1e-8: below, epsilon^2 is lost in rounding; the limit is [pde]'s")
+        return epsilon
+
+    @model_validator(mode="after")
+    def _profiles_are_usable(self) -> Self:
+        for key in ("chi1", "chi2"):
+            try:
+                getattr(self, key).check(self.dimension)
+            except ValueError as error:
+                raise ValueError(f"{key}.{error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _data_are_usable(self) -> Self:
+        names = POSITIONS[: self.dimension] + VELOCITIES[: self.dimension]
+        for key in ("f0", "g0"):
+            if beyond := sorted(used(getattr(self, key)) - set(names)):
+                raise ValueError(
+                    f"{key} = '{getattr(self, key)}': {beyond[0]} has no meaning in dimension {self.dimension}; the "
+                    f"names are {', '.join(names)}"
+                )
+        lo, hi = self._found
+        if self.bounds is not None:
+            low, high = self.bounds
+            if not low < high:
+                raise ValueError(f"bounds = {list(self.bounds)} must be [lo, hi] with lo < hi")
+            if lo < low * (1 - MASSES) or hi > high * (1 + MASSES):
+                raise ValueError(
+                    f"bounds = {list(self.bounds)}: the data are outside the invariant region of Theorem 1.1: f0 and "
+                    f"1/g0 reach from {lo:.6g} to {hi:.6g}"
+                )
+        if self.given_rho_inf is not None and abs(self.rho_inf / self.given_rho_inf - 1) > MASSES:
+            wanted = self.given_rho_inf - 1 / self.given_rho_inf
+            raise ValueError(
+                f"rho_inf = {self.given_rho_inf:g} needs the masses of f0 and g0 to differ by {wanted:.9g}, (4); they "
+                f"differ by {self.mass_difference:.9g}, which makes rho_inf = {self.rho_inf:.9g}"
+            )
+        return self
+
+    @cached_property
+    def _found(self) -> tuple[float, float]:
+        """Bounds of f0 and 1/g0, as far as points tell."""
+        bounds: dict[str, tuple[float, float]] = {}
+        for key, chi in (("f0", self.chi1), ("g0", self.chi2)):
+            formula: Formula = getattr(self, key)
+            positions = self.grid(GRID[self.dimension - 1] // (4 if used(formula) & set(VELOCITIES) else 1))
+            nodes, _ = chi.quadrature(self.dimension, NODES[self.dimension - 1])
+            unit = np.concatenate([np.eye(self.dimension), -np.eye(self.dimension), _diagonals(self.dimension)])
+            shells = [nodes, *(speed * unit for speed in FAR)] if used(formula) & set(VELOCITIES) else [nodes[:1]]
+            try:
+                values = [self.relative(formula, positions, shell) for shell in shells]
+                ends = [self.relative(formula, end, nodes[:1]) for end in self._seams()]
+            except InputError as error:
+                raise ValueError(f"{key} = '{formula}' {error}") from None
+            low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+            if low <= 0:
+                raise ValueError(
+                    f"{key} = '{formula}' is {low:.6g} somewhere: it must be positive, or the data are in no invariant "
+                    "region of Theorem 1.1"
+                )
+            if len(values) > 1 and (
+                float(values[-1].max()) > 2 * float(values[-2].max()) or float(values[-1].min()) < values[-2].min() / 2
+            ):
+                raise ValueError(
+                    f"{key} = '{formula}' is not bounded away from 0 and infinity in the velocity, so the data are in no "
+                    "invariant region of Theorem 1.1; tanh(vx) is bounded"
+                )
+            if high > WIDEST * low:
+                raise ValueError(f"{key} = '{formula}' reaches from {low:.3g} to {high:.3g}: a ratio beyond {WIDEST:g}")
+            for axis in range(self.dimension):
+                gap = float(np.abs(ends[2 * axis] - ends[2 * axis + 1]).max())
+                if gap > MASSES * high:
+                    raise ValueError(
+                        f"{key} = '{formula}' jumps by {gap:.3g} between {POSITIONS[axis]} = 0 and 1; it must be periodic"
+                    )
+            bounds[key] = low, high
+        (f_low, f_high), (g_low, g_high) = bounds["f0"], bounds["g0"]
+        lo, hi = min(f_low, 1 / g_high), max(f_high, 1 / g_low)
+        return (lo, hi) if lo < hi else (lo * (1 - ROUND), hi * (1 + ROUND))
+
+    def _seams(self) -> list[Array]:
+        """Points on both sides of each seam: axis 0 at 0, at 1, axis 1 at 0, ..."""
+        count, sides = 17, []
+        for axis in range(self.dimension):
+            for end in (0.0, 1.0):
+                rest = np.meshgrid(*[np.linspace(0, 1, count)] * (self.dimension - 1), indexing="ij")
+                points = np.column_stack([part.ravel() for part in rest]) if rest else np.empty((1, 0))
+                sides.append(np.insert(points, axis, end, axis=1))
+        return sides
+
+    def grid(self, count: int) -> Array:
+        """Points i/count, count per axis, shape (count^d, d), the last axis fastest."""
+        axis = np.arange(count) / count
+        return np.stack(np.meshgrid(*[axis] * self.dimension, indexing="ij"), axis=-1).reshape(-1, self.dimension)
+
+    def relative(self, formula: Formula, x: Array, v: Array) -> Array:
+        """Values of f0 or g0 at all pairs of positions, shape (n, d), and velocities, shape (k, d): shape (n, k).
+
+        Raises:
+            InputError: it is not finite somewhere.
+        """
+        shape = (len(x), len(v))
+        points = {
+            name: np.broadcast_to(x[:, None, axis] if name in POSITIONS else v[None, :, axis], shape)
+            for names in (POSITIONS, VELOCITIES)
+            for axis, name in enumerate(names[: self.dimension])
+        }
+        unused = {name: np.zeros(shape) for name in POSITIONS + VELOCITIES if name not in points}
+        return formula(**points, **unused)
+
+    def initial(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """Densities rho_f, rho_g, shape (n,), and fluxes int v f dv, int v g dv, shape (n, d), at time 0."""
+        found = []
+        for formula, chi in ((self.f0, self.chi1), (self.g0, self.chi2)):
+            if used(formula) & set(VELOCITIES):
+                nodes, weights = chi.quadrature(self.dimension, 2 * NODES[self.dimension - 1])
+                values = self.relative(formula, x, nodes)
+                found.append((values @ weights, values @ (weights[:, None] * nodes)))
+            else:
+                values = self.relative(formula, x, np.zeros((1, self.dimension)))
+                found.append((values[:, 0], np.zeros(x.shape)))
+        (rho_f, flux_f), (rho_g, flux_g) = found
+        return rho_f, rho_g, flux_f, flux_g
+
+    @property
+    def region(self) -> tuple[float, float]:
+        """Bounds (lo, hi) of f/chi1 and chi2/g, and so of rho, for all times: Theorem 1.1."""
+        return self._found if self.bounds is None else self.bounds
+
+    @cached_property
+    def mass_difference(self) -> float:
+        """int int (f - g) dv dx, which never changes: (4)."""
+        rho_f, rho_g, *_ = self.initial(self.grid(GRID[self.dimension - 1]))
+        return float(rho_f.mean() - rho_g.mean())
+
+    @property
+    def rho_inf(self) -> float:
+        """rho_infinity of (4): rho_inf - 1/rho_inf is the mass difference."""
+        m = self.mass_difference
+        return (m + sqrt(m * m + 4)) / 2 if m >= 0 else 2 / (sqrt(m * m + 4) - m)
+
+    @property
+    def diffusion(self) -> tuple[Array, Array]:
+        """D1 and D2, shape (d, d)."""
+        return self.chi1.covariance_matrix(self.dimension), self.chi2.covariance_matrix(self.dimension)
+
+    @property
+    def planar(self) -> bool:
+        """Whether nothing depends on anything but x and vx: f and g integrated over the other velocities then obey (9)
+        in dimension 1, with the marginals of chi1 and chi2."""  # noqa: D205, D209
+        return not (used(self.f0) | used(self.g0)) - {"x", "vx"}
+
+    def time_step_bias(self, dt: float) -> float:
+        """Largest relative error in D that splitting flight and reaction makes: (y/2) coth(y/2) - 1, y = rate dt.
+
+        A particle A lives for epsilon^2/rho_g, a B for epsilon^2/rho_f, and has its velocity as long; over local
+        equilibria in the region.
+        """
+        rho = np.geomspace(*self.region, 200)
+        d1, d2 = (np.diag(d)[:, None] for d in self.diffusion)
+        y1, y2 = dt / (rho * self.epsilon**2), rho * dt / self.epsilon**2
+        excess = d1 * rho**2 * _excess(y1) + d2 / rho**2 * _excess(y2)
+        return float((excess / (d1 * rho**2 + d2 / rho**2)).max())
+
+    def cell_bias(self, width: float) -> float:
+        """Largest relative error in D due to partners that may be anywhere in a cell: h^2/(6 epsilon^2 (D1 rho^2 + D2/rho^2)).
+
+        On a grid at random, A and B at distance r meet at a rate with second moment h^2/6 along each axis.
+        """
+        rho = np.geomspace(*self.region, 200)
+        d1, d2 = (np.diag(d)[:, None] for d in self.diffusion)
+        return float((width**2 / (6 * self.epsilon**2 * (d1 * rho**2 + d2 / rho**2))).max())
+
+
+ROUND = 1e-9
+"""Half the relative width of the region of data that are constant."""
+
+
+def _excess(y: Array) -> Array:
+    """(y/2) coth(y/2) - 1, without cancellation for small y."""
+    y = np.asarray(y, np.float64)
+    small = y < 0.1
+    series = y**2 / 12 - y**4 / 720 + y**6 / 30240
+    return np.where(small, series, (y / 2) / np.tanh(np.maximum(y, 0.1) / 2) - 1)
+
+
+def _diagonals(d: int) -> Array:
+    signs = np.array(np.meshgrid(*[[-1.0, 1.0]] * d, indexing="ij")).reshape(d, -1).T
+    return np.asarray(signs / sqrt(d), np.float64)
+
+
+def used(formula: Formula) -> set[str]:
+    """Names of coordinates in a formula."""
+    return {node.id for node in ast.walk(formula.tree) if isinstance(node, ast.Name)} & {*POSITIONS, *VELOCITIES}
+
+
+class ReactionParticles(Ensemble):
+    """The particle side.
+
+    Attributes:
+        per_unit: N, how many particles make mass one; pairs are made at the rate N/epsilon^2 per unit volume.
+        dt: between two reactions; None for one that meets `bias`.
+        cells: along each axis, in which partners are found; None for as many as meet `bias`.
+        bias: relative error in the diffusion that dt and cells together may make.
+        bins: along each axis, in which densities are recorded.
+    """
+
+    per_unit: Annotated[int, Field(ge=10, le=10**9)] = 10_000
+    dt: Positive | None = None
+    cells: Annotated[int | None, Field(ge=1, le=10**6)] = None
+    bias: Annotated[float, Field(gt=0, le=1)] = 0.01
+    bins: Annotated[int, Field(ge=2, le=4096)] = 16
+    block: Annotated[int, Field(ge=1, le=2**20)] = 1
+
+
+class KineticSettings(Table):
+    """The kinetic system's side, in dimension 1 (or where nothing depends on more than x and vx).
+
+    Attributes:
+        modes: velocities of a discrete-velocity scheme, which is what a closed expansion in so many polynomials is.
+        cells: of the mesh of the torus.
+        degree: of the elements: continuous ones of this degree for what is even in v, discontinuous ones of one less
+            for what is odd.
+        rtol: error allowed per time step.
+    """
+
+    modes: Annotated[int, Field(ge=4, le=512, multiple_of=2)] = 32
+    cells: Annotated[int, Field(ge=4, le=10**5)] = 64
+    degree: Annotated[int, Field(ge=1, le=8)] = 2
+    rtol: Annotated[float, Field(ge=1e-11, le=0.01)] = 1e-6
+
+
+class LimitEquation(Table):
+    """The limit equation's side.
+
+    Attributes:
+        cells: along each axis.
+        shape: "simplex" for triangles and tetrahedra, "box" for quadrilaterals and hexahedra.
+        degree: of the Lagrange elements.
+        rtol: error allowed per time step.
+        lumped: mass lumping, with degree 1: see `kinlim.fem.reaction.limit` for where a maximum principle then holds.
+    """
+
+    cells: Annotated[int, Field(ge=3, le=10**6)] = 64
+    shape: Literal["simplex", "box"] = "simplex"
+    degree: Annotated[int, Field(ge=1, le=4)] = 2
+    rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
+    lumped: bool = False
+
+    @model_validator(mode="after")
+    def _lumping_needs_vertices(self) -> Self:
+        if self.lumped and self.degree != 1:
+            raise ValueError(f"lumped = true with degree = {self.degree}: a lumped mass is for degree 1")
+        return self
+
+
+class ReactionHeading(Heading):
+    """What is studied, and under which name."""
+
+    model: Literal["reaction"]
+
+
+class ReactionStudy(BaseStudy):
+    """A study of kinetic generation and recombination: the tables of its file."""
+
+    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]] = {"pde.nc": ("pde",), "kinetic.nc": ("kinetic",)}
+    SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("densities", "decay", "entropy")
+    PICTURES: ClassVar[tuple[str, ...]] = ("particles",)
+
+    study: ReactionHeading
+    model: KineticReaction
+    particles: ReactionParticles
+    kinetic: KineticSettings | None = None
+    pde: LimitEquation = LimitEquation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kinetic_where_possible(cls, data: Any) -> Any:
+        """In dimension 1 the kinetic system is solved unless the study says otherwise."""
+        if isinstance(data, dict) and "kinetic" not in data and isinstance(model := data.get("model"), dict):
+            if model.get("dimension", 1) == 1:
+                return data | {"kinetic": {}}
+        return data
+
+    @model_validator(mode="after")
+    def _kinetic_is_planar(self) -> Self:
+        if self.kinetic is not None and not self.model.planar:
+            raise ValueError(
+                "kinetic: the kinetic system is solved in x and vx only, and f0 or g0 depends on more; leave the table "
+                "[kinetic] out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_meet_the_bias(self) -> Self:
+        settings, model = self.particles, self.model
+        parts = {
+            "dt": (self.dt, model.time_step_bias(self.dt), f"at most {self._recommended_dt:.3g} makes half of bias"),
+            "cells": (
+                self.cells,
+                model.cell_bias(1 / self.cells),
+                f"at least {self._recommended_cells} make half of bias",
+            ),
+        }
+        total = sum(bias for _, bias, _ in parts.values())
+        if total > settings.bias * (1 + MASSES):
+            key = max(parts, key=lambda key: parts[key][1])
+            value, bias, hint = parts[key]
+            raise ValueError(
+                f"particles.bias = {settings.bias:g} cannot be met: dt = {self.dt:.3g} and cells = {self.cells} change "
+                f"the diffusion by {total:.3g} of it, of which {key} = {value:.3g} makes {bias:.3g}; {hint}"
+            )
+        if (steps := model.end_time / self.dt) > MOST_STEPS:
+            raise ValueError(f"particles.dt = {self.dt:.3g} makes {steps:.3g} steps; at most {MOST_STEPS:g} are possible")
+        if (cells := float(self.cells) ** model.dimension) > MOST_CELLS:
+            raise ValueError(
+                f"particles.cells = {self.cells} makes {cells:.3g} cells; at most {MOST_CELLS:g} are possible: a larger "
+                "epsilon or bias needs fewer"
+            )
+        if (count := settings.per_unit * (model.region[1] + 1 / model.region[0])) > MOST_PARTICLES:
+            raise ValueError(
+                f"particles.per_unit = {settings.per_unit} may make {count:.3g} particles; {MOST_PARTICLES:g} are possible"
+            )
+        return self
+
+    @property
+    def solutions(self) -> tuple[str, ...]:
+        """The datasets that the deterministic side writes."""
+        return tuple(name for name in self.SOLUTIONS if name != "kinetic.nc" or self.kinetic is not None)
+
+    @property
+    def dt(self) -> float:
+        """Time between two reactions of the particles, before it is fitted to the observations."""
+        return self._recommended_dt if self.particles.dt is None else self.particles.dt
+
+    @property
+    def cells(self) -> int:
+        """Cells of the particles along each axis."""
+        return self._recommended_cells if self.particles.cells is None else self.particles.cells
+
+    @cached_property
+    def _recommended_dt(self) -> float:
+        """The longest time step that makes half of the bias allowed."""
+        low, high = 0.0, 100 * self.model.epsilon**2 * max(self.model.region[1], 1 / self.model.region[0])
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.model.time_step_bias(middle) <= self.particles.bias / 2 else (low, middle)
+        return float(f"{low * 0.995:.3g}")
+
+    @cached_property
+    def _recommended_cells(self) -> int:
+        """The fewest cells that make half of the bias allowed."""
+        return max(1, ceil(1 / sqrt(self.particles.bias / 2 / self.model.cell_bias(1.0)) * (1 - 1e-12)))

@@ -1,0 +1,1 @@
+"""The reaction model: what is compared, and what the theory says of it."""
