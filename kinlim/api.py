@@ -44,33 +44,62 @@ def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | Non
     return side("stochastic", study).simulate(study, comm or world(), threads, **more)
 
 
-def solve(study: Study, *, comm: "MPI.Comm | None" = None, estimate_error: bool = False, **more: Any) -> "xr.Dataset":
-    """Solve the equations; see `solve` in `kinlim.fem` of the model. Collective over `comm`, by default all ranks.
+def solve(
+    study: Study,
+    name: str | None = None,
+    *,
+    comm: "MPI.Comm | None" = None,
+    estimate_error: bool = False,
+    **more: Any,
+) -> "xr.Dataset":
+    """Solve the equations; see `SOLVERS` in `kinlim.fem` of the model. Collective over `comm`, by default all ranks.
 
     Args:
         study: the study.
+        name: of the solution: "pde", "kinetic" or "exact"; None for the first that the study has.
         comm: the ranks.
         estimate_error: add what `kinlim.fem.pinned.refinement.estimate` finds.
         more: `checkpoint` and `keep` of `kinlim.fem.pinned.solve`.
 
     Raises:
-        InputError: an estimate is asked for, and the model has none.
+        InputError: an estimate is asked for, and the model has none; or the study has no such solution.
     """
     from kinlim.parallel import world
 
     comm = comm or world()
     if estimate_error:
         of_pinned(study, "solve --estimate-error")
-    solution = side("fem", study).solve(study, comm, **more)
+    names = [Path(file).stem for file in study.solutions]
+    if name is not None and name not in names:
+        raise InputError(f"the study has no solution {name!r}; it has {', '.join(names)}")
+    solution = side("fem", study).SOLVERS[name or names[0]](study, comm, **more)
     return solution.merge(side("fem", study).estimate(study, solution, comm)) if estimate_error else solution
 
 
 def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
-    """Measure errors under refinement; see `kinlim.fem.pinned.refinement.converge`. Collective."""
-    from kinlim.fem.pinned import refinement
+    """Measure errors under refinement; see `converge` in `kinlim.fem` of the model. Collective.
+
+    Raises:
+        InputError: the model's solution is exact, so there is nothing to refine.
+    """
     from kinlim.parallel import world
 
-    return refinement.converge(of_pinned(study, "converge"), comm or world())
+    return refining(study).converge(study, comm or world())
+
+
+def refining(study: Study) -> Any:
+    """The module with the model's `converge`.
+
+    Raises:
+        InputError: it has none.
+    """
+    module = side("fem", study)
+    if not hasattr(module, "converge"):
+        raise InputError(
+            f"study.model = '{study.study.model}': `kinlim converge` refines meshes and time steps, and this model's "
+            "solution has none"
+        )
+    return module
 
 
 def as_in_the_paper(study: Study) -> PinnedStudy:
@@ -96,16 +125,17 @@ def check(study: Study, *, comm: "MPI.Comm | None" = None) -> None:
     side("fem", study).check(study, comm or world())
 
 
-def compare(particles: "xr.Dataset", solution: "xr.Dataset") -> "xr.Dataset":
-    """Hold particles against the solution; see `compare` in `kinlim.validation` of the model.
+def compare(particles: "xr.Dataset", *solutions: "xr.Dataset") -> "xr.Dataset":
+    """Hold particles against the solution, or against all; see `compare` in `kinlim.validation` of the model.
 
     Raises:
-        InputError: the two are not of one model.
+        InputError: they are not of one model.
     """
-    models = [dataset.attrs.get("model") for dataset in (particles, solution)]
-    if models[0] != models[1] or models[0] not in studies.STUDIES:
-        raise InputError(f"particles of the model {models[0]!r} and a solution of {models[1]!r} cannot be compared")
-    return import_module(f"kinlim.validation.{models[0]}").compare(particles, solution)
+    first, *others = (dataset.attrs.get("model") for dataset in (particles, *solutions))
+    for other in others:
+        if other != first or first not in studies.STUDIES:
+            raise InputError(f"particles of the model {first!r} and a solution of {other!r} cannot be compared")
+    return import_module(f"kinlim.validation.{first}").compare(particles, *solutions)
 
 
 def of_pinned(study: Study, command: str) -> PinnedStudy:

@@ -66,20 +66,24 @@ class BaseStudy(Table):
     with `simulate`, `kinlim.fem.name` with `solve`, `kinlim.validation.name` with the comparison and its report.
 
     Attributes:
-        SOLUTION: the dataset that the deterministic side writes.
-        TABLES: of the study, that the solution depends on besides the physics.
-        SOLUTION_PICTURES: figures of the solution alone, by name.
+        SOLUTIONS: the datasets that the deterministic side may write, in the order in which it does, and the tables of
+            the study that each depends on besides the physics.
+        SOLUTION_PICTURES: figures of the solutions alone, by name.
         PICTURES: figures that a comparison may write besides.
     """
 
-    SOLUTION: ClassVar[str]
-    TABLES: ClassVar[tuple[str, ...]]
+    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]]
     SOLUTION_PICTURES: ClassVar[tuple[str, ...]]
     PICTURES: ClassVar[tuple[str, ...]]
 
     study: Heading
     model: Physics
     particles: Ensemble
+
+    @property
+    def solutions(self) -> tuple[str, ...]:
+        """Those datasets that this study has; here all of them."""
+        return tuple(self.SOLUTIONS)
 
     def comparable(self) -> None:
         """Raise InputError if the two sides are not meant to agree; here they always are."""

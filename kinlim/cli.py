@@ -27,7 +27,7 @@ from kinlim.version import __version__
 
 DEMO_REPLICAS = 5000
 
-EXAMPLES = {"pinned": "pinned-paper.toml", "kac": "kac-reservoir.toml"}
+EXAMPLES = {"pinned": "pinned-paper.toml", "reaction": "reaction-torus.toml", "kac": "kac-reservoir.toml"}
 """The study that `kinlim new` prints, for each model."""
 
 INTERRUPTED = 130
@@ -320,7 +320,7 @@ def _stages(
 
 def _errors(results: Results) -> str:
     """What the estimate of the error in pde.nc says of the last time."""
-    pde = results.read(results.study().SOLUTION).isel(time=-1)
+    pde = results.read(results.study().solutions[0]).isel(time=-1)
     lines = [f"Estimated relative L2 errors at the sites at {float(pde.fraction):g} T:"]
     for name, symbol in (("mu", "mu"), ("sigma", "sigma")):
         parts = ", ".join(

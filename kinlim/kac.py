@@ -152,8 +152,7 @@ class KacHeading(Heading):
 class KacStudy(BaseStudy):
     """A study of Kac particles: the tables of its file."""
 
-    SOLUTION: ClassVar[str] = "exact.nc"
-    TABLES: ClassVar[tuple[str, ...]] = ("exact",)
+    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]] = {"exact.nc": ("exact",)}
     SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("distance",)
     PICTURES: ClassVar[tuple[str, ...]] = ("moments", "differences")
 

@@ -290,8 +290,7 @@ class PinnedHeading(Heading):
 class PinnedStudy(BaseStudy):
     """A study of the pinned balls: the tables of its file."""
 
-    SOLUTION: ClassVar[str] = "pde.nc"
-    TABLES: ClassVar[tuple[str, ...]] = ("pde",)
+    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]] = {"pde.nc": ("pde",)}
     SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("field",)
     PICTURES: ClassVar[tuple[str, ...]] = ("moments", "spreads", "noise")
 

@@ -1,6 +1,6 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
-study.toml (resolved)   particles.nc   pde.nc or exact.nc   metrics.json   figures/*.png   report.html   log.txt
+study.toml (resolved)   particles.nc   pde.nc, kinetic.nc or exact.nc   metrics.json   figures/*.png   report.html   log.txt
 While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it. That of the
 particles stays, so that replicas can be added.
 """
@@ -42,8 +42,8 @@ def checkpoint_of(name: str) -> str:
 
 def tables_of(study: Study, name: str) -> tuple[str, ...]:
     """The tables of a study that a dataset, or its checkpoint, depends on."""
-    solution = Path(name).stem == Path(study.SOLUTION).stem
-    return ("study", "model", *(study.TABLES if solution else ("particles",)))
+    tables = {Path(file).stem: tables for file, tables in study.SOLUTIONS.items()}
+    return ("study", "model", *tables.get(Path(name).stem, ("particles",)))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Results:
                 if resume
                 else [
                     name
-                    for name in (*files, *((PARTICLES, study.SOLUTION, LOG) if new else ()))
+                    for name in (*files, *((PARTICLES, *study.solutions, LOG) if new else ()))
                     if (self.path / name).exists()
                 ]
             )
@@ -242,9 +242,9 @@ class Results:
     ) -> "Difference | None":
         """The first key in which two studies differ; the number of `replicas` counts only if asked for."""
         there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
-        for table in here if tables is None else tables:
-            for key in here[table] | there.get(table, {}):
-                before, now = there.get(table, {}).get(key), here[table].get(key)
+        for table in here | there if tables is None else tables:
+            for key in here.get(table, {}) | there.get(table, {}):
+                before, now = there.get(table, {}).get(key), here.get(table, {}).get(key)
                 if before != now and ((table, key) != REPLICAS or replicas):
                     return Difference(f"{table}.{key}", before, now)
         return None

@@ -14,11 +14,12 @@ from kinlim.base import BaseStudy
 from kinlim.errors import InputError
 from kinlim.kac import KacStudy
 from kinlim.pinned import PinnedStudy
+from kinlim.reaction import ReactionStudy
 
 Study = BaseStudy
 """Any study."""
 
-STUDIES: dict[str, type[Study]] = {"pinned": PinnedStudy, "kac": KacStudy}
+STUDIES: dict[str, type[Study]] = {"pinned": PinnedStudy, "reaction": ReactionStudy, "kac": KacStudy}
 """`[study] model` to the class that describes such a study."""
 
 

@@ -134,10 +134,10 @@ def sweep(
         found, solutions = [], []
         for point in points:
             there = Results(results.path / point.folder)
-            solution = there.read(point.study.SOLUTION)
+            solution = [there.read(name) for name in point.study.solutions]
             particles = there.read(PARTICLES) if "simulate" in stages else None
-            comparison = None if particles is None else side.compare(particles, solution)
-            found.append(side.measured(solution, particles, comparison))
+            comparison = None if particles is None else side.compare(particles, *solution)
+            found.append(side.measured(*solution, particles=particles, comparison=comparison))
             solutions.append((point.values, solution))
         about = provenance(comm.size, threads, time.perf_counter() - began, study=dump(study))
         dataset = sweeping.gather([point.values for point in points], found).assign_attrs(

@@ -44,7 +44,8 @@ def writes(study: Study, stage: Stage) -> tuple[str, ...]:
         case "simulate":
             return (PARTICLES,)
         case "solve":
-            return (study.SOLUTION, *(f"{FIGURES}/{name}.png" for name in study.SOLUTION_PICTURES))
+            pictures = (f"{FIGURES}/{name}.png" for name in study.SOLUTION_PICTURES)
+            return (study.solutions[-1], *study.solutions[:-1], *pictures)
         case "compare":
             return (METRICS, REPORT, *(f"{FIGURES}/{name}.png" for name in study.PICTURES))
 
@@ -64,7 +65,7 @@ def run(
     Args:
         study: the study.
         folder: the result folder, described in `kinlim.results`. It may hold other stages of the same study.
-        stages: "simulate" writes particles.nc, "solve" pde.nc or exact.nc, "compare" metrics.json, figures/ and
+        stages: "simulate" writes particles.nc, "solve" pde.nc, kinetic.nc or exact.nc, "compare" metrics.json, figures/ and
             report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
@@ -134,9 +135,11 @@ def _run(
         if stage == "compare":
             numbers = on_root(comm, lambda: compare(results))
             continue
-        if resume and on_root(comm, lambda: _is_done(results, stage)):  # noqa: B023 - called at once
-            continue
-        if stage == "simulate":
+        if stage == "solve":
+            for name in study.solutions:
+                if not (resume and on_root(comm, lambda: _has_solution(results, name))):  # noqa: B023 - called at once
+                    _solve(results, study, name, comm, resume, estimate_error)
+        elif not (resume and on_root(comm, lambda: _has_particles(results))):
             dataset = api.simulate(
                 study,
                 comm=comm,
@@ -145,20 +148,36 @@ def _run(
                 keep=lambda state: results.write_checkpoint(checkpoint_of(PARTICLES), state),
             )
             on_root(comm, lambda: _write_particles(results, dataset))  # noqa: B023 - called at once
-        else:
-            name = checkpoint_of(study.SOLUTION)
-            checkpoint = on_root(comm, lambda: results.read_checkpoint(name)) if resume else None  # noqa: B023
-            dataset = api.solve(
-                study,
-                comm=comm,
-                estimate_error=estimate_error,
-                checkpoint=checkpoint,
-                keep=lambda state: results.write_checkpoint(name, state),  # noqa: B023 - called at once
-            )
-            on_root(comm, lambda: _write_solution(results, study, dataset))  # noqa: B023 - called at once
-        seconds = time.perf_counter() - began
-        on_root(comm, lambda: results.log(f"{stage}: {seconds:.2f} s on {comm.size} rank(s)"))  # noqa: B023
+            _log(results, comm, "simulate", began)
     return numbers
+
+
+def _solve(
+    results: Results, study: Study, name: str, comm: "MPI.Comm", resume: bool, estimate_error: bool
+) -> None:
+    """Make one of the solutions and write it."""
+    from kinlim.parallel import on_root
+
+    began, kept = time.perf_counter(), checkpoint_of(name)
+    checkpoint = on_root(comm, lambda: results.read_checkpoint(kept)) if resume else None
+    dataset = api.solve(
+        study,
+        Path(name).stem,
+        comm=comm,
+        estimate_error=estimate_error,
+        checkpoint=checkpoint,
+        keep=lambda state: results.write_checkpoint(kept, state),
+    )
+    on_root(comm, lambda: _write_solution(results, study, name, dataset))
+    _log(results, comm, f"solve {name}" if len(study.solutions) > 1 else "solve", began)
+
+
+def _log(results: Results, comm: "MPI.Comm", what: str, began: float) -> None:
+    """Say in the log how long something took."""
+    from kinlim.parallel import on_root
+
+    seconds = time.perf_counter() - began
+    on_root(comm, lambda: results.log(f"{what}: {seconds:.2f} s on {comm.size} rank(s)"))
 
 
 def _take_up(results: Results, study: Study, stages: Sequence[Stage]) -> "State | None":
@@ -191,15 +210,17 @@ def _enough(results: Results, name: str, there: int, study: Study) -> None:
         )
 
 
-def _is_done(results: Results, stage: Stage) -> bool:
-    """Whether a stage has written what it writes; a checkpoint of the equations that it left behind goes."""
-    name = writes(results.study(), stage)[0]
-    if not results.has(name):
-        return False
-    if stage == "solve":
+def _has_solution(results: Results, name: str) -> bool:
+    """Whether a solution is there; a checkpoint of it that was left behind goes."""
+    if results.has(name):
         results.drop_checkpoint(checkpoint_of(name))
-        return True
-    return bool(results.read(name).attrs["replicas"] == results.study().particles.replicas)
+    return results.has(name)
+
+
+def _has_particles(results: Results) -> bool:
+    """Whether all replicas are there."""
+    there = results.has(PARTICLES)
+    return there and bool(results.read(PARTICLES).attrs["replicas"] == results.study().particles.replicas)
 
 
 def _write_particles(results: Results, particles: "xr.Dataset") -> None:
@@ -208,12 +229,14 @@ def _write_particles(results: Results, particles: "xr.Dataset") -> None:
     results.drop(f"{checkpoint_of(PARTICLES)}.previous")
 
 
-def _write_solution(results: Results, study: Study, solution: "xr.Dataset") -> None:
-    """Draw and write the solution, in this order: where it is, nothing is left to do but to drop the checkpoint."""
-    for name, picture in api.side("validation", study).draw_solution(solution).items():
-        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(picture))  # noqa: B023 - called at once
-    results.write_dataset(study.SOLUTION, solution)
-    results.drop_checkpoint(checkpoint_of(study.SOLUTION))
+def _write_solution(results: Results, study: Study, name: str, solution: "xr.Dataset") -> None:
+    """Write a solution. The last one is written after the figures of all: where it is, nothing is left to do."""
+    if name == study.solutions[-1]:
+        others = (results.read(other) for other in study.solutions[:-1])
+        for picture, data in api.side("validation", study).draw_solution(*others, solution).items():
+            results.write(f"{FIGURES}/{picture}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
+    results.write_dataset(name, solution)
+    results.drop_checkpoint(checkpoint_of(name))
 
 
 def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:
@@ -223,7 +246,8 @@ def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None
     """
     from kinlim.validation import convergence
 
-    api.check(api.of_pinned(study, "converge"), comm=comm)
+    api.refining(study)
+    api.check(study, comm=comm)
     return _examine(CONVERGENCE, api.converge, convergence.judge, convergence, study, folder, comm)
 
 
@@ -292,12 +316,12 @@ def paraview(folder: str | Path) -> Path:
     target = results.path / VTX
     if target.exists():
         raise InputError(f"{target}: is there already, and kept; move it away to have it written again")
-    paraview.write(results.read(study.SOLUTION), target)
+    paraview.write(results.read(study.solutions[0]), target)
     return target
 
 
 def compare(results: Results) -> dict[str, Any]:
-    """Compare the two datasets of a folder and write metrics.json, figures/*.png and report.html, on rank 0 alone.
+    """Compare the datasets of a folder and write metrics.json, figures/*.png and report.html, on rank 0 alone.
 
     All three follow from the datasets, so those of an earlier comparison are replaced.
 
@@ -309,16 +333,17 @@ def compare(results: Results) -> dict[str, Any]:
     study.comparable()
     if results.has(POINTS) and not results.has(PARTICLES):
         raise InputError(f"{results.path}: is the folder of a sweep; the folders of its points are in {POINTS}")
-    side, particles, solution = api.side("validation", study), results.read(PARTICLES), results.read(study.SOLUTION)
+    side, particles = api.side("validation", study), results.read(PARTICLES)
+    solutions = [results.read(name) for name in study.solutions]
     try:
-        comparison = side.compare(particles, solution)
+        comparison = side.compare(particles, *solutions)
     except InputError as error:
         raise InputError(f"{results.path}: {error}") from None
-    numbers = side.metrics(comparison, particles, solution)
-    pictures = side.draw(particles, solution, comparison)
+    numbers = side.metrics(comparison, particles, *solutions)
+    pictures = side.draw(comparison, particles, *solutions)
     for name, data in pictures.items():
         results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
-    page = side.html(particles, solution, comparison, numbers, pictures)
+    page = side.html(comparison, numbers, pictures, particles, *solutions)
     results.write(REPORT, lambda path: path.write_text(page, encoding="utf-8"))
     results.write_json(METRICS, numbers)
     results.log(f"compare: {time.perf_counter() - began:.2f} s")

@@ -132,7 +132,7 @@ def test_a_vanishing_solution_gives_null_and_a_report():
     comparison = compare(particles, pde)
     numbers = metrics(comparison, particles, pde)
     assert numbers["times"][0]["rel_l2_mu"] is None
-    page = pinned.html(particles, pde, comparison, numbers, {"moments": b"", "spreads": b""})
+    page = pinned.html(comparison, numbers, {"moments": b"", "spreads": b""}, particles, pde)
     assert "the solution vanishes" in page
 
 
@@ -186,7 +186,7 @@ def test_the_report_says_what_was_found(bias, says, not_says):
     particles, pde = datasets(bias=bias)
     comparison = compare(particles, pde)
     page = pinned.html(
-        particles, pde, comparison, metrics(comparison, particles, pde), pinned.draw(particles, pde, comparison)
+        comparison, metrics(comparison, particles, pde), pinned.draw(comparison, particles, pde), particles, pde
     )
     assert says in page
     assert not_says not in page
@@ -200,7 +200,7 @@ def test_the_report_of_few_runs_finds_no_difference():
     particles.attrs["replicas"] = 99
     comparison = compare(particles, pde)
     page = pinned.html(
-        particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
+        comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}, particles, pde
     )
     assert "too few to tell" in page
     assert "differ:" not in page
@@ -211,7 +211,7 @@ def test_the_report_warns_of_another_lambda():
     pde.attrs["lambda"] = 3.0
     comparison = compare(particles, pde)
     page = pinned.html(
-        particles, pde, comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}
+        comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}, particles, pde
     )
     assert "Mind:" in page
 

@@ -68,10 +68,12 @@ def test_what_is_done_is_kept_and_more_is_added(tmp_path, file, monkeypatch, cap
         assert particles.attrs["replicas"] == 700
 
 
-@pytest.mark.parametrize("name", ["converge", "iterate"])
-def test_commands_of_other_models(tmp_path, file, name, monkeypatch, capsys):
+@pytest.mark.parametrize(("name", "why"), [("converge", "solution has none"), ("iterate", "is for the model pinned")])
+def test_commands_of_other_models(tmp_path, file, name, why, monkeypatch, capsys):
     assert command(name, file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
-    assert f"study.model = 'kac': `kinlim {name}` is for the model pinned" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"study.model = 'kac': `kinlim {name}`" in said
+    assert why in said
     assert not (tmp_path / "r").exists()
 
 

@@ -114,7 +114,7 @@ BAD = [
     ("pde.degree=9", ["degree = 9"]),
     ("pde.rtol=0", ["rtol = 0"]),
     ("pde.grading=0.5", ["grading = 0.5"]),
-    ("study.model='reaction'", ["study.model = 'reaction'", "pinned"]),
+    ("study.model='fluid'", ["study.model = 'fluid'", "pinned"]),
     ("study.name='../up'", ["name = '../up'"]),
 ]
 

@@ -2,4 +2,7 @@
 
 from kinlim.fem.kac.solve import check, solve
 
-__all__ = ["check", "solve"]
+SOLVERS = {"exact": solve}
+"""By the name of what they write."""
+
+__all__ = ["SOLVERS", "check", "solve"]

@@ -3,4 +3,7 @@
 from kinlim.fem.pinned.refinement import converge, estimate
 from kinlim.fem.pinned.solve import check, discretise, solve
 
-__all__ = ["check", "converge", "discretise", "estimate", "solve"]
+SOLVERS = {"pde": solve}
+"""By the name of what they write."""
+
+__all__ = ["SOLVERS", "check", "converge", "discretise", "estimate", "solve"]

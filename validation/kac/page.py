@@ -18,7 +18,7 @@ def draw_solution(exact: xr.Dataset) -> dict[str, bytes]:
     return {"distance": png(figures.distance(exact))}
 
 
-def draw(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> dict[str, bytes]:
+def draw(comparison: xr.Dataset, particles: xr.Dataset, exact: xr.Dataset) -> dict[str, bytes]:
     """Every figure of the comparison as PNG, by name."""
     return {
         "moments": png(figures.moments(particles, exact, comparison)),
@@ -28,20 +28,20 @@ def draw(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> di
 
 
 def html(
-    particles: xr.Dataset,
-    exact: xr.Dataset,
     comparison: xr.Dataset,
     numbers: dict[str, Any],
     pictures: dict[str, bytes],
+    particles: xr.Dataset,
+    exact: xr.Dataset,
 ) -> str:
     """Fill the template of the Kac model.
 
     Args:
-        particles: the ensemble.
-        exact: the exact sectors.
         comparison: what `kinlim.validation.kac.compare` finds.
         numbers: as in metrics.json.
         pictures: as `draw` makes them.
+        particles: the ensemble.
+        exact: the exact sectors.
     """
     groups = {str(group): particles.sel(group=group).isel(time=-1) for group in particles["group"].to_numpy()}
     return render(

@@ -18,7 +18,7 @@ PANELS = 9
 
 
 def measured(
-    exact: xr.Dataset, particles: xr.Dataset | None = None, comparison: xr.Dataset | None = None
+    exact: xr.Dataset, *, particles: xr.Dataset | None = None, comparison: xr.Dataset | None = None
 ) -> dict[str, Measured]:
     """Long-time limits and early parts of the distance, of h0 and of the worst h0 of degree up to the highest."""
     a = exact.attrs
@@ -48,7 +48,7 @@ def measured(
     return found
 
 
-def overlay(points: Sequence[tuple[Mapping[str, Value], xr.Dataset]]) -> tuple[dict[str, bytes], dict[str, str]]:
+def overlay(points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]]) -> tuple[dict[str, bytes], dict[str, str]]:
     """Draw the distance over time with the bounds, for several points; also the caption."""
     chosen = sorted(set(np.linspace(0, len(points) - 1, min(len(points), PANELS)).round().astype(int).tolist()))
     columns = min(3, len(chosen))
@@ -56,7 +56,7 @@ def overlay(points: Sequence[tuple[Mapping[str, Value], xr.Dataset]]) -> tuple[d
     figure = Figure(figsize=(4.3 * columns, 3.2 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis, p in zip(axes.flat, chosen, strict=False):
-        values, exact = points[p]
+        values, (exact,) = points[p]
         t, size = exact["frame_time"].to_numpy()[1:], exact.attrs["resolved"]
         joint, marginal = (exact["distance"].sel(part=part)[1:] / size for part in ("joint", "marginal"))
         axis.plot(t, joint, color="tab:blue", lw=2, label="joint law")

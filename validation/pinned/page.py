@@ -14,7 +14,7 @@ ENOUGH = 100
 """Runs from which on standard errors are known well enough for that."""
 
 
-def draw(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> dict[str, bytes]:
+def draw(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> dict[str, bytes]:
     """Every figure of the comparison as PNG, by name."""
     pictures = {
         "moments": png(figures.moments(particles, pde, comparison)),
@@ -28,16 +28,16 @@ def draw(particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset) -> dict
 
 
 def html(
-    particles: xr.Dataset, pde: xr.Dataset, comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes]
+    comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes], particles: xr.Dataset, pde: xr.Dataset
 ) -> str:
     """Fill the template of the pinned balls.
 
     Args:
-        particles: the ensemble.
-        pde: the solution.
         comparison: their differences.
         numbers: as in metrics.json.
         pictures: as `draw` makes them.
+        particles: the ensemble.
+        pde: the solution.
     """
     return render(
         "pinned.html",

@@ -9,7 +9,7 @@ from kinlim.validation.sweep import Measured, Value
 
 
 def measured(
-    pde: xr.Dataset, particles: xr.Dataset | None = None, comparison: xr.Dataset | None = None
+    pde: xr.Dataset, *, particles: xr.Dataset | None = None, comparison: xr.Dataset | None = None
 ) -> dict[str, Measured]:
     """Sizes of the signed gaps of mu and sigma, relative to the solution.
 
@@ -27,6 +27,6 @@ def measured(
     }
 
 
-def overlay(points: Sequence[tuple[Mapping[str, Value], xr.Dataset]]) -> tuple[dict[str, bytes], dict[str, str]]:
+def overlay(points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]]) -> tuple[dict[str, bytes], dict[str, str]]:
     """Nothing is drawn besides."""
     return {}, {}
