@@ -38,6 +38,30 @@ KAC: dict[str, dict[str, Any]] = {
 }
 
 
+REACTION: dict[str, dict[str, Any]] = {
+    "study": {"model": "reaction", "name": "small-reaction"},
+    "model": {
+        "dimension": 1,
+        "chi1": {"family": "gaussian", "covariance": 1.0},
+        "chi2": {"family": "power", "k": 3.0},
+        "f0": "1.6 + 0.6*cos(2*pi*x)",
+        "g0": "0.9 - 0.3*sin(4*pi*x)",
+        "epsilon": 0.2,
+        "end_time": 0.04,
+        "observe": [0.0, 0.1, 0.5, 1.0],
+    },
+    "particles": {"replicas": 40, "seed": 3, "per_unit": 2000, "bins": 8},
+    "kinetic": {"modes": 12, "cells": 12, "degree": 3, "rtol": 1e-6},
+    "pde": {"cells": 24, "degree": 2, "rtol": 1e-7},
+}
+
+
+@pytest.fixture
+def reaction() -> dict[str, dict[str, Any]]:
+    """The tables of a small study of kinetic generation and recombination, to change at will."""
+    return copy.deepcopy(REACTION)
+
+
 @pytest.fixture
 def kac() -> dict[str, dict[str, Any]]:
     """The tables of a small study of Kac particles, to change at will."""

@@ -18,7 +18,7 @@ from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
 from kinlim.validation.kac import tell
-from kinlim.validation.kac.page import sure
+from kinlim.validation.chance import sure
 
 
 def command(*arguments, monkeypatch):

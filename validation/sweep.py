@@ -57,7 +57,7 @@ def gather(points: Sequence[Mapping[str, Value]], found: Sequence[Mapping[str, M
 def judge(sweep: xr.Dataset) -> dict[str, Any]:
     """Exponents of all quantities in all parameters that are positive numbers and vary: the content of sweep.json."""
     names, keys = json.loads(sweep.attrs["quantities"]), json.loads(sweep.attrs["parameters"])
-    varied = [key for key in keys if key.startswith("model.") and _is_scale(sweep[key].to_numpy())]
+    varied = [key for key in keys if not key.endswith(".seed") and _is_scale(sweep[key].to_numpy())]
     x = np.stack([sweep[key].to_numpy().astype(float) for key in varied], axis=1) if varied else np.empty((0, 0))
     laws = []
     for name in names:
@@ -96,7 +96,7 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
 def text(verdict: Mapping[str, Any]) -> str:
     """The exponents, for a terminal."""
     if not verdict["varied"]:
-        return "No parameter of [model] varies over positive numbers, so there are no exponents."
+        return "No parameter varies over positive numbers, so there are no exponents."
     lines = [f"Exponents over {len(verdict['points'])} points (95 % confidence; local slopes in brackets):"]
     for law in verdict["laws"]:
         if law["exponents"] is None:

@@ -3,14 +3,11 @@
 from typing import Any
 
 import xarray as xr
-from scipy.stats import t as student
 
+from kinlim.validation.chance import sure
 from kinlim.validation.kac import figures
 from kinlim.validation.kac.comparison import KINDS
 from kinlim.validation.report import embedded, model_of, number, png, render
-
-CHANCE = 1e-3
-"""Chance that noise alone makes the largest of all deviations larger than what is called beyond noise."""
 
 
 def draw_solution(exact: xr.Dataset) -> dict[str, bytes]:
@@ -72,11 +69,6 @@ def html(
         together=[float(x) for x in particles["together"]] if "together" in particles else None,
         pictures={name: embedded(data) for name, data in pictures.items()},
     )  # fmt: skip
-
-
-def sure(replicas: int, count: int) -> float:
-    """Standard errors that the largest of so many deviations exceeds by chance once in 1/CHANCE cases (Student's t)."""
-    return float(student.isf(CHANCE / (2 * max(count, 1)), replicas - 1))
 
 
 SECTOR = ("size", "gap", "lemma1", "lemma1_marginal", "lemma3", "decay")

@@ -1,0 +1,86 @@
+"""What a sweep over epsilon (or over the number of particles) measures: distances from the limit, and noise."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from kinlim.errors import InputError
+from kinlim.validation.reaction import facts
+from kinlim.validation.reaction.limit import gaps
+from kinlim.validation.report import png
+from kinlim.validation.sweep import Measured, Value
+
+LEMMA = "Lemma 3.1"
+
+
+def measured(
+    pde: xr.Dataset,
+    kinetic: xr.Dataset | None = None,
+    *,
+    particles: xr.Dataset | None = None,
+    comparison: xr.Dataset | None = None,
+) -> dict[str, Measured]:
+    """Distances of the kinetic system from its limit at the last time, Lemma 3.1's norms, and those of particles.
+
+    Raises:
+        InputError: there are neither a kinetic system nor particles.
+    """
+    found: dict[str, Measured] = {}
+    if kinetic is not None:
+        last, norms = gaps(pde, kinetic).isel(time=-1), facts.of_kinetic(kinetic)
+        found |= {
+            "gap_m": Measured(float(last["gap_m"]), 0, "‖ρ_f − ρ_g − m‖, last time"),
+            "gap_product": Measured(float(last["gap_product"]), 0, "‖ρ_f ρ_g − 1‖, last time"),
+            "local_equilibrium": Measured(
+                norms["local_equilibrium"], 0, "‖√(ρ_f ρ_g) − 1‖ over all times", {"epsilon": 1.0}, LEMMA
+            ),
+            "perp": Measured(norms["perp"], 0, "‖(f⊥, g⊥)‖ over all times", {"epsilon": 0.0}, LEMMA),
+        }
+        if "gap_corrected" in last:
+            found["gap_corrected"] = Measured(
+                float(last["gap_corrected"]), 0, "‖ρ_f − ρ_g − m‖ with the corrected m(0), last time"
+            )
+    if comparison is not None and particles is not None:
+        late = comparison.isel(time=-1)
+        error = particles["m_se"].isel(time=-1).to_numpy()
+        difference = late["z_m"].to_numpy() * error
+        found["error"] = Measured(
+            float(np.sqrt(np.nanmean(difference**2))),
+            float(np.sqrt(np.nanmean(error**2) / (2 * error.size))),
+            f"root mean square over bins of particles − {comparison.attrs['reference']}, last time",
+        )
+        found["noise"] = Measured(float(np.sqrt((error**2).mean())), 0, "root mean square standard error of m in a bin")
+    if not found:
+        raise InputError(
+            "study.model = 'reaction': without particles, a sweep measures the kinetic system against its limit, so it "
+            "needs the table [kinetic]"
+        )
+    return found
+
+
+def overlay(
+    points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]],
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Draw the distances over time for all points that have a kinetic system; also the caption."""
+    drawn = [(values, gaps(*datasets)) for values, datasets in points if len(datasets) > 1]
+    if not drawn:
+        return {}, {}
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2, sharex=True)
+    for k, (values, gap) in enumerate(drawn):
+        label = ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items())
+        shade = (0.1, 0.1 + 0.7 * k / max(len(drawn) - 1, 1), 0.75)
+        late = gap.isel(time=gap["time"].to_numpy() > 0)
+        axes[0].plot(late["time"], late["gap_m"], "o-", ms=3, lw=1, color=shade, label=label)
+        if "gap_corrected" in late:
+            axes[0].plot(late["time"], late["gap_corrected"], "s--", ms=3, lw=1, color=shade)
+        axes[1].plot(late["time"], late["gap_product"], "o-", ms=3, lw=1, color=shade)
+    axes[0].set_title("‖ρ_f − ρ_g − m‖ (dashed: corrected m(0))", fontsize=10)
+    axes[1].set_title("‖ρ_f ρ_g − 1‖", fontsize=10)
+    for axis in axes:
+        axis.set(xscale="log", yscale="log", xlabel="time t")
+        axis.grid(alpha=0.25)
+    axes[0].legend(fontsize=8, frameon=False)
+    return {"gaps": png(figure)}, {"gaps": "Distance of the kinetic system from the limit equation against time."}
