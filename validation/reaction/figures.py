@@ -72,21 +72,19 @@ def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | No
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = pde["time"].to_numpy()
-    lines = [("limit equation", pde, LIMIT, "s--"), ("kinetic system", kinetic, KINETIC, "o-")]
-    for label, dataset, color, style in lines:
-        if dataset is not None:
-            size = np.hypot(*mode_of(dataset["m"]).T)
-            left.plot(t, np.where(size > 0, size, np.nan), style, ms=3, lw=1.2, color=color, label=label)
-            anchor = size[-1], t[-1]
     first = next((row for row in rates if row["k"] == 1), None)
-    if first is not None and anchor[0] > 0:
-        for key, color, label in (
-            ("gap", KINETIC, "exact rate of the linearised system"),
-            ("limit", LIMIT, "rate of the linearised limit"),
-        ):
-            if first[key] is not None:
-                line = anchor[0] * np.exp(np.minimum(first[key] * (anchor[1] - t), 30))
-                left.plot(t, line, ":", lw=1.2, color=color, label=label)
+    for label, dataset, color, style, key in (
+        ("limit equation", pde, LIMIT, "s--", "limit"),
+        ("kinetic system", kinetic, KINETIC, "o-", "gap"),
+    ):
+        if dataset is None:
+            continue
+        size = np.hypot(*mode_of(dataset["m"]).T)
+        left.plot(t, np.where(size > 0, size, np.nan), style, ms=3, lw=1.2, color=color, label=label)
+        if first is not None and size[-1] > 0:
+            line = size[-1] * np.exp(np.minimum(first[key] * (t[-1] - t), 50))
+            shown = line < 4 * size.max()
+            left.plot(t[shown], line[shown], ":", lw=1.5, color="0.3", label=f"{label}, linearised")
     left.set(yscale="log", xlabel="time t")
     left.set_title("amplitude of wave number 1 of m, along x", fontsize=10)
     if kinetic is None:
@@ -137,10 +135,10 @@ def entropy(
             t, _above(h[0] - kinetic["dissipated"] + kinetic["dissipated"][0], least), "x", color="0.2",
             label="H(0) − H∞ − dissipated",
         )  # fmt: skip
-        for name, label in (("H0", "H⁰"), ("H1", "H¹")):
+        for name, label, color in (("H0", "H⁰", "tab:green"), ("H1", "H¹", "tab:purple")):
             if functionals is not None and name in functionals:
                 values = functionals[name].to_numpy()
-                left.plot(t, np.where(values > 0, values, np.nan), lw=1.2, label=label)
+                left.plot(t, np.where(values > 0, values, np.nan), lw=1.2, color=color, label=label)
         low = np.minimum(kinetic["lowest_f"], 1 / kinetic["highest_g"])
         high = np.maximum(kinetic["highest_f"], 1 / kinetic["lowest_g"])
         right.fill_between(t, low, high, color=KINETIC, alpha=0.25, lw=0, label="f/χ₁ and χ₂/g")

@@ -1,17 +1,20 @@
 """The report of the reaction model, its numbers, and what is said of it in a terminal."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from kinlim.profile import Profile
 from kinlim.validation.chance import sure
 from kinlim.validation.reaction import facts, figures
 from kinlim.validation.reaction.comparison import DENSITIES, judged, mode_of
 from kinlim.validation.reaction.decay import rate
 from kinlim.validation.reaction.functionals import functionals
-from kinlim.validation.reaction.hypocoercivity import table
+from kinlim.validation.reaction.hypocoercivity import NODES, overall, table
+from kinlim.validation.reaction.theorem import METHODS, Bound
 from kinlim.validation.report import embedded, model_of, number, png, render
 
 Array = NDArray[np.float64]
@@ -75,14 +78,132 @@ def decay(
     pde: xr.Dataset, kinetic: xr.Dataset | None = None, particles: xr.Dataset | None = None
 ) -> dict[str, Any]:
     """Rates of decay: exact and bounded for the linearised system, measured where wave number 1 of m decays."""
-    found = table(facts.study_of(pde).model)
+    model = facts.study_of(pde).model
+    whole, rows = overall(model), table(model)
+    found = {
+        "gap": whole["gap"],
+        "k": None if whole["k"] is None else list(whole["k"]),
+        "essential": whole["essential"],
+        "limit": min(row["limit"] for row in rows if row["limit"] is not None),
+        **{method: _bound(whole[method]) for method in METHODS},
+    }
     t = pde["time"].to_numpy()
-    measured = {"limit": rate(t, np.hypot(*mode_of(pde["m"]).T))}
-    if kinetic is not None:
-        measured["kinetic"] = rate(t, np.hypot(*mode_of(kinetic["m"]).T))
+    measured = {
+        name: _measured(t, mode_of(dataset["m"]))
+        for name, dataset in (("limit", pde), ("kinetic", kinetic))
+        if dataset is not None
+    }
     if particles is not None:
         mode, error = (particles[name].sel(axis="x").to_numpy() for name in ("mode", "mode_se"))
-        size = np.hypot(*mode.T)
-        spread = np.sqrt((mode**2 * error**2).sum(axis=1)) / np.maximum(size, 1e-300)
-        measured["particles"] = rate(t, size, spread)
-    return {"theory": found, "measured": measured}
+        measured["particles"] = _measured(t, mode, error)
+    return {"overall": found, "modes": rows, "measured": measured}
+
+
+def _bound(bound: Bound | None) -> dict[str, float] | None:
+    return None if bound is None else {name: value for name, value in asdict(bound).items() if np.isfinite(value)}
+
+
+def _measured(t: Array, mode: Array, error: Array | None = None) -> dict[str, float] | None:
+    """Rate of a wave 2 int m cos, 2 int m sin, shape (times, 2), as one complex amplitude."""
+    size = np.hypot(*mode.T)
+    along = None
+    if error is not None:  # of the modulus, which is what a decay without oscillation is read off
+        along = np.sqrt((mode**2 * error**2).sum(axis=1)) / np.where(size > 0, size, np.inf)
+        along = np.maximum(along, error.min(axis=1))
+    found = rate(t, mode[:, 0] + 1j * mode[:, 1], along) if size.max() > 0 else None
+    return None if found is None else {name: float(value) for name, value in asdict(found).items()}
+
+
+def draw_solution(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> dict[str, bytes]:
+    """Every figure of the solutions alone as PNG, by name."""
+    model = facts.study_of(pde).model
+    along = None if kinetic is None else functionals(kinetic)
+    return {
+        "densities": png(figures.densities(pde, kinetic)),
+        "decay": png(figures.decay(table(model, modes=(1,)), pde, kinetic)),
+        "entropy": png(figures.entropy(pde, kinetic, along, model.region)),
+    }
+
+
+def draw(
+    comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None = None
+) -> dict[str, bytes]:
+    """Every figure of the comparison as PNG, by name."""
+    return {"particles": png(figures.particles(comparison, particles)), **draw_solution(pde, kinetic)}
+
+
+def html(
+    comparison: xr.Dataset,
+    numbers: dict[str, Any],
+    pictures: dict[str, bytes],
+    particles: xr.Dataset,
+    pde: xr.Dataset,
+    kinetic: xr.Dataset | None = None,
+) -> str:
+    """Fill the template of the reaction model.
+
+    Args:
+        comparison: what `kinlim.validation.reaction.compare` finds.
+        numbers: as in metrics.json.
+        pictures: as `draw` makes them.
+        particles: the ensemble.
+        pde: the limit equation.
+        kinetic: the kinetic system, where it is solved.
+    """
+    model = facts.study_of(pde).model
+    return render(
+        "reaction.html",
+        particles=particles.attrs,
+        pde=pde.attrs,
+        kinetic=None if kinetic is None else kinetic.attrs,
+        model=model_of(pde),
+        numbers=numbers,
+        profiles=[_words(chi) for chi in (model.chi1, model.chi2)],
+        sure=sure(particles.attrs["replicas"], sum(numbers["overall"][f"count_{name}"] for name in DENSITIES)),
+        worst_imbalance=float(particles["imbalance_drift"].max()),
+        nodes=NODES,
+        rise=None if kinetic is None else functionals(kinetic).attrs,
+        pictures={name: embedded(data) for name, data in pictures.items()},
+    )
+
+
+def _words(chi: Profile) -> str:
+    """A profile in words."""
+    match chi.family:
+        case "gaussian":
+            return f"Gaussian with covariance {_plain(chi.covariance)}"
+        case "power":
+            return f"c(1 + |v|²)^(−{chi.k:g})"
+        case _:
+            return (
+                f"a mixture of Gaussians with weights {_plain(chi.weights)}, means {_plain(chi.means)} and covariances "
+                f"{_plain(chi.covariances)}"
+            )
+
+
+def _plain(value: Any) -> str:
+    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, tuple) else f"{value:g}"
+
+
+def tell(numbers: dict[str, Any]) -> list[str]:
+    """What came out, in sentences."""
+    last, all_, rates = numbers["times"][-1], numbers["overall"], numbers["decay"]
+    lines = []
+    if last["gap_m"] is not None:
+        corrected = (
+            "" if last["gap_corrected"] is None else f" ({number(last['gap_corrected'])} from the corrected datum)"
+        )
+        lines.append(
+            f"At t = {last['time']:g} the kinetic system is {number(last['gap_m'])} from its limit in L2{corrected}, and "
+            f"rho_f rho_g {number(last['gap_product'])} from 1."
+        )
+    if all_["chi2_m"] is not None:
+        lines.append(
+            f"Particles against the {numbers['reference']}: reduced chi2 {number(all_['chi2_m'])} of rho_f - rho_g, "
+            f"{number(all_['chi2_rho_f'])} of rho_f; at most {all_['largest_z_m']:.2g} and {all_['largest_z_rho_f']:.2g} "
+            f"standard errors apart. Predicted bias of their diffusion: {100 * numbers['predicted_bias']:.2g} %."
+        )
+    measured = rates["measured"].get("kinetic") or rates["measured"]["limit"]
+    seen = "" if measured is None else f", measured {number(measured['rate'], 5)} +- {number(measured['uncertainty'], 1)}"
+    lines.append(f"Small perturbations decay at the rate {number(rates['overall']['gap'], 5)}{seen}.")
+    return lines

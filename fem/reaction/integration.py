@@ -1,0 +1,108 @@
+"""Time integration of the kinetic system by PETSc TS, with its exact linear solves."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from kinlim.fem.reaction.elimination import Elimination
+from kinlim.fem.reaction.system import KineticSystem
+from kinlim.fem.stepper import Stepper
+
+Array = NDArray[np.float64]
+
+OPTIONS = {"ksp_type": "preonly", "pc_type": "python"}
+"""PETSc options: the preconditioner is the exact solution."""
+
+
+class KineticStepper(Stepper):
+    """A `Stepper` for the kinetic system, on one rank."""
+
+    def __init__(
+        self,
+        system: KineticSystem,
+        u: Array,
+        sizes: tuple[float, float],
+        *,
+        rtol: float,
+        start: float,
+        first_step: float,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Set up PETSc.
+
+        Args:
+            system: the equations.
+            u: the unknowns at the start.
+            sizes: of f/chi1 and of g/chi2.
+            rtol: error allowed per step, relative to these sizes.
+            start: its time.
+            first_step: size of the first step tried.
+            options: PETSc options that go before the defaults.
+
+        Raises:
+            InputError: a PETSc option has no meaning.
+        """
+        self.system = system
+        solution = PETSc.Vec().createSeq(system.size, comm=MPI.COMM_SELF)
+        solution.array[:] = u
+        tolerance = solution.duplicate()
+        tolerance.array[:] = np.repeat(np.array(sizes) * rtol, system.size // 2)
+        jacobian = PETSc.Mat().createPython([system.size, system.size], self, comm=MPI.COMM_SELF)
+        jacobian.setUp()
+        super().__init__(
+            solution,
+            tolerance,
+            jacobian,
+            rtol=rtol,
+            start=start,
+            first_step=first_step,
+            prefix="kinetic_",
+            options=OPTIONS | (options or {}),
+            remedy="more cells or a smaller rtol may help",
+        )
+        self.ts.getSNES().getKSP().getPC().setPythonContext(self)
+
+    @property
+    def u(self) -> Array:
+        """The unknowns at the time reached, a copy."""
+        return np.array(self.solution.array_r)
+
+    def take(self) -> None:
+        """Nothing to do: `u` looks at the solution itself."""
+
+    def residual_at(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
+        """epsilon^2 u' - rates(u)."""
+        values = out.array_w
+        with np.errstate(all="ignore"):  # of what is no number, the step loop takes care
+            self.system.rates(x.array_r, values)
+            np.subtract(self.system.epsilon**2 * x_t.array_r, values, values)
+
+    def jacobian_at(
+        self,
+        ts: PETSc.TS,
+        t: float,
+        x: PETSc.Vec,
+        x_t: PETSc.Vec,
+        shift: float,
+        matrix: PETSc.Mat,
+        preconditioner: PETSc.Mat,
+    ) -> bool:
+        """Factorise shift dF/du' + dF/du."""
+        self.shift, self.at = shift, np.array(x.array_r)
+        self.elimination = Elimination(self.system, self.at, shift)
+        preconditioner.assemble()
+        return True
+
+    def mult(self, matrix: PETSc.Mat, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """The Jacobian, as PETSc asks for it."""
+        values = y.array_w
+        self.system.derivative(self.at, x.array_r, values)
+        np.subtract(self.shift * self.system.epsilon**2 * x.array_r, values, values)
+
+    def apply(self, preconditioner: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Its inverse, as PETSc asks for it."""
+        self.elimination.solve(x.array_r, y.array_w)

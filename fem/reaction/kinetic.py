@@ -1,0 +1,186 @@
+"""The kinetic side of a reaction study: the system (9) at its epsilon, in dimension 1, as a labelled dataset."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mpi4py import MPI
+
+from kinlim.checkpoint import State
+from kinlim.errors import InputError, Stopped
+from kinlim.fem.reaction.balances import INTEGRALS, integrands
+from kinlim.fem.reaction.integration import KineticStepper
+from kinlim.fem.reaction.observations import dataset
+from kinlim.fem.reaction.system import KineticSystem
+from kinlim.parallel import on_root
+from kinlim.progress import Meter
+from kinlim.provenance import provenance
+from kinlim.reaction import KineticSettings, ReactionStudy
+from kinlim.signals import StopRequests
+from kinlim.study import dump
+
+Array = NDArray[np.float64]
+
+LAYER = 0.1
+"""First step tried, in the time that the fastest reaction takes: data out of equilibrium change in that time."""
+
+FIRST_STEP = 1e-3
+"""The longest one, as a fraction of the whole time."""
+
+KEEP_EVERY = 60.0
+"""Seconds between checkpoints."""
+
+COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
+
+
+def check(study: ReactionStudy, comm: MPI.Comm) -> None:
+    """Raise InputError on all ranks if the kinetic system of a study cannot be made. Collective."""
+    on_root(comm, lambda: KineticSystem.of(study.model, _settings(study)).size)
+
+
+def solve(
+    study: ReactionStudy,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+    *,
+    checkpoint: State | None = None,
+    keep: Callable[[State], None] | None = None,
+    fixed_steps: int | None = None,
+) -> xr.Dataset:
+    """Solve the kinetic system of a study.
+
+    Args:
+        study: the study, which has a table [kinetic].
+        comm: the ranks. Collective; rank 0 does it, since a step takes milliseconds.
+        checkpoint: go on from here, bit by bit with a one-step scheme.
+        keep: called on rank 0 with a checkpoint now and then, and when SIGTERM or SIGUSR1 asks for the end.
+        fixed_steps: of equal size, without error control, where the order in time is to be seen.
+
+    Returns:
+        The dataset of `kinlim.fem.reaction.observations`, the same on every rank.
+
+    Raises:
+        InputError: the study has no table [kinetic], chi1 or chi2 cannot be represented, or a PETSc option has no
+            meaning.
+        RunError: the time integration failed.
+        Stopped: a signal came, and `keep` has been called.
+    """
+    with StopRequests() as requests:
+        return on_root(comm, lambda: _solve(study, comm.size, requests, checkpoint, keep, fixed_steps))
+
+
+def _settings(study: ReactionStudy) -> KineticSettings:
+    if study.kinetic is None:
+        raise InputError("kinetic: the study has no table [kinetic], so there is no kinetic system to solve")
+    return study.kinetic
+
+
+def _solve(
+    study: ReactionStudy,
+    ranks: int,
+    requests: StopRequests,
+    checkpoint: State | None,
+    keep: Callable[[State], None] | None,
+    fixed_steps: int | None,
+) -> xr.Dataset:
+    began, model, settings = time.perf_counter(), study.model, _settings(study)
+    system, times = KineticSystem.of(model, settings), model.times
+    start = system.initial(model)
+    run = _Run.fresh(system, start) if checkpoint is None else _Run.restored(checkpoint)
+    lo, hi = model.region
+    first = min(LAYER * model.epsilon**2 / max(hi, 1 / lo), FIRST_STEP * times[-1])
+    equal = times[-1] / fixed_steps if fixed_steps else None
+    with (
+        KineticStepper(
+            system,
+            run.u,
+            (hi, 1 / lo),
+            rtol=settings.rtol,
+            start=run.time,
+            first_step=run.next_step or equal or first,
+            options={} if equal is None else {"ts_adapt_type": "none"},
+        ) as stepper,
+        Meter("kinetic system", True, begun=run.time / times[-1] if times[-1] else 0.0) as meter,
+    ):
+        kept = time.monotonic()
+
+        def after_step() -> bool:
+            run.note(stepper.time, integrands(system, stepper.solution.array_r))
+            meter(stepper.time / times[-1])
+            return requests.received or (keep is not None and time.monotonic() - kept > KEEP_EVERY)
+
+        for moment in times[len(run.observed) :]:
+            while not stepper.advance(moment, after_step):
+                if keep is not None:
+                    keep(run.checkpoint(study, stepper))
+                    kept = time.monotonic()
+                if requests.received:
+                    raise Stopped(
+                        f"stopped by a signal at t = {stepper.time:.6g} of {times[-1]:.6g}"
+                        + ("; a checkpoint is written, --resume goes on from it" if keep is not None else "")
+                    )
+            run.observed.append(stepper.u)
+        counts = run.counts(stepper)
+    seconds = time.perf_counter() - began
+    found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))
+    return found.assign_attrs(counts, **provenance(ranks, 1, seconds, study=dump(study)))
+
+
+class _Run:
+    """How far a solution has come, in memory or in a checkpoint.
+
+    Attributes:
+        u: the unknowns where it starts or goes on.
+        time: of u.
+        observed: unknowns at the observations so far.
+        times: 0 and the ends of all steps.
+        rates: `integrands` there.
+        next_step: size of the next step; None before the first.
+        before: counts of steps and solves before a checkpoint.
+    """
+
+    def __init__(
+        self, u: Array, observed: list[Array], times: list[float], rates: list[Array], next_step: float | None
+    ) -> None:
+        self.u, self.observed, self.times, self.rates, self.next_step = u, observed, times, rates, next_step
+        self.time = times[-1]
+        self.before = dict.fromkeys(COUNTS, 0)
+
+    @classmethod
+    def fresh(cls, system: KineticSystem, u: Array) -> "_Run":
+        return cls(u, [], [0.0], [integrands(system, u)], None)
+
+    @classmethod
+    def restored(cls, kept: State) -> "_Run":
+        arrays = kept.arrays
+        times = [float(t) for t in arrays["times"]]
+        run = cls(arrays["u"], list(arrays["observed"]), times, list(arrays["rates"]), float(kept.attrs["next_step"]))
+        run.before = {key: int(kept.attrs[key]) for key in COUNTS}
+        return run
+
+    def note(self, time: float, rates: Array) -> None:
+        """Note the end of a step."""
+        self.times.append(time)
+        self.rates.append(rates)
+
+    def counts(self, stepper: KineticStepper) -> dict[str, int]:
+        since = stepper.statistics()
+        return {key: self.before[key] + since[key] for key in COUNTS}
+
+    def checkpoint(self, study: ReactionStudy, stepper: KineticStepper) -> State:
+        return State(
+            {
+                "u": stepper.u,
+                "observed": np.reshape(self.observed, (len(self.observed), stepper.system.size)),
+                "times": np.array(self.times),
+                "rates": np.reshape(self.rates, (len(self.times), len(INTEGRALS))),
+            },
+            {
+                "study": dump(study),
+                "time": stepper.time,
+                "next_step": stepper.next_step,
+                **self.counts(stepper),
+            },
+        )

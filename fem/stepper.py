@@ -1,0 +1,258 @@
+"""Time integration of F(t, u, u') = 0 by PETSc TS, whatever F is made of: options, landing, refusals, words.
+
+PETSc's implicit form asks for F and for dF = shift dF/du' + dF/du. A subclass gives both; `kinlim.fem.timestepper` does
+so from forms, `kinlim.fem.reaction.kinetic` by hand.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from petsc4py import PETSc
+
+from kinlim.errors import InputError, RunError
+
+DEFAULTS = {
+    "ts_type": "rosw",
+    "ts_rosw_type": "rodaspr2",
+    "ts_adapt_type": "basic",
+    "ts_adapt_wnormtype": "infinity",  # a mean square would not see an error where one node starts from sigma = 0
+    "ts_max_snes_failures": -1,  # a failed solve cuts the step instead of ending the run
+    "ts_max_reject": 50,
+    "ts_adapt_dt_min": 1e-100,  # PETSc's own limits, of steps, residuals and pivots, are absolute
+    "ts_adapt_dt_max": 1e100,
+    "snes_atol": 0,
+    "pc_factor_zeropivot": 0,
+    "ksp_type": "preonly",
+    "pc_type": "lu",
+}
+"""PETSc options unless the user or the problem sets others under the same prefix."""
+
+OWNED = ("ts_dt", "ts_time_step", "ts_init_time", "ts_max_time", "ts_max_steps", "ts_exact_final_time")
+"""Options that the step loop sets itself."""
+
+IMPLICIT = {"rosw", "bdf", "dirk", "arkimex", "theta", "cn", "beuler", "alpha"}
+"""Types of PETSc TS for F(t, u, u') = 0."""
+
+MOST_REFUSED = 30
+"""Times that a step may be quartered because it led to values that are no numbers."""
+
+NOT_A_NUMBER = 72
+"""PETSC_ERR_FP."""
+
+
+class Stepper(ABC):
+    """Owns the PETSc objects of one time integration; use as a context, so that they are destroyed collectively.
+
+    Its state is (`time`, `next_step`, `solution`): one-step schemes go on from it bit by bit, wherever it was kept.
+
+    Attributes:
+        ts: the PETSc TS.
+        solution: the unknowns at the time reached.
+        time: the time reached.
+        next_step: size of the step that the error control would take from here.
+    """
+
+    def __init__(
+        self,
+        solution: PETSc.Vec,
+        tolerance: PETSc.Vec,
+        jacobian: PETSc.Mat,
+        *,
+        rtol: float,
+        start: float,
+        first_step: float,
+        prefix: str,
+        options: dict[str, Any],
+        remedy: str,
+    ) -> None:
+        """Set up PETSc. Collective. The three objects are destroyed with this one.
+
+        Args:
+            solution: the initial data.
+            tolerance: error allowed per step besides rtol |u|, for each unknown.
+            jacobian: the matrix that `jacobian_at` fills.
+            rtol: error allowed per step relative to |u|.
+            start: time of the initial data.
+            first_step: size of the first step tried.
+            prefix: of the PETSc options, such as "pde_".
+            options: PETSc options that go before `DEFAULTS`; the user's own go before both.
+            remedy: what may help when the integration fails, to end a sentence.
+
+        Raises:
+            InputError: PETSc does not know an option's value.
+        """
+        self.solution, self.tolerance, self.jacobian = solution, tolerance, jacobian
+        self.accepted = solution.duplicate()
+        self.time, self.next_step, self.prefix, self.remedy = start, first_step, prefix, remedy
+        self.refused = self.refused_in_a_row = 0
+        self.ts = PETSc.TS().create(solution.comm)
+        self.ts.setOptionsPrefix(prefix)
+        self.ts.setIFunction(self.residual_at, solution.duplicate())
+        self.ts.setIJacobian(self.jacobian_at, jacobian)
+        self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.STEPOVER)  # `advance` sees to the landing
+        self.ts.setTolerances(rtol=rtol, atol=tolerance)
+        self.ts.setMaxSteps(10**9)
+        self.ts.setErrorIfStepFails(False)  # `advance` says why
+        self._configure(DEFAULTS | options)
+        self.ts.setTime(start)
+        self.ts.setSolution(solution)
+        if self.ts.getType() not in IMPLICIT:
+            raise InputError(
+                f"-{prefix}ts_type {self.ts.getType()}: is not a scheme for implicit equations; those are "
+                + ", ".join(sorted(IMPLICIT))
+            )
+
+    @abstractmethod
+    def residual_at(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
+        """Put F(t, x, x_t) into `out`. Collective."""
+
+    @abstractmethod
+    def jacobian_at(
+        self,
+        ts: PETSc.TS,
+        t: float,
+        x: PETSc.Vec,
+        x_t: PETSc.Vec,
+        shift: float,
+        matrix: PETSc.Mat,
+        preconditioner: PETSc.Mat,
+    ) -> bool:
+        """Put shift dF/du' + dF/du at (t, x, x_t) into `preconditioner`, and return True. Collective."""
+
+    @abstractmethod
+    def take(self) -> None:
+        """Called when `solution` has changed, before `after_step`: for copies of it elsewhere. Collective."""
+
+    def advance(self, until: float, after_step: Callable[[], bool] | None = None) -> bool:
+        """Integrate to the time `until` and land on it exactly. Collective.
+
+        Args:
+            until: the new time, not before the present one.
+            after_step: called after every step, with the solution and `time` up to date. Where it returns True (on all
+                ranks) the integration pauses; it goes on where `advance` is called again.
+
+        Returns:
+            Whether `until` is reached.
+
+        Raises:
+            RunError: PETSc gave up; its reason, the time and the step size are named.
+        """
+        while self.time < until:
+            before = self.time
+            self._step(until)
+            self.take()
+            if self.time > before and after_step is not None and after_step():
+                break
+        return self.time >= until
+
+    def largest(self) -> float:
+        """Largest absolute value of the solution. Collective."""
+        return float(self.solution.norm(PETSc.NormType.NORM_INFINITY))
+
+    def statistics(self) -> dict[str, int]:
+        """Counts since the beginning."""
+        return {
+            "steps": self.ts.getStepNumber(),
+            "rejected_steps": self.ts.getStepRejections() + self.refused,
+            "failed_solves": self.ts.getSNESFailures(),
+            "linear_solves": self.ts.getKSPIterations(),
+        }
+
+    def _configure(self, chosen: dict[str, Any]) -> None:
+        """Read PETSc's options; those chosen here are in its database only meanwhile."""
+        prefix, database = self.prefix, PETSc.Options(self.prefix)
+        if taken := [key for key in OWNED if database.hasName(key)]:
+            raise InputError(f"-{prefix}{taken[0]}: is set by kinlim itself; the study says how far and how exactly")
+        ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
+        for key, value in ours.items():
+            database[key] = value
+        try:
+            self.ts.setFromOptions()
+        except PETSc.Error as error:
+            raise InputError(
+                f"PETSc does not accept the options that begin with -{prefix} (its error {error.ierr}): "
+                + ", ".join(f"-{prefix}{key} {value}" for key, value in database.getAll().items() if key not in ours)
+            ) from error
+        finally:
+            for key in ours:
+                database.delValue(key)
+
+    def _step(self, until: float) -> None:
+        ts, left = self.ts, until - self.time
+        step = left if self.next_step > left * (1 - 1e-9) else self.next_step
+        if left / 2 < step < left:
+            step = left / 2  # two equal steps rather than one and a sliver
+        ts.setTimeStep(step)
+        self.solution.copy(self.accepted)
+        try:
+            ts.step()
+            # The largest of some errors says nothing of those that are NaN: PETSc may have been content.
+            error = None if np.isfinite(self.solution.sum()) else PETSc.Error(NOT_A_NUMBER)
+        except PETSc.Error as raised:
+            if raised.__cause__ is not None:  # Python's own, from inside a callback: an interrupt, say
+                raise raised.__cause__ from None
+            error = raised
+        if error is not None:
+            no_number = error.ierr == NOT_A_NUMBER
+            if no_number and self._refuse(step):
+                return
+            what = "a value was not a number" if no_number else f"PETSc raised its error {error.ierr}"
+            raise RunError(
+                f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: {what}; {self.remedy}"
+            ) from error
+        reason = ts.getConvergedReason()
+        if reason < 0:
+            raise RunError(
+                f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: {_words(reason)} "
+                f"(step {ts.getTimeStep():.3g}, {ts.getStepRejections()} rejected, {ts.getSNESFailures()} failed "
+                f"solves); a finer mesh or a larger rtol may help, -{self.prefix}ts_monitor after -- shows the steps"
+            )
+        self.refused_in_a_row = 0
+        rejected = ts.getTime() - self.time < step * (1 - 1e-12)
+        # A step cut in order to land says nothing against the size that the error control had in mind.
+        self.next_step = (
+            ts.getTimeStep() if rejected else max(ts.getTimeStep(), self.next_step * (step < self.next_step))
+        )
+        self.time = ts.getTime()
+        if not rejected and step == left:
+            self.time = until
+            ts.setTime(until)
+        ts.monitor(ts.getStepNumber(), self.time, self.solution)
+
+    def _refuse(self, step: float) -> bool:
+        """Undo a step of this size that led to no numbers and try a shorter one next, unless that was tried often."""
+        self.refused_in_a_row += 1
+        if self.refused_in_a_row > MOST_REFUSED:
+            return False
+        self.accepted.copy(self.solution)
+        self.ts.setTime(self.time)
+        self.ts.restartStep()
+        self.next_step = step / 4
+        self.refused += 1
+        return True
+
+    def __enter__(self) -> Self:
+        """Nothing to do: the objects exist."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Destroy the PETSc objects. Collective."""
+        for thing in (self.ts, self.jacobian, self.solution, self.accepted, self.tolerance):
+            thing.destroy()
+
+
+def _words(reason: int) -> str:
+    """PETSc's reason in words."""
+    names = {value: name for name, value in vars(PETSc.TS.ConvergedReason).items() if isinstance(value, int)}
+    words = {
+        "DIVERGED_NONLINEAR_SOLVE": "a nonlinear solve failed however small the step",
+        "DIVERGED_STEP_REJECTED": "the step was rejected too often",
+    }
+    name = names.get(reason, str(reason))
+    return words.get(name, f"PETSc's reason is {name}")
