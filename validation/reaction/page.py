@@ -89,9 +89,9 @@ def decay(
     }
     t = pde["time"].to_numpy()
     measured = {
-        name: _measured(t, mode_of(dataset["m"]))
-        for name, dataset in (("limit", pde), ("kinetic", kinetic))
-        if dataset is not None
+        "limit": _measured(t, mode_of(pde["m"])),
+        "kinetic": None if kinetic is None else _measured(t, mode_of(kinetic["m"])),
+        "particles": None,
     }
     if particles is not None:
         mode, error = (particles[name].sel(axis="x").to_numpy() for name in ("mode", "mode_se"))
@@ -203,7 +203,7 @@ def tell(numbers: dict[str, Any]) -> list[str]:
             f"{number(all_['chi2_rho_f'])} of rho_f; at most {all_['largest_z_m']:.2g} and {all_['largest_z_rho_f']:.2g} "
             f"standard errors apart. Predicted bias of their diffusion: {100 * numbers['predicted_bias']:.2g} %."
         )
-    measured = rates["measured"].get("kinetic") or rates["measured"]["limit"]
+    measured = rates["measured"]["kinetic"] or rates["measured"]["limit"]
     seen = "" if measured is None else f", measured {number(measured['rate'], 5)} +- {number(measured['uncertainty'], 1)}"
     lines.append(f"Small perturbations decay at the rate {number(rates['overall']['gap'], 5)}{seen}.")
     return lines

@@ -1,0 +1,178 @@
+"""The reaction model from the command line: all three descriptions in one run, stages, report, sweep, other dimensions."""
+
+import json
+import os
+import re
+import signal
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import kinlim
+from kinlim import cli, workflow
+from kinlim.errors import InputError, Stopped
+from kinlim.study import check, dump
+from kinlim.validation import report as report_module
+
+
+def command(*arguments, monkeypatch):
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+@pytest.fixture
+def file(tmp_path, reaction):
+    path = tmp_path / "reaction.toml"
+    path.write_text(dump(check(reaction)))
+    return path
+
+
+FIGURES = {f"figures/{name}.png" for name in ("densities", "decay", "entropy", "particles")}
+
+
+def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
+    assert command("run", file, "-o", tmp_path / "all", monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert "the kinetic system is" in said
+    assert "Small perturbations decay at the rate" in said
+    for stage in ("simulate", "solve"):
+        assert command(stage, file, "-o", tmp_path / "steps", monkeypatch=monkeypatch) == 0
+    assert command("compare", tmp_path / "steps", monkeypatch=monkeypatch) == 0
+    written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
+    assert written == FIGURES | {
+        "study.toml", "particles.nc", "particles.checkpoint", "pde.nc", "kinetic.nc", "metrics.json", "report.html",
+        "log.txt",
+    }  # fmt: skip
+    numbers = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
+    assert numbers[0] == numbers[1]
+    kinetic = numbers[0]["kinetic"]
+    assert kinetic["mass_drift"] < 1e-12
+    assert kinetic["entropy_balance"] < 1e-3  # of a mesh with 12 cells; docs/reaction-kinetic.md measures finer ones
+    assert kinetic["outside"] < 1e-3
+    assert numbers[0]["limit"]["mass_drift"] < 1e-12
+    for row in numbers[0]["times"]:
+        assert row["conservation"]["imbalance_drift"] == 0
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page), re.IGNORECASE)
+    assert "c(1 + |v|²)^(−3)" in page
+
+
+def test_particles_agree_with_the_kinetic_system_and_not_with_the_limit(reaction):
+    # at epsilon = 0.2 the limit is far off: the report must tell the two apart
+    reaction["particles"] |= {"replicas": 200, "bias": 0.004}
+    reaction["kinetic"] = {"modes": 20, "cells": 16, "degree": 4, "rtol": 1e-6}
+    study = check(reaction)
+    particles, pde, kinetic = kinlim.simulate(study), kinlim.solve(study, "pde"), kinlim.solve(study, "kinetic")
+    against = [kinlim.compare(particles, *solutions) for solutions in ((pde, kinetic), (pde,))]
+    z = [comparison["z_m"].isel(time=-1).to_numpy() for comparison in against]
+    # 8 bins whose noise is correlated: the mean square of the first is below 3 with probability 0.998 were they not
+    assert (z[0] ** 2).mean() < 3
+    assert (z[1] ** 2).mean() > 20
+
+
+def test_what_is_done_is_kept_and_the_rest_is_made(tmp_path, file, monkeypatch, capsys):
+    assert command("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    assert command("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert "kinetic.nc" in capsys.readouterr().err
+    before = (tmp_path / "r" / "pde.nc").stat().st_mtime_ns
+    (tmp_path / "r" / "kinetic.nc").unlink()
+    assert command("run", file, "-o", tmp_path / "r", "--resume", monkeypatch=monkeypatch) == 0
+    assert (tmp_path / "r" / "pde.nc").stat().st_mtime_ns == before
+    assert (tmp_path / "r" / "report.html").exists()
+
+
+def test_a_signal_between_the_solutions(tmp_path, reaction, monkeypatch):
+    study, draw = check(reaction), report_module.png
+
+    def stop(figure):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return draw(figure)
+
+    monkeypatch.setattr("kinlim.validation.reaction.page.png", stop)
+    with pytest.raises(Stopped, match="stopped by a signal before `simulate`"):
+        workflow.run(study, tmp_path / "r")
+    assert (tmp_path / "r" / "kinetic.nc").exists()
+    monkeypatch.undo()
+    assert workflow.run(study, tmp_path / "r", resume=True)["overall"]["count_m"] > 0
+
+
+def test_a_sweep_over_epsilon_finds_the_order(tmp_path, file, monkeypatch, capsys):
+    # even data: order 2; an order of 1 would come from a drift of the masses, or from a mesh that is too coarse
+    even = ("--set", 'model.g0="1/(1.6 + 0.6*cos(2*pi*x))"', "--set", "kinetic.degree=6", "--set", "kinetic.rtol=1e-8",
+            "--set", "pde.degree=4", "--set", "pde.rtol=1e-9",
+            "--set", 'model.chi2={family = "gaussian", covariance = 0.5}')  # fmt: skip
+    over = ("--over", "model.epsilon=0.015625,0.0078125", "--without-particles", "-o", tmp_path / "s")
+    assert command("sweep", file, *over, *even, monkeypatch=monkeypatch) == 0
+    verdict = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    orders = {law["quantity"]: law["exponents"]["model.epsilon"]["value"] for law in verdict["laws"]}
+    assert orders["gap_m"] == pytest.approx(2, abs=0.1)
+    assert orders["gap_product"] == pytest.approx(2, abs=0.1)
+    assert "Exponents over 2 points" in capsys.readouterr().out
+    assert (tmp_path / "s" / "figures" / "gaps.png").stat().st_size > 10_000
+
+
+def plane(reaction, **model):
+    """The same in dimension 2, with data that depend on x and y."""
+    reaction.pop("kinetic")
+    reaction["model"] |= {
+        "dimension": 2, "f0": "1.6 + 0.4*cos(2*pi*x) + 0.2*sin(2*pi*y)", "g0": "0.9 - 0.3*sin(2*pi*(x+y))",
+    } | model  # fmt: skip
+    reaction["particles"] |= {"replicas": 12, "bins": 4, "bias": 0.1}
+    reaction["pde"]["cells"] = 12
+    return check(reaction)
+
+
+def test_in_the_plane_particles_are_held_against_the_limit(tmp_path, reaction):
+    numbers = workflow.run(plane(reaction), tmp_path / "r")
+    assert numbers["reference"] == "limit equation"
+    assert numbers["kinetic"] is None
+    assert not (tmp_path / "r" / "kinetic.nc").exists()
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "on T² at" in page
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page), re.IGNORECASE)
+
+
+def test_a_plane_wave_has_a_kinetic_system_with_the_marginals(tmp_path, reaction):
+    # a power law loses 1/2 of k for every component integrated out: with k unchanged, chi2 would be narrower
+    study = plane(reaction, f0="1.6 + 0.4*cos(2*pi*x)", g0="0.9", chi2={"family": "power", "k": 3.5})
+    with_kinetic = check({**study.model_dump(mode="json", by_alias=True, exclude_none=True), "kinetic": {"modes": 12}})
+    found = kinlim.solve(with_kinetic, "kinetic")
+    variance = float((found["chi2"] * found["v_g"] ** 2).sum())
+    assert variance == pytest.approx(1 / (2 * 3.5 - 4), rel=1e-12)
+    numbers = workflow.run(with_kinetic, tmp_path / "r")
+    assert numbers["reference"] == "kinetic system"
+
+
+def test_in_space(tmp_path, reaction):
+    study = plane(reaction, dimension=3, f0="1.6 + 0.4*cos(2*pi*x) + 0.2*sin(2*pi*z)", chi2={"family": "power", "k": 4})
+    small = {"particles": {"replicas": 4, "bins": 2, "bias": 0.3}, "pde": {"cells": 4, "degree": 1, "shape": "box"}}
+    tables = study.model_dump(mode="json", by_alias=True, exclude_none=True)
+    numbers = workflow.run(check(tables | {"particles": tables["particles"] | small["particles"]} | {"pde": small["pde"]}),
+                           tmp_path / "r")  # fmt: skip
+    assert np.isfinite(numbers["overall"]["chi2_m"])
+    with xr.open_dataset(tmp_path / "r" / "pde.nc") as pde:
+        assert pde["m"].dims == ("time", "x", "y", "z")
+
+
+def test_commands_of_other_models(tmp_path, file, monkeypatch, capsys):
+    assert command("iterate", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert "is for the model pinned" in capsys.readouterr().err
+
+
+def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
+    assert command("new", "reaction", monkeypatch=monkeypatch) == 0
+    path = tmp_path / "mine.toml"
+    path.write_text(capsys.readouterr().out)
+    study = kinlim.load(path)
+    assert study.solutions == ("pde.nc", "kinetic.nc")
+
+
+def test_datasets_of_two_models_are_not_compared(reaction, kac):
+    kac["particles"]["replicas"] = 10
+    with pytest.raises(InputError, match="cannot be compared"):
+        kinlim.compare(kinlim.simulate(check(kac)), kinlim.solve(check(reaction), "pde"))
