@@ -7,7 +7,7 @@ from dolfinx.fem import Function, FunctionSpace
 from dolfinx.mesh import Mesh
 from mpi4py import MPI
 
-from kinlim.meshes.torus import Lattice
+from kinlim.meshes.torus import Lattice, Shape
 
 Array = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ PER_CELL = 1000
 def lattice_of(mesh: Mesh) -> Lattice:
     """The lattice that a mesh of `kinlim.meshes.torus` is made of."""
     d, kind = mesh.topology.dim, mesh.topology.cell_name()
-    shape = "simplex" if kind in ("interval", "triangle", "tetrahedron") else "box"
+    shape: Shape = "simplex" if kind in ("interval", "triangle", "tetrahedron") else "box"
     per_cube = Lattice(1, d, shape).cells_per_cube
     return Lattice(round((mesh.topology.index_map(d).size_global / per_cube) ** (1 / d)), d, shape)
 
@@ -36,7 +36,7 @@ class Sampler:
     """
 
     def __init__(self, space: FunctionSpace, x: Array) -> None:
-        """Find the points, shape (n, d), taken modulo 1. Collective in the sense that all ranks pass the same points."""
+        """Find the points, shape (n, d), taken modulo 1; all ranks pass the same ones."""
         mesh = space.mesh
         self.comm, self.count = mesh.comm, len(x)
         inside = x % 1.0

@@ -101,12 +101,12 @@ class ReactingGas:
                 count = max(FEWEST, SLICE // max(1, sum(kind[2] for kind in replica.kinds)))
                 count = steps - done if steps - done < 2 * count else count
                 one, other, well = run(
-                    *replica.kinds, count, *rules.profiles, rules.cells, rules.flight, rules.mean, rules.rate,
-                    rules.means, rules.thresholds, rules.lines, rules.capacity, replica.lanes, replica.rare,
-                    replica.events,
-                )  # fmt: skip
+                    *replica.kinds, count, *rules.arguments, replica.lanes, replica.rare, replica.events
+                )
                 if not well:
-                    raise RunError(f"more than {rules.capacity} pairs were made in a step, which never happens by chance")
+                    raise RunError(
+                        f"more than {rules.capacity} pairs were made in a step, which never happens by chance"
+                    )
                 replica.kinds, done = (one, other), done + count
                 tick((observation + (k + done / steps) / len(state)) / self.observations)
 

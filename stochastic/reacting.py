@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kinlim.stochastic.fixed import Singles, Words32, fly, locate
 from kinlim.stochastic.profiles import Sampler, velocities
-from kinlim.stochastic.recombination import BAG, edges, ladder, react
+from kinlim.stochastic.recombination import BAG, edges, ladder, react, settle
 from kinlim.stochastic.sift import CHUNK, count, sift
 from kinlim.stochastic.supply import Words, fill
 from kinlim.stochastic.vectors import LENGTH
@@ -67,6 +67,14 @@ class Rules:
             int(made + 40 * sqrt(made) + 1000),
         )  # fmt: skip
 
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """In the order in which `run` takes them."""
+        return (
+            *self.profiles, self.cells, self.flight, self.mean, self.rate, self.means, self.thresholds, self.lines,
+            self.capacity,
+        )  # fmt: skip
+
 
 Kind = tuple[Words32, Singles, int]
 """Positions and velocities, shape (d, capacity), and how many there are."""
@@ -82,7 +90,7 @@ def _shifts(shift: Words32, lanes: Words) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _enter(
-    kind: Any, made: Words32, new: int, profile: Sampler, time: float, lanes: Words, shift: Words32, cells: int,
+    kind: Any, spots: Words32, live: Words32, new: int, profile: Sampler, time: float, lanes: Words, shift: Words32, cells: int,
     present: Words, where: Words32,
 ) -> Any:  # fmt: skip
     """Append new particles, with velocities, and let them fly."""
@@ -98,7 +106,7 @@ def _enter(
         at = number
         for k in range(length):
             for run in range(k, new, length):
-                pos[axis, at] = made[axis, run]
+                pos[axis, at] = spots[axis, live[run]]
                 at += 1
     velocities(profile, vel, number, total, lanes)
     fly(pos, vel, number, total, time)
@@ -152,27 +160,30 @@ def run(
     """
     d = one[0].shape[0]
     a, b, next_a, next_b = np.zeros((4, cells**d), np.uint64)
-    made, others_made, spots = np.empty((3, d, capacity), np.uint32)
-    lives, bag = np.empty((2, capacity), np.int64), np.empty(BAG, np.uint64)
-    room = np.empty(CHUNK // 2, np.uint64), np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.int64)
+    spots, bag = np.empty((d, capacity), np.uint32), np.empty(BAG, np.uint64)
+    pairs, live, others_live = np.empty((3, capacity + 1), np.uint32)
+    room = np.empty(CHUNK // 2, np.uint64), np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint32)
     before, after = np.zeros(d, np.uint32), np.zeros(d, np.uint32)
     _shifts(before, lanes)
     for (pos, vel, number), present in ((one, a), (other, b)):
         _begin(pos, vel, number, 0.5 * flight, before, cells, present, room[1])
     for step in range(steps):
         new_a, new_b, created, destroyed = react(
-            a, b, mean, rate, means, thresholds, lanes, rare, bag, before, lines, made, others_made, spots, lives
+            a, b, mean, rate, means, thresholds, lanes, rare, bag, pairs[:capacity], live, others_live
         )  # fmt: skip
         if new_a < 0:
             return one, other, False
         events[0] += created
         events[1] += destroyed
+        settle(pairs, created, before, lines, lanes, bag, spots)
         time = flight if step + 1 < steps else 0.5 * flight
         _shifts(after, lanes)
         left = sift(one[0], one[1], one[2], before, after, cells, time, a, next_a, lanes, room)
-        one = _enter((one[0], one[1], left), made, new_a, chi1, time, lanes, after, cells, next_a, room[1])
+        one = _enter((one[0], one[1], left), spots, live, new_a, chi1, time, lanes, after, cells, next_a, room[1])
         left = sift(other[0], other[1], other[2], before, after, cells, time, b, next_b, lanes, room)
-        other = _enter((other[0], other[1], left), others_made, new_b, chi2, time, lanes, after, cells, next_b, room[1])
+        other = _enter(
+            (other[0], other[1], left), spots, others_live, new_b, chi2, time, lanes, after, cells, next_b, room[1]
+        )
         a, b, next_a, next_b = next_a, next_b, a, b
         before, after = after, before
     return one, other, True

@@ -62,24 +62,22 @@ def edges(cells: int) -> Words:
 
 
 @njit(inline="always")
-def _next(lanes: Words, bag: Words, at: int) -> tuple[np.uint64, int]:
-    """A word, and the place of the next one in the bag, which is filled when it is empty."""
-    if at == BAG:
-        fill(lanes, bag)
-        at = 0
-    return bag[at], at + 1
+def _at_least(word: np.uint64, threshold: np.uint64) -> int:
+    return 1 if word >= threshold else 0
 
 
-@njit(inline="always")
+@njit(nogil=True, cache=True)
 def _below(thresholds: Words, row: int, word: np.uint64) -> int:
-    """Poisson number from a table."""
-    k = 0
-    while k < ENTRIES and word >= thresholds[row, k]:
-        k += 1
+    """Poisson number from a table: the first three comparisons at once, which a processor need not guess."""
+    t = thresholds[row]
+    k = _at_least(word, t[0]) + _at_least(word, t[1]) + _at_least(word, t[2])
+    if k == 3:
+        while k < ENTRIES and word >= t[k]:
+            k += 1
     return k
 
 
-@njit(inline="always")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _candidates(
     mean: float, means: Array, thresholds: Words, rare: Words, number: Any, word: np.uint64
 ) -> tuple[int, float]:
@@ -91,11 +89,14 @@ def _candidates(
     return _below(thresholds, row, word), means[row]
 
 
-@njit(inline="always")
-def _happen(
-    a: int, b: int, C: int, M: int, ceiling: float, lanes: Words, bag: Words, at: int, lives: Any
+@njit(nogil=True, cache=True, error_model="numpy")
+def happen(
+    a: int, b: int, C: int, M: int, ceiling: float, lanes: Words, bag: Words, at: int, created: int, live: Any,
+    others_live: Any,
 ) -> tuple[int, int, int, int, int]:  # fmt: skip
     """Carry out C creations and M candidates for a destruction, in random order, beginning with a and b particles.
+
+    What nobody can guess is written without branches: whether it is a creation, and whether a candidate is accepted.
 
     Args:
         a: A present.
@@ -106,51 +107,50 @@ def _happen(
         lanes: see `react`.
         bag: see `react`.
         at: the next word in the bag.
-        lives: shape (2, at least C); the first entries of the rows are overwritten with the numbers 0 ... C - 1 of those
-            new A and those new B that live at the end.
+        created: number of the next pair.
+        live: at least C entries; the first ones are overwritten with the numbers of those new A that live at the end.
+        others_live: the same for B.
 
     Returns:
         older A and older B that live, new A and new B that live, the next word in the bag.
     """
-    made = new_a = new_b = 0
-    while M > 0:
-        word, at = _next(lanes, bag, at)
-        if share(word, C - made + M) < C - made:
-            lives[0, new_a] = lives[1, new_b] = made
-            made, new_a, new_b = made + 1, new_a + 1, new_b + 1
-            continue
-        M -= 1
-        word, at = _next(lanes, bag, at)
-        if np.float64(np.int64(word >> _11)) * 2.0**-53 * ceiling >= np.float64(a + new_a) * np.float64(b + new_b):
-            continue
-        word, at = _next(lanes, bag, at)
-        one = share(word, a + new_a)
-        word, at = _next(lanes, bag, at)
-        other = share(word, b + new_b)
-        if one < a:
-            a -= 1
-        else:
+    left, new_a, new_b = C, 0, 0
+    total = C + M
+    while left < total:
+        if at > BAG - 4:
+            fill(lanes, bag)
+            at = 0
+        is_creation = share(bag[at], total) < left
+        level = np.int64(np.float64(np.int64(bag[at + 1] >> _11)) * (2.0**-53 * ceiling))
+        is_destruction = (level < (a + new_a) * (b + new_b)) & (not is_creation)
+        one, other = share(bag[at + 2], a + new_a), share(bag[at + 3], b + new_b)
+        at, total = at + 4, total - 1
+        if left > 0:
+            live[new_a] = others_live[new_b] = created + C - left
+        creation = np.int64(is_creation)
+        left, new_a, new_b = left - creation, new_a + creation, new_b + creation
+        old, others_old = is_destruction & (one < a), is_destruction & (other < b)
+        if is_destruction != old:
             new_a -= 1
-            lives[0, one - a] = lives[0, new_a]
-        if other < b:
-            b -= 1
-        else:
+            live[one - a] = live[new_a]
+        if is_destruction != others_old:
             new_b -= 1
-            lives[1, other - b] = lives[1, new_b]
-    for k in range(made, C):
-        lives[0, new_a + k - made] = lives[1, new_b + k - made] = k
-    return a, b, new_a + C - made, new_b + C - made, at
+            others_live[other - b] = others_live[new_b]
+        a, b = a - np.int64(old), b - np.int64(others_old)
+    for k in range(left):
+        live[new_a + k] = others_live[new_b + k] = created + C - left + k
+    return a, b, new_a + left, new_b + left, at
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def react(
     present: Words, others: Words, mean: float, rate: float, means: Array, thresholds: Words, lanes: Words, rare: Words,
-    bag: Words, shift: Words32, lines: Words, made: Words32, others_made: Words32, spots: Words32, lives: Any,
+    bag: Words, pairs: Words32, live: Any, others_live: Any,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Let a step pass in every cell.
 
     Args:
-        present: shape (cells^d,): numbers of A; on return, the leading 32 bits say how many of them are taken away.
+        present: shape (cells,): numbers of A; on return, the leading 32 bits say how many of them are taken away.
         others: the same for B.
         mean: creations in a cell and step.
         rate: destructions in a step, for one A and one B.
@@ -158,55 +158,73 @@ def react(
         thresholds: see `ladder`.
         lanes: shape (4, LENGTH), where words come from.
         rare: shape (4, 1), where those for large Poisson numbers come from.
-        bag: shape (BAG,).
-        shift: shape (d,), of the grid.
-        lines: see `edges`.
-        made: shape (d, capacity), overwritten with the positions of the new A that live at the end.
-        others_made: the same for B.
-        spots: shape (d, capacity), overwritten.
-        lives: shape (2, capacity), whole numbers, overwritten.
+        bag: shape (BAG,), overwritten.
+        pairs: shape (capacity,), overwritten with the cells of the pairs that are created.
+        live: shape (capacity + 1,), overwritten with the numbers of the pairs whose A lives at the end.
+        others_live: the same for B.
 
     Returns:
         new A and new B that live, pairs created and pairs destroyed; -1 for the first if the capacity is too small.
     """
-    d, cells, capacity = made.shape[0], lines.size - 1, made.shape[1]
-    number, cell = np.empty(1, np.int64), np.zeros(d, np.int64)
+    number = np.empty(1, np.int64)
     at, total_a, total_b, created, destroyed = BAG, 0, 0, 0, 0
     for c in range(present.size):
         a, b = np.int64(present[c]), np.int64(others[c])
+        if at > BAG - 2:
+            fill(lanes, bag)
+            at = 0
         if mean < HIGHEST:
-            word, at = _next(lanes, bag, at)
-            C = _below(thresholds, thresholds.shape[0] - 1, word)
+            C = _below(thresholds, thresholds.shape[0] - 1, bag[at])
         else:
             poisson(rare, mean, number)
             C = number[0]
-        if created + C > capacity:
+        if created + C > pairs.size:
             return -1, 0, 0, 0
         ceiling = np.float64(a + C) * np.float64(b + C)
         M = 0
         if ceiling > 0:
-            word, at = _next(lanes, bag, at)
-            M, used = _candidates(rate * ceiling, means, thresholds, rare, number, word)
+            M, used = _candidates(rate * ceiling, means, thresholds, rare, number, bag[at + 1])
             ceiling = used / rate
+        at += 2
         if C + M > 0:
-            left_a, left_b, new_a, new_b, at = _happen(a, b, C, M, ceiling, lanes, bag, at, lives)
-            for axis in range(d):
-                first = lines[cell[axis]]
-                width = lines[cell[axis] + 1] - first
-                for k in range(C):
-                    word, at = _next(lanes, bag, at)
-                    spots[axis, k] = np.uint32(first + (((word >> _32) * width) >> _32)) - shift[axis]
-                for k in range(new_a):
-                    made[axis, total_a + k] = spots[axis, lives[0, k]]
-                for k in range(new_b):
-                    others_made[axis, total_b + k] = spots[axis, lives[1, k]]
+            left_a, left_b, new_a, new_b, at = happen(
+                a, b, C, M, ceiling, lanes, bag, at, created, live[total_a:], others_live[total_b:]
+            )
+            for k in range(C):
+                pairs[created + k] = c
             present[c] |= np.uint64(a - left_a) << _32
             others[c] |= np.uint64(b - left_b) << _32
             total_a, total_b, created = total_a + new_a, total_b + new_b, created + C
             destroyed += a + C - left_a - new_a
-        for axis in range(d - 1, -1, -1):
-            cell[axis] += 1
-            if cell[axis] < cells:
-                break
-            cell[axis] = 0
     return total_a, total_b, created, destroyed
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def settle(
+    pairs: Words32, count: int, shift: Words32, lines: Words, lanes: Words, words: Words, spots: Words32
+) -> None:  # fmt: skip
+    """Choose uniform positions in the cells of new pairs.
+
+    Args:
+        pairs: the cells, the last axis fastest.
+        count: of the pairs.
+        shift: shape (d,), of the grid.
+        lines: see `edges`.
+        lanes: shape (4, LENGTH), where words come from.
+        words: room for some words, overwritten.
+        spots: shape (d, at least count), overwritten.
+    """
+    cells = np.uint32(lines.size - 1)
+    for begin in range(0, count, words.size):
+        size = min(words.size, count - begin)
+        for axis in range(spots.shape[0] - 1, -1, -1):
+            fill(lanes, words)
+            spot = spots[axis, begin : begin + size]
+            for k in range(size):
+                rest = np.uint32(pairs[begin + k] // cells)
+                cell = np.uint32(pairs[begin + k] - rest * cells)
+                first = lines[cell]
+                spot[k] = (
+                    np.uint32(first + (((words[k] >> _32) * (lines[cell + np.uint32(1)] - first)) >> _32)) - shift[axis]
+                )
+                pairs[begin + k] = rest

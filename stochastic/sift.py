@@ -34,13 +34,18 @@ def _choose(where: Words32, number: int, words: Any, present: Words, kept: Any) 
     """Put those of the next `number` particles that stay in `kept`; how many they are."""
     j = 0
     for i in range(number):
-        cell = np.int64(where[i])
-        plan = present[cell]
+        plan = present[where[i]]
         goes = np.uint64(((np.uint64(words[i]) * (plan & _LOW)) >> _32) < (plan >> _32))
-        present[cell] = plan - _1 - (goes << _32)
-        kept[j] = i
+        present[where[i]] = plan - _1 - (goes << _32)
+        kept[j] = np.uint32(i)
         j += 1 - np.int64(goes)
     return j
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _gather(given: Any, kept: Words32, taken: Any) -> None:
+    for i in range(taken.size):
+        taken[i] = given[kept[i]]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -62,7 +67,7 @@ def sift(
             return.
         following: shape (cells^d,): the numbers after the flight are added.
         lanes: shape (4, LENGTH), where words come from.
-        room: three arrays of CHUNK/2 words, CHUNK words of 32 bits and CHUNK whole numbers, overwritten.
+        room: arrays of CHUNK/2 words and of twice CHUNK words of 32 bits, overwritten.
 
     Returns:
         how many particles are left.
@@ -75,10 +80,8 @@ def sift(
         locate(pos, begin, begin + size, before, cells, where)
         stay = _choose(where, size, words.view(np.uint32), present, kept)
         for axis in range(pos.shape[0]):
-            for i in range(stay):
-                pos[axis, left + i] = pos[axis, begin + kept[i]]
-            for i in range(stay):
-                vel[axis, left + i] = vel[axis, begin + kept[i]]
+            _gather(pos[axis, begin:], kept, pos[axis, left : left + stay])
+            _gather(vel[axis, begin:], kept, vel[axis, left : left + stay])
         fly(pos, vel, left, left + stay, time)
         locate(pos, left, left + stay, after, cells, where)
         count(where, stay, following)

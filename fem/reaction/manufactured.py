@@ -29,17 +29,17 @@ END = 0.01
 
 
 def exact(x: Any, t: Any, maths: Any) -> Any:
-    """M at points x, one entry or array a coordinate, with the functions of `maths`, which is ufl or numpy."""
+    """The solution m at x, an expression or array a coordinate, with the functions of `maths`: ufl or numpy."""
     d = len(x)
     waves = sum((1 + 0.2 * i) * maths.sin(2 * maths.pi * x[i] + i) for i in range(d))
     return 0.4 + (1 - 8 * t) * waves / d + 0.5 * maths.cos(2 * maths.pi * sum(x) + 20 * t)
 
 
 def source(m: Any, m_t: Any, A: Any, B: Any) -> Any:
-    """m_t - div(D(m) grad m) for a known m, D(m) = ((A + B) (m^2 + 2)/sqrt(m^2 + 4) + (A - B) m)/2.
+    """Give m_t - div(D(m) grad m) for a known m, D(m) = ((A + B) (m^2 + 2)/sqrt(m^2 + 4) + (A - B) m)/2.
 
     This is the limit's D: rho^2 + 1/rho^2 = m^2 + 2 and rho^2 - 1/rho^2 = m sqrt(m^2 + 4).
-    """  # noqa: D403
+    """
     D = ((A + B) * (m**2 + 2) / ufl.sqrt(m**2 + 4) + (A - B) * m) / 2
     return m_t - ufl.div(D * ufl.grad(m))
 
@@ -59,7 +59,7 @@ def error(settings: LimitEquation, dimension: int, comm: MPI.Comm, *, rtol: floa
     linear = options(settings, dimension)
     with ConservingStepper(
         form, u, u_t, clock=clock, rtol=0.0, atol=np.array([rtol]), first_step=END / 20, prefix="manufactured_",
-        options={key: value for key, value in linear.items() if key[:2] != "ts"} | {"ksp_rtol": 1e-6, "snes_rtol": 1e-7},
+        options={key: linear[key] for key in linear if key[:2] != "ts"} | {"ksp_rtol": 1e-6, "snes_rtol": 1e-7},
     ) as stepper:  # fmt: skip
         stepper.advance(END)
     clock.value = END

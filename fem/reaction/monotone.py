@@ -38,9 +38,10 @@ def is_monotone(shape: Shape, D: Array, quadrature_degree: int = 1) -> bool:
     points, _ = basix.make_quadrature(kind, quadrature_degree)
     element = basix.create_element(basix.ElementFamily.P, kind, 1)
     slopes = element.tabulate(1, points)[1:, :, :, 0]  # (d, points, nodes), in the reference cell
-    for corners in Lattice(1, dimension, shape).corners:
-        origin = corners[[1 << axis for axis in range(dimension)] if shape == "box" and dimension > 1 else range(1, dimension + 1)]
-        jacobian = (origin - corners[0]).T
+    lattice = Lattice(1, dimension, shape)
+    along = [1 << axis if lattice.cells_per_cube == 1 else axis + 1 for axis in range(dimension)]  # corners X_k = 1
+    for corners in lattice.corners:
+        jacobian = (corners[along] - corners[0]).T
         gradients = np.einsum("ba,bpn->pna", np.linalg.inv(jacobian), slopes)
         products = np.einsum("pia,ab,pjb->pij", gradients, D, gradients)
         products[:, range(len(corners)), range(len(corners))] = 0

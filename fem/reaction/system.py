@@ -120,7 +120,7 @@ class KineticSystem:
         return u
 
     def mass_difference(self, u: Array) -> float:
-        """int (rho_f - rho_g), by the lumped mass that the scheme conserves."""
+        """Integral of rho_f - rho_g, by the lumped mass that the scheme conserves."""
         f, g = self.split(u)
         return float(self.line.w @ (f.e @ self.v_f.mass - g.e @ self.v_g.mass))
 

@@ -5,8 +5,8 @@ With r = f/chi1 on cells of width h, and the density rho' of the other species a
     epsilon^2 (r - r_old)/dt + epsilon (v^+ (r_i - r_(i-1)) + v^- (r_(i+1) - r_i))/h = 1 - rho'_i r_i.
 
 For given rho' the matrix is an M-matrix, so that for steps of any size r stays in the invariant region of Theorem 1.1,
-mass is conserved, and the entropy (5) decays, each as for the equations themselves. The price is an error of first order
-with a constant of order 1/epsilon: it resolves the limit only where h is far smaller than epsilon.
+mass is conserved, and the entropy (5) decays, each as for the equations themselves. The price is an error of first
+order with a constant of order 1/epsilon: it resolves the limit only where h is far smaller than epsilon.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ MOST_ITERATIONS = 100
 """Of Newton's method in a step."""
 
 CLOSE = 1e-14
-"""Change of a density, relative to the largest there can be, with which it has converged; or it no longer shrinks and is
-below `SETTLED`."""
+"""Change of a density, relative to the largest there can be, with which it has converged."""
 
 SETTLED = 1e-11
+"""The same, where it no longer shrinks."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,16 @@ class Upwind:
                 rho_f, rho_g = self.densities(new_f, new_g)
                 in_f, in_g = self._inverses(c + rho_g, self.v_f), self._inverses(c + rho_f, self.v_g)
                 return _times(in_f, c * f + 1), _times(in_g, c * g + 1)
-        raise RunError(f"upwind scheme: Newton's method still changes densities by {change:.3g} of their size")
+        raise RunError(
+            f"upwind scheme: Newton's method still changes densities by {change:.3g} of their size: take a shorter step"
+        )
 
     def densities(self, f: Array, g: Array) -> tuple[Array, Array]:
-        """rho_f and rho_g in the cells."""
+        """Density of A and of B in the cells."""
         return f @ self.v_f.masses, g @ self.v_g.masses
 
     def mass_difference(self, f: Array, g: Array) -> float:
-        """Int (rho_f - rho_g)."""
+        """Integral of (rho_f - rho_g)."""
         return float(np.mean(f @ self.v_f.masses - g @ self.v_g.masses))
 
     def entropy(self, f: Array, g: Array, rho_inf: float) -> float:
@@ -112,12 +114,12 @@ class Upwind:
 
 def _times(inverses: Array, right: Array) -> Array:
     """Solutions for right sides of shape (cells, K)."""
-    return np.asarray(np.einsum("kij,jk->ik", inverses, right), np.float64)
+    return np.asarray((inverses @ right.T[:, :, None])[:, :, 0].T, np.float64)
 
 
 def _response(inverses: Array, r: Array, q: Velocities) -> Array:
     """Minus the derivative of a species' density to that of the other, shape (cells, cells)."""
-    return np.asarray(np.einsum("k,kij,jk->ij", q.masses, inverses, r), np.float64)
+    return np.asarray((inverses * (q.masses * r).T[:, None, :]).sum(axis=0), np.float64)
 
 
 def _against_the_wind(a: Array, speed: float) -> Array:

@@ -151,7 +151,8 @@ def _symmetrised(weights: Array, means: Array, spreads: Array, modes: int) -> Ar
     x = np.concatenate([x, -x])
     w = np.tile((weights[:, None] * np.concatenate([share, share]) / 2).ravel(), 2) / 2
     scale = float(np.sqrt(w @ x**2))
-    basis, b = [np.sqrt(w)], []
+    basis: list[Array] = [np.sqrt(w)]
+    b: list[float] = []
     for k in range(modes - 1):
         new = x / scale * basis[-1] - (b[-1] * basis[-2] if k else 0)
         for _ in range(2):  # again orthogonal to all before: rounding would let them drift

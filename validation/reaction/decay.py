@@ -21,7 +21,7 @@ Complex = NDArray[np.complex128]
 FEWEST, FEWEST_OF_OSCILLATION = 4, 10
 """Points in a window."""
 
-STARTS = 24
+STARTS = 16
 """Windows that are tried, at most."""
 
 FLOOR = 1e-9
@@ -68,18 +68,20 @@ def rate(time: Array, amplitude: Array | Complex, error: Array | None = None) ->
         InputError: shapes do not match, an amplitude is not finite, or the times do not increase.
     """
     t, a = np.asarray(time, np.float64), np.asarray(amplitude, np.complex128)
-    if t.ndim != 1 or t.shape != a.shape or (error is not None and np.shape(error) != t.shape):
-        raise InputError(f"time, amplitude and error have shapes {t.shape}, {a.shape} and {np.shape(error)}")
+    sd = None if error is None else np.asarray(error, np.float64)
+    if t.ndim != 1 or t.shape != a.shape or (sd is not None and sd.shape != t.shape):
+        shapes = ", ".join(str(part.shape) for part in (t, a, sd) if part is not None)
+        raise InputError(f"time, amplitude and error must have one and the same length; their shapes are {shapes}")
     if not np.isfinite(a).all() or (np.diff(t) <= 0).any():
         raise InputError("the amplitudes must be finite and the times increase")
-    noise = np.full(len(t), FLOOR * np.abs(a).max()) if error is None else SIGNIFICANT * np.asarray(error, np.float64)
+    noise = np.full(len(t), FLOOR * np.abs(a).max()) if sd is None else SIGNIFICANT * sd
     swings = _swings(a, noise)
     last = _until(a, noise, bool(swings))
     fewest = FEWEST_OF_OSCILLATION if swings else FEWEST
     if last < fewest:
         return None
     t, a = t[:last], a[:last]
-    sd = None if error is None else np.asarray(error, np.float64)[:last]
+    sd = None if sd is None else sd[:last]
     starts = sorted(set(np.linspace(0, last - fewest, STARTS).astype(int).tolist()))
     found = [_window(t[start:], a[start:], None if sd is None else sd[start:], swings) for start in starts]
     return min(found, key=lambda decay: decay.uncertainty)
@@ -101,20 +103,30 @@ def _swings(a: Complex, noise: Array) -> list[int]:
 
 
 def _window(t: Array, a: Complex, sd: Array | None, swings: Sequence[int]) -> Decay:
-    half = len(t) // 2
+    half = len(t) // 2 if swings or sd is None else _half(t, a, sd)
+    parts = (slice(half), slice(half, None))
     if swings:
         value, scatter, frequency = _oscillation(t, a, sd)
         lasts = 2 * pi / frequency if frequency > 0 else inf
-        if t[half] - t[0] < lasts / 2 or t[-1] - t[half] < lasts / 2:
-            return Decay(value, inf, frequency, float(t[0]), float(t[-1]), len(t))  # no half tells them apart
-        first, second = (
-            _oscillation(t[part], a[part], _part(sd, part))[0] for part in (slice(half), slice(half, None))
-        )
+        if min(t[half] - t[0], t[-1] - t[half]) < lasts / 2:  # no half tells decay from oscillation
+            return Decay(value, inf, frequency, float(t[0]), float(t[-1]), len(t))
+        first, second = (_oscillation(t[part], a[part], _part(sd, part))[0] for part in parts)
     else:
         (value, scatter), frequency = _line(t, a, sd), 0.0
-        first, second = (_line(t[part], a[part], _part(sd, part))[0] for part in (slice(half), slice(half, None)))
-    spread = abs(first - second) if sd is None else max(0.0, abs(first - second) - 2 * scatter)
-    return Decay(value, scatter + spread, frequency, float(t[0]), float(t[-1]), len(t))
+        first, second = (_line(t[part], a[part], _part(sd, part))[0] for part in parts)
+    return Decay(value, scatter + abs(first - second), frequency, float(t[0]), float(t[-1]), len(t))
+
+
+def _half(t: Array, a: Complex, sd: Array) -> int:
+    """Where to part a window in two that know their rates equally well."""
+    weight = (np.abs(a) / sd) ** 2
+
+    def known(part: slice) -> float:
+        centre = np.average(t[part], weights=weight[part])
+        return float((weight[part] * (t[part] - centre) ** 2).sum())
+
+    places = range(FEWEST // 2, len(t) - FEWEST // 2 + 1)
+    return min(places, key=lambda place: abs(known(slice(place)) - known(slice(place, None))))
 
 
 def _part(sd: Array | None, part: slice) -> Array | None:
@@ -149,7 +161,7 @@ def _oscillation(t: Array, a: Complex, sd: Array | None) -> tuple[float, float, 
     crossings = np.flatnonzero(np.diff(np.sign((a * np.conj(a[np.argmax(size)])).real)))
     guess = pi * max(len(crossings), 1) / s[-1]
     tight = {"xtol": 1e-14, "ftol": 1e-14, "gtol": 1e-14, "x_scale": [1 / s[-1]] * 2}
-    fits = [least_squares(residual, [envelope, factor * guess], **tight) for factor in (0.8, 1.0, 1.25)]
+    fits = [least_squares(residual, [envelope, factor * guess], **tight) for factor in (0.85, 1.15)]
     best = min(fits, key=lambda fit: fit.cost)
     variance = 2 * best.cost / max(1, 2 * len(t) - 6) if sd is None else 1.0
     covariance = np.linalg.pinv(best.jac.T @ best.jac) * variance

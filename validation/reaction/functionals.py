@@ -130,7 +130,7 @@ def _h1(phi: Array, gamma: Array, laws: tuple[DiscreteLaw, DiscreteLaw], weights
     total = np.zeros(len(phi))
     for values, law in zip((phi, gamma), laws, strict=True):
         sigma, count = sqrt(law.moment(2)), len(law.nodes)
-        hermite = _orthonormal(law.nodes / sigma, count)  # (n, node)
+        hermite = _orthonormal(np.asarray(law.nodes / sigma, np.float64), count)  # (n, node)
         coefficients = np.einsum("nv,tvx->tnx", hermite * law.masses, values)
         padded = np.concatenate([coefficients, np.zeros((len(values), 1, values.shape[2]))], axis=1)
         derived = np.einsum("mn,tnx->tmx", sobolev.derivative(sigma, count + 1), padded)
@@ -145,7 +145,8 @@ def _h1(phi: Array, gamma: Array, laws: tuple[DiscreteLaw, DiscreteLaw], weights
 
 def _orthonormal(nodes: Array, count: int) -> Array:
     """h_n at the nodes of N(0, 1), n < count, shape (count, nodes)."""
-    values = [np.ones_like(nodes), nodes]
+    values = np.ones((count, len(nodes)))
+    values[1] = nodes
     for n in range(1, count - 1):
-        values.append((nodes * values[n] - sqrt(n) * values[n - 1]) / sqrt(n + 1))
-    return np.array(values[:count])
+        values[n + 1] = (nodes * values[n] - sqrt(n) * values[n - 1]) / sqrt(n + 1)
+    return values

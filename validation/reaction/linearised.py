@@ -87,7 +87,7 @@ class Linearised:
         """The mode with wave vector 2 pi k, k in Z^d and not 0."""
         vector = 2 * pi * np.asarray(k, np.float64)
         length = float(np.linalg.norm(vector))
-        return self.along(vector / length, self.epsilon * length)
+        return self.along(np.asarray(vector / length, np.float64), self.epsilon * length)
 
     def along(self, direction: Array, kappa: float) -> Mode:
         """The mode of any wave vector: its direction, shape (d,), and epsilon times its length."""

@@ -8,7 +8,7 @@ M keeps all its digits where zeta is large (short free paths), which 1 - zeta G 
 """
 
 from dataclasses import dataclass
-from math import inf, lgamma, log, pi, sqrt
+from math import asinh, expm1, inf, lgamma, log, pi, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -21,8 +21,9 @@ Complex = NDArray[np.complex128]
 FAR = 12.0
 """|zeta|/sigma beyond which the asymptotic series of a Gaussian is exact to rounding: its least term is exp(-72)."""
 
-STEP = 0.2
-"""Of the trapezoidal rule for power laws: the integrand is analytic for |Im y| < pi/2, exp(-pi^2/STEP) < 1e-21."""
+TILT, STEP = pi / 8, 0.07
+"""Contour and step of the trapezoidal rule for power laws: the integrand is tame within TILT of the contour on both
+sides, exp(-2 pi TILT/STEP) < 1e-15."""
 
 DIGITS = 40.0
 """The rule ends where the integrand has fallen by exp(-DIGITS)."""
@@ -124,15 +125,17 @@ class StudentLaw:
     def _mean(self, zeta: Complex, power: int) -> Complex:
         """The mean of u^power/(zeta + i u).
 
-        The trapezoidal rule in y, u = s (sinh y - i): on a line that lies away from both u = i zeta and u = -i.
+        The trapezoidal rule in y, u = s sinh(y - i TILT): a contour that passes below u = i zeta at an angle, wherever
+        that is, and above u = -i.
         """
         s = min(0.5, 1 / sqrt(2 * self.k))
-        reach = log(2 + float(np.abs(zeta).max()) / s) + DIGITS / (2 * self.k - 1)
+        core = asinh(sqrt(expm1(DIGITS / (self.k - 0.5))) / s)
+        reach = max(core, log(2 + float(np.abs(zeta).max()) / s) + DIGITS / (2 * self.k - 2))
         count = int(reach / STEP) + 1
         y = STEP * np.arange(-count, count + 1)
-        u = s * (np.sinh(y) - 1j)
+        u = s * np.sinh(y - 1j * TILT)
         log_c = lgamma(self.k) - lgamma(self.k - 0.5) - log(pi) / 2
-        weight = STEP * s * np.cosh(y) * np.exp(log_c - self.k * np.log1p(u**2)) * u**power
+        weight = STEP * s * np.cosh(y - 1j * TILT) * np.exp(log_c - self.k * np.log1p(u**2)) * u**power
         return np.asarray((weight / (zeta[..., None] + 1j * u)).sum(axis=-1), np.complex128)
 
     def humps(self) -> Array:

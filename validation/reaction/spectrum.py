@@ -34,6 +34,9 @@ TURN = 0.5
 SAME = 1e-7
 """Relative distance below which two roots are one."""
 
+CLOSER = 0.05
+"""Least factor by which a step of the secant method may reduce the distance from the essential spectrum."""
+
 REAL = 1e-12
 """Imaginary part, relative to the modulus, that is rounding."""
 
@@ -94,7 +97,7 @@ def roots(mode: Mode) -> Complex:
         RunError: those found are not as many as the argument principle counts.
     """
     wanted = count(mode)
-    found = np.empty(0, np.complex128)
+    found: Complex = np.empty(0, np.complex128)
     for density in (6, 12, 24):
         if len(found) < wanted:
             found = _distinct(_secant(mode, np.concatenate([found, _starts(mode, density)])))
@@ -177,7 +180,9 @@ def _secant(mode: Mode, starts: Complex) -> Complex:
         slope = value - value_before
         moving = (np.abs(slope) > 0) & (value != 0)
         step = np.where(moving, value * (here - before) / np.where(moving, slope, 1), 0)
+        nearest = edge + CLOSER * (here.real - edge)  # as near to the edge as one step may come
         before, value_before, here = here, value, here - step
+        here = np.where(here.real < nearest, nearest + 1j * here.imag, here)
         kept = (here.real > edge * (1 - BESIDE)) & (here.real < -2 * edge) & np.isfinite(here)
         before, value_before, here, step = before[kept], value_before[kept], here[kept], step[kept]
         if not len(here):

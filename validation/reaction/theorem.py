@@ -176,7 +176,7 @@ class Form:
         top = float((self.macro * self.micro / (self.cross**2 / 4 + self.macro * self.loss)).min())
         low, high = 1e-6 * top, min(top, 1 / float(self.tilt.max()))
         for _ in range(8):
-            deltas = np.geomspace(low, high, DELTAS)
+            deltas = np.asarray(np.geomspace(low, high, DELTAS), np.float64)
             rates = self.rate(deltas)
             at = int(np.argmax(rates))
             low, high = float(deltas[max(at - 1, 0)]), float(deltas[min(at + 1, DELTAS - 1)])

@@ -6,7 +6,8 @@ The integrand has a pole at u = i zeta_j, zeta_j = (s + a_j)/kappa, and such a s
 rule would miss, 2 pi |chi_j(i zeta_j)| exp(-2 pi Re zeta_j/h_j), with h_j the distance of the nodes where the pole is
 nearest. The eigenvalues that stand for the essential spectrum have Re zeta_j of the order of h_j or less, whatever K
 is. So an eigenvalue of the matrix is one of the operator where the sums at it agree with the integrals, and is
-pollution where they do not: `Abscissa.error` is the disagreement.
+pollution where they do not: `Abscissa.error` is the disagreement (or |D|, where a node is so far out in the tail
+that neither sums nor integrals see it).
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from scipy.special import roots_hermitenorm
 from kinlim.profile import PowerProfile
 from kinlim.validation.reaction.linearised import Mode
 from kinlim.validation.reaction.plasma import DiscreteLaw, GaussianLaw, Law, StudentLaw
+from kinlim.validation.reaction.spectrum import dispersion
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -100,7 +102,8 @@ def abscissa(mode: Mode, count: int) -> Abscissa:
     if s.real <= -min(mode.losses):
         return Abscissa(s, inf)
     laws = zip((mode.law1, mode.law2), mode.losses, strict=True)
-    return Abscissa(s, max(_error(law, rule(law, count), (s + a) / mode.kappa) for law, a in laws))
+    worst = max(_error(law, rule(law, count), (s + a) / mode.kappa) for law, a in laws)
+    return Abscissa(s, max(worst, abs(complex(dispersion(mode, np.array([s]))[0]))))
 
 
 def _error(law: Law, sums: Law, zeta: complex) -> float:

@@ -1,0 +1,177 @@
+"""The limit equation of generation and recombination: linear iterations, time steps, seconds, ranks.
+
+    OMP_NUM_THREADS=1 python bench/reaction_limit.py [--only iterations ranks schemes overshoot] [--rounds 3]
+
+Data: m between -0.9 and 4.6, full D1, up to t = 0.01, rtol 1e-4 unless a table says otherwise. Seconds are those of
+time stepping, split into assembly, linear solver (preconditioner included) and all else, which is Python and PETSc's
+vector operations. The table of ranks starts programs of its own with mpirun and gives the fastest of some rounds.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import Any
+
+import xarray as xr
+
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from kinlim.fem.reaction.limit import solve
+from kinlim.fem.reaction.refinement import distance
+from kinlim.study import check
+
+WAVES = ("cos(2*pi*x)", "cos(2*pi*(x+y))", "cos(2*pi*(x+y+z))")
+FULL = [[1.0, 0.3, 0.3], [0.3, 1.2, 0.3], [0.3, 0.3, 0.8]]
+
+SCHEMES: dict[str, dict[str, Any]] = {
+    "rosw rodaspr2": {},
+    "rosw ra34pw2": {"ts_rosw_type": "ra34pw2"},
+    "rosw ra3pw": {"ts_rosw_type": "ra3pw"},
+    "rosw sandu3": {"ts_rosw_type": "sandu3"},
+    "arkimex 3": {"ts_type": "arkimex", "ts_arkimex_type": "3"},
+    "bdf": {"ts_type": "bdf"},
+}
+
+
+def study(dimension: int, cells: int, data: tuple[str, str] | None = None, end: float = 0.01, **pde: Any) -> Any:
+    """The study of this bench."""
+    matrix = [row[:dimension] for row in FULL[:dimension]]
+    f0, g0 = data or (f"3+sin(2*pi*x)+{WAVES[dimension - 1]}", "1+0.6*sin(2*pi*x)")
+    tables = {
+        "study": {"model": "reaction", "name": "bench"},
+        "model": {
+            "dimension": dimension,
+            "chi1": {"family": "gaussian", "covariance": matrix},
+            "chi2": {"family": "gaussian", "covariance": 0.5},
+            "f0": f0,
+            "g0": g0,
+            "epsilon": 0.1,
+            "end_time": end,
+            "observe": [0.0, 1.0],
+        },
+        "particles": {"per_unit": 10, "replicas": 2, "bias": 1.0},
+        "pde": {"cells": cells, "rtol": 1e-4} | pde,
+    }
+    return check(tables)
+
+
+def line(label: str, found: xr.Dataset) -> str:
+    """Counts and shares of one solution."""
+    a = found.attrs
+    parts = [float(a[f"seconds_{part}"]) for part in ("assembly", "solver", "other")]
+    shares = " ".join(f"{100 * part / sum(parts):6.1f}%" for part in parts)
+    return (
+        f"{label:28} {a['steps']:6} {a['rejected_steps']:4} {a['linear_iterations_mean']:7.1f} "
+        f"{a['linear_iterations_max']:5} {sum(parts):9.2f} {shares}"
+    )
+
+
+HEAD = (
+    f"{'':28} {'steps':>6} {'rej':>4} {'it/sol':>7} {'most':>5} {'seconds':>9} {'assem':>7} {'solver':>7} {'other':>7}"
+)
+
+
+def iterations() -> None:
+    """GMRES iterations under refinement; the table of ranks has 64^3."""
+    print(f"\nGMRES with BoomerAMG under refinement\n{HEAD}")
+    for dimension, degree, shape, meshes in (
+        (2, 1, "simplex", (16, 32, 64, 128, 256)),
+        (2, 2, "simplex", (16, 32, 64, 128, 256)),
+        (2, 1, "box", (16, 64, 256)),
+        (3, 1, "simplex", (8, 16, 32)),
+        (3, 2, "simplex", (8, 16)),
+        (3, 1, "box", (8, 16, 32)),
+    ):
+        for cells in meshes:
+            found = solve(study(dimension, cells, degree=degree, shape=shape))
+            print(line(f"{dimension}D P{degree} {shape} {cells}^{dimension}", found), flush=True)
+
+
+def ranks(cells: int, rounds: int) -> None:
+    """One and two ranks."""
+    print(f"\n{cells}^3 P1 simplices, {cells**3} unknowns, fastest of {rounds}\n{HEAD}")
+    best: dict[int, float] = {}
+    for count in (1, 2):
+        fastest: dict[str, Any] = {}
+        for _ in range(rounds):
+            command = ["mpirun", "-n", str(count), "--oversubscribe", sys.executable, __file__, "--worker", str(cells)]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            attrs = json.loads(printed.strip().splitlines()[-1])
+            if not fastest or _seconds(attrs) < _seconds(fastest):
+                fastest = attrs
+        best[count] = _seconds(fastest)
+        print(line(f"{count} rank(s)", xr.Dataset(attrs=fastest)), flush=True)
+    print(f"2 ranks are {best[1] / best[2]:.2f} times as fast as one")
+
+
+def _seconds(attrs: dict[str, Any]) -> float:
+    return sum(float(attrs[f"seconds_{part}"]) for part in ("assembly", "solver", "other"))
+
+
+def worker(cells: int) -> None:
+    """One solution on the ranks there are; its attributes as JSON."""
+    found = solve(study(3, cells, degree=1))
+    if MPI.COMM_WORLD.rank == 0:
+        keys = ("steps", "rejected_steps", "linear_iterations_mean", "linear_iterations_max")
+        keys += ("seconds_assembly", "seconds_solver", "seconds_other")
+        print(json.dumps({key: float(found.attrs[key]) for key in keys}))
+
+
+def schemes() -> None:
+    """Error against seconds."""
+    for dimension, cells, degree in ((1, 128, 2), (2, 48, 2), (3, 16, 1)):
+        print(f"\nschemes, {dimension}D P{degree}, {cells} cells an axis: error in time (L2, over the range)")
+        print(f"{HEAD}  error")
+        database = PETSc.Options("pde_")
+        reference = solve(study(dimension, cells, degree=degree, rtol=1e-10))
+        for name, options in SCHEMES.items():
+            for rtol in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
+                for key, value in options.items():
+                    database[key] = value
+                found = solve(study(dimension, cells, degree=degree, rtol=rtol))
+                for key in options:
+                    database.delValue(key)
+                print(f"{line(f'{name} {rtol:g}', found)} {distance(found, reference):7.1e}", flush=True)
+
+
+def overshoot() -> None:
+    """By how much m leaves its bounds on data that jump within a cell."""
+    print("\nbeyond the bounds, over the range, m0 = tanh(100 sin 2 pi x) + 1/2, up to t = 0.001")
+    for dimension, cells in ((1, 32), (2, 32)):
+        for name, settings in (
+            ("P1", {"degree": 1}),
+            ("P2", {"degree": 2}),
+            ("P1 lumped", {"degree": 1, "lumped": True}),
+            ("Q1 lumped", {"degree": 1, "lumped": True, "shape": "box"}),
+        ):
+            tables = study(dimension, cells, ("1.5+tanh(100*sin(2*pi*x))", "1"), 1e-3, rtol=1e-6, **settings)
+            times = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
+            model = tables.model.model_copy(update={"observe": times})
+            found = solve(tables.model_copy(update={"model": model}))
+            size = float(found.highest[0] - found.lowest[0])
+            beyond = max(float((found.highest - found.highest[0]).max()), float((found.lowest[0] - found.lowest).max()))
+            print(f"{dimension}D {name:10} {beyond / size:10.2e}   by theory: {bool(found.attrs['maximum_principle'])}")
+
+
+def main() -> None:
+    """Read the command line and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--only", nargs="+", default=["iterations", "ranks", "schemes", "overshoot"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cells", type=int, default=64, help="along each axis, for the table of ranks")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker is not None:
+        worker(arguments.worker)
+        return
+    for name in arguments.only:
+        if name == "ranks":
+            ranks(arguments.cells, arguments.rounds)
+        else:
+            {"iterations": iterations, "schemes": schemes, "overshoot": overshoot}[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""The limit equation: the right one, at the right order, conserving, within its bounds, alike in all layouts."""
+
+import copy
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from dolfinx import fem
+from mpi4py import MPI
+
+from kinlim.errors import InputError, Stopped
+from kinlim.fem.reaction import limit, manufactured, refinement
+from kinlim.fem.reaction.diffusion import density_of
+from kinlim.fem.reaction.layer import lifetime
+from kinlim.fem.reaction.limit import solve
+from kinlim.fem.reaction.monotone import is_monotone
+from kinlim.reaction import LimitEquation
+from kinlim.study import check
+
+TABLES = {
+    "study": {"model": "reaction", "name": "small"},
+    "model": {
+        "dimension": 1,
+        "chi1": {"family": "gaussian", "covariance": 1.0},
+        "chi2": {"family": "gaussian", "covariance": 0.3},
+        "f0": "2+cos(2*pi*x)",
+        "g0": "1+0.5*sin(2*pi*x)",
+        "epsilon": 0.05,
+        "end_time": 0.02,
+        "observe": [0.0, 0.3, 1.0],
+    },
+    "particles": {"per_unit": 1000, "replicas": 2, "bias": 1.0},
+    "pde": {"cells": 32},
+}
+
+
+@pytest.fixture
+def tables():
+    return copy.deepcopy(TABLES)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "shape", "degree", "lumped", "cells", "within"),
+    [
+        (1, "simplex", 1, False, (16, 32), 0.1),
+        (1, "simplex", 1, True, (16, 32), 0.1),
+        (1, "simplex", 2, False, (16, 32), 0.1),
+        (1, "simplex", 3, False, (16, 32), 0.1),
+        (2, "simplex", 1, False, (16, 32), 0.1),
+        (2, "simplex", 1, True, (16, 32), 0.1),
+        (2, "simplex", 2, False, (16, 32), 0.1),
+        (2, "box", 1, False, (16, 32), 0.1),
+        (2, "box", 2, False, (8, 16), 0.1),
+        (3, "simplex", 1, False, (8, 16), 0.2),
+    ],
+)
+def test_manufactured_solutions_converge_at_order_degree_plus_one(dimension, shape, degree, lumped, cells, within):
+    # full matrices, no multiples of each other, and a source in time: a wrong factor leaves an error of order one
+    found = [
+        manufactured.error(
+            LimitEquation(cells=n, shape=shape, degree=degree, lumped=lumped),
+            dimension,
+            MPI.COMM_SELF,
+            rtol=(1e-8, 1e-6, 1e-4)[dimension - 1],
+        )
+        for n in cells
+    ]
+    assert np.log2(found[0] / found[1]) == pytest.approx(degree + 1, abs=within)
+
+
+@pytest.mark.parametrize(("scheme", "order"), [("ra34pw2", 3), ("rodaspr2", limit.ORDER)])
+def test_the_order_in_time(scheme, order):
+    # rodaspr2, the default, does better than its order on such a solution: 4.9
+    errors = [error for _, error in manufactured.errors_in_time((10, 20), {"ts_rosw_type": scheme})]
+    found = np.log2(errors[0] / errors[1])
+    assert order - 0.2 < found < (order + 0.2 if scheme == "ra34pw2" else order + 1.2)
+
+
+def test_the_density_far_from_zero():
+    # (m + sqrt(m^2 + 4))/2 is 0 at m = -1e9 in floating point
+    assert density_of(np.array([-1e9, 0.0, 1e9])) == pytest.approx([1e-9, 1.0, 1e9], rel=1e-15)
+
+
+def test_it_decays_like_the_linear_equation_near_equilibrium(tables):
+    # amplitude 1e-4 about rho = 2: rate 4 pi^2 D(m); a wrong exponent in D would change it by a factor
+    tables["model"] |= {"f0": "2+1e-4*cos(2*pi*x)", "g0": "0.5", "end_time": 0.05, "observe": [0.0, 1.0]}
+    tables["pde"] = {"cells": 32, "degree": 3, "rtol": 1e-8}
+    found = solve(check(tables))
+    D = (1.0 * 4 + 0.3 / 4) / np.sqrt(1.5**2 + 4)
+    ratio = float(found.mode[1, 0, 0] / found.mode[0, 0, 0])
+    assert ratio == pytest.approx(np.exp(-4 * np.pi**2 * D * 0.05), rel=1e-3)  # amplitude^1 changes D by 2e-5
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize(
+    ("dimension", "pde"),
+    [
+        (1, {"cells": 16}),
+        (2, {"cells": 8}),
+        (2, {"cells": 8, "shape": "box", "degree": 1, "lumped": True}),
+        (3, {"cells": 4, "degree": 1, "rtol": 1e-4}),
+    ],
+)
+def test_the_mass_stays(tables, dimension, pde):
+    # whatever the linear solver's tolerance: GMRES alone would let it drift by 1e-7
+    tables["model"]["dimension"], tables["pde"] = dimension, pde
+    found = solve(check(tables), MPI.COMM_WORLD)
+    assert np.abs(found.mass.values - found.mass.values[0]).max() < 1e-12
+    assert (np.diff(found.entropy) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("D", "expected"),
+    [
+        ([[1.0]], True),
+        ([[1, 0.0], [0, 9]], True),
+        ([[1, 1.0], [1, 3]], True),
+        ([[1, -0.1], [-0.1, 3]], False),
+        ([[1, 1.1], [1.1, 3]], False),
+        (np.diag([1.0, 2, 3]), True),
+        (np.diag([1.0, 2, 3]) + 0.5 * (1 - np.eye(3)), True),
+        ([[1, 0.1, 0], [0.1, 1, 0], [0, 0, 1.0]], False),
+    ],
+)
+def test_where_theory_grants_a_maximum_principle(D, expected):
+    assert is_monotone("simplex", np.array(D, float)) is expected
+    assert is_monotone("box", np.array(D, float), 2) is (len(D) == 1)
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_a_lumped_mass_keeps_steep_data_between_their_bounds(tables, dimension):
+    # data that jump within a cell: consistent masses overshoot by a few per cent
+    tables["model"] |= {
+        "dimension": dimension,
+        "f0": "1.5+tanh(100*sin(2*pi*x))",
+        "g0": "1",
+        "end_time": 1e-3,
+        "observe": [0.0, 1e-3, 1e-2, 0.1, 1.0],
+    }
+    beyond = {}
+    for name, lumped in (("lumped", True), ("consistent", False)):
+        tables["pde"] = {"cells": 24, "degree": 1, "lumped": lumped, "rtol": 1e-6}
+        found = solve(check(tables))
+        beyond[name] = float((found.highest - found.highest[0]).max())
+        assert found.attrs["maximum_principle"] == int(lumped)
+    assert beyond["lumped"] < 1e-5  # errors in time, of rtol times the range, are all that is left
+    assert beyond["consistent"] > 1e-2
+
+
+@pytest.mark.parametrize("rho", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("surplus", [0.3, 1.0, 5.0])
+def test_how_long_a_flux_lives(rho, surplus):
+    # against the ordinary differential equations themselves
+    rho_g = surplus / rho if surplus > 1 else surplus / rho + max(1 / rho - rho, 0)
+    rho_f = rho_g + rho - 1 / rho
+
+    def law(t, y):
+        f, g, log, _ = y
+        return 1 - f * g, 1 - f * g, -g, np.exp(log)
+
+    end = 40 * max(rho, 1 / rho)
+    found = solve_ivp(law, (0, end), [rho_f, rho_g, 0, 0], rtol=1e-10, atol=1e-12, method="LSODA").y[3, -1]
+    assert lifetime(np.array([rho_f]), np.array([rho_g]))[0] == pytest.approx(found, rel=1e-8)
+
+
+def test_in_chemical_equilibrium_a_flux_lives_as_long_as_a_particle():
+    rho = np.geomspace(1e-3, 1e3, 13)
+    assert lifetime(rho, 1 / rho) == pytest.approx(rho, rel=1e-9)
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize("degree", [1, 2])
+def test_data_with_a_flux_are_corrected(tables, degree):
+    # f0 = rho (1 + a(x) vx) in chemical equilibrium: j_f = rho a D1, T_f = rho
+    tables["model"] |= {"f0": "2*(1+0.2*sin(2*pi*x)*tanh(vx))", "g0": "0.5", "observe": [0.0, 1.0]}
+    tables["pde"] = {"cells": 64, "degree": degree}
+    study = check(tables)
+    found = solve(study, MPI.COMM_WORLD)
+    x = found.x.values
+    strength = float(study.model.initial(np.array([[0.25]]))[2][0, 0])
+    expected = 1.5 - 0.05 * 2 * strength * 2 * np.pi * np.cos(2 * np.pi * x)
+    assert found.m.values[0] == pytest.approx(np.full(256, 1.5), abs=1e-12)
+    size = np.ptp(expected)
+    assert found.m_corrected.values[0] == pytest.approx(expected, abs=2e-3 * size)  # (2 pi h)^2/6 = 1.6e-3
+    start = limit.data(study, limit.space_of(study.pde, 1, MPI.COMM_SELF))
+    masses = [fem.assemble_scalar(fem.form(m * limit.measures(study.pde).mass)) for m in start.values()]
+    assert masses[1] == pytest.approx(masses[0], abs=1e-13)
+
+
+def test_data_without_a_flux_need_no_correction(tables):
+    assert "m_corrected" not in solve(check(tables))
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize(("dimension", "pde"), [(1, {"cells": 16}), (2, {"cells": 8}), (3, {"cells": 5, "degree": 1})])
+def test_ranks_do_not_matter(tables, dimension, pde):
+    tables["model"] |= {"dimension": dimension, "f0": "2+cos(2*pi*x)+0.2*tanh(vx)"}
+    tables["pde"] = pde | {"rtol": 1e-5}
+    shared, alone = solve(check(tables), MPI.COMM_WORLD), solve(check(tables), MPI.COMM_SELF)
+    for name in ("m", "m_corrected", "rho", "mass", "lowest", "highest", "entropy", "mode"):
+        # multigrid depends on the layout: solutions differ by what linear solvers leave, rtol/100
+        assert shared[name].values == pytest.approx(alone[name].values, abs=1e-6), name
+
+
+def test_where_a_point_lies_in_the_dataset(tables):
+    # x and y exchanged, or a grid that is not i/n, would show
+    tables["model"] |= {"dimension": 2, "f0": "2+cos(2*pi*x)+0.3*sin(2*pi*y)", "g0": "1"}
+    found = solve(check(tables)).isel(time=0)
+    assert found.m.dims == ("x", "y")
+    expected = 1 + np.cos(2 * np.pi * found.x) + 0.3 * np.sin(2 * np.pi * found.y)
+    assert found.m.values == pytest.approx(expected.values, abs=1e-3)
+    assert found.mode.values == pytest.approx(np.array([[1, 0], [0, 0.3]]), abs=1e-4)
+    assert found.rho.values - 1 / found.rho.values == pytest.approx(found.m.values, abs=1e-13)
+
+
+@pytest.mark.parallel
+def test_a_stopped_solution_goes_on(tables, monkeypatch):
+    # in the first and in the second of the two solutions; bit by bit, since the scheme has no memory
+    tables["model"]["f0"] = "2+cos(2*pi*x)+0.2*tanh(vx)"
+    study = check(tables)
+    whole = solve(study, MPI.COMM_WORLD)
+
+    class Requests:
+        left = 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *stopped):
+            return None
+
+        @property
+        def received(self):
+            Requests.left -= 1
+            return Requests.left < 0
+
+    steps = int(whole.attrs["steps"])
+    for stop in (steps // 5, steps * 4 // 5):
+        kept = []
+        with monkeypatch.context() as patch:
+            patch.setattr(limit, "StopRequests", Requests)
+            Requests.left = stop
+            with pytest.raises(Stopped, match="--resume goes on"):
+                solve(study, MPI.COMM_WORLD, keep=kept.append)
+        state = MPI.COMM_WORLD.bcast(kept[-1] if kept else None)
+        assert state.attrs["solution"] == ("m" if stop < steps / 2 else "m_corrected")
+        resumed = solve(study, MPI.COMM_WORLD, checkpoint=state)
+        for name in ("m", "m_corrected", "mode"):
+            assert (resumed[name].values == whole[name].values).all()
+        assert resumed.attrs["steps"] == steps
+
+
+@pytest.mark.parallel
+@pytest.mark.parametrize(
+    ("pde", "words"),
+    [({"cells": 10**6, "degree": 1}, "makes 1e.12 unknowns")],
+)
+def test_meshes_that_are_refused(tables, pde, words):
+    tables["model"]["dimension"], tables["pde"] = 2, pde
+    with pytest.raises(InputError, match=words):
+        limit.check(check(tables), MPI.COMM_WORLD)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-9])
+def test_data_all_but_constant(tables, size):
+    tables["model"] |= {"f0": f"2+{size}*cos(2*pi*x)", "g0": "0.5"}
+    found = solve(check(tables))
+    assert found.attrs["steps"] < 200
+    assert found.m.values == pytest.approx(np.full((3, 256), 1.5), abs=1.1e-9)
+
+
+def test_convergence_is_measured(tables, monkeypatch):
+    monkeypatch.setattr(refinement, "MESHES", {1: ((8, 16), (1, 2))})
+    tables["pde"] = {"cells": 16, "rtol": 1e-5}
+    rows = refinement.converge(check(tables), MPI.COMM_SELF)
+    assert set(rows.family.values) == {"manufactured", "time", "mesh", "tolerance"}
+    tolerance = rows.where(rows.family == "tolerance", drop=True)
+    assert (tolerance.error_m <= 10 * tolerance.value).all()
