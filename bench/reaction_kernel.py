@@ -1,10 +1,11 @@
 """Speed of reacting particles beside a plain scalar C program of the same algorithm, in one run and in turn.
 
-    python bench/reaction_kernel.py [--sizes 1,10000,82/1,1000000,82/2,1000000,82/3,1000000,82] [--rounds 5] [--seconds 1]
+    python bench/reaction_kernel.py [--sizes 1,10000,82/1,1000000,82/2,1000000,82/3,1000000,82] [--rounds 5]
+        [--seconds 1]
 
-A size is dimension, N, cells along each axis. Equilibrium with density one of either kind, standard Gaussian velocities,
-epsilon = 4/cells, dt = 0.245 epsilon^2. Seconds are those of the processor, since a machine may be shared. What takes
-them is printed for the parts of a step; docs/reaction-particles.md says what bounds it.
+A size is dimension, N, cells along each axis. Equilibrium with density one of either kind, standard Gaussian
+velocities, epsilon = 4/cells, dt = 0.245 epsilon^2. Seconds are those of the processor, since a machine may be shared.
+What bounds it is in docs/reaction-particles.md.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python bench/reaction_particles.py [--work 4e8] [--threads 2] [--part settings,number,dt,cells]
 
-settings: at the recommended dt and cells, the densities in bins and the first mode against the kinetic system, in standard
-    errors.
+settings: at the recommended dt and cells, the densities in bins and the first mode against the kinetic system, in
+    standard errors.
 number: N = 250 ... 64000 with as many replicas as keep the work: error of a replica, its slope in N, and the bias.
 dt, cells: how much faster the first mode of a small wave decays when dt or the cells are coarse, against what
     `KineticReaction.time_step_bias` and `cell_bias` predict.
@@ -94,8 +94,9 @@ def number(work: float, threads: int) -> None:
         rows.append((n, error))
         mass = float(found.mass_f) - exact.in_bins(0, 1)[-1, 0]
         print(
-            f"N = {n:6d}, {n / found.attrs['cells']:7.1f} to a cell: error of m in a bin {error:.4f} a replica; bias of "
-            f"mode {gap / exact.mode[-1]:+.4f} ± {se / exact.mode[-1]:.4f}, of mass_f {mass:+.5f} ± {float(found.mass_f_se):.5f}",
+            f"N = {n:6d}, {n / found.attrs['cells']:7.1f} to a cell: error of m in a bin {error:.4f} a replica; "
+            f"bias of mode {gap / exact.mode[-1]:+.4f} ± {se / exact.mode[-1]:.4f}, "
+            f"of mass_f {mass:+.5f} ± {float(found.mass_f_se):.5f}",
             flush=True,
         )
     n, error = np.log(np.array(rows)).T

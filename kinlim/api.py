@@ -84,22 +84,23 @@ def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     """
     from kinlim.parallel import world
 
-    return refining(study).converge(study, comm or world())
+    return having("converge", study, REFINES).converge(study, comm or world())
 
 
-def refining(study: Study) -> Any:
-    """The module with the model's `converge`.
+def having(name: str, study: Study, what: str) -> Any:
+    """The model's module in `kinlim.fem`, which has a function of this name.
 
     Raises:
-        InputError: it has none.
+        InputError: it has none; `what` says what the command of the same name does.
     """
     module = side("fem", study)
-    if not hasattr(module, "converge"):
-        raise InputError(
-            f"study.model = '{study.study.model}': `kinlim converge` refines meshes and time steps, and this model's "
-            "solution has none"
-        )
+    if not hasattr(module, name):
+        command = name.removeprefix("to_")
+        raise InputError(f"study.model = '{study.study.model}': `kinlim {command}` {what}")
     return module
+
+
+REFINES = "refines meshes and time steps, and this model's solution has none"
 
 
 def as_in_the_paper(study: Study) -> PinnedStudy:

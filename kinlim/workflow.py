@@ -246,7 +246,7 @@ def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None
     """
     from kinlim.validation import convergence
 
-    api.refining(study)
+    api.having("converge", study, api.REFINES)
     api.check(study, comm=comm)
     return _examine(CONVERGENCE, api.converge, convergence.judge, convergence, study, folder, comm)
 
@@ -307,16 +307,15 @@ def paraview(folder: str | Path) -> Path:
     """Write pde.bp, for ParaView, from the pde.nc of a result folder, on this rank alone.
 
     Raises:
-        InputError: there is no pde.nc, or pde.bp is there already.
+        InputError: there is no pde.nc, or pde.bp is there already; or the model has no fields.
     """
-    from kinlim.fem.pinned import paraview
-
     results = Results(Path(folder))
-    study = api.of_pinned(results.study(), "paraview")
+    study = results.study()
+    side = api.having("to_paraview", study, "writes fields, and this model's solution is none")
     target = results.path / VTX
     if target.exists():
         raise InputError(f"{target}: is there already, and kept; move it away to have it written again")
-    paraview.write(results.read(study.solutions[0]), target)
+    side.to_paraview(results.read(study.solutions[0]), target)
     return target
 
 

@@ -115,8 +115,8 @@ class ReactingGas:
 
         densities: `Moments` of rho_f, rho_g, rho_f - rho_g and n_A n_B/(N V)^2 in the bins, shape (4 bins^d,).
         modes: `Moments` of twice the means of cos 2 pi x_i and sin 2 pi x_i, those of A minus those of B, shape (2 d,).
-        totals: `Moments` of the masses of A and B, their difference, pairs created and destroyed since the beginning and
-            the number of particles, shape (6,).
+        totals: `Moments` of the masses of A and B, their difference, pairs created and destroyed since the beginning
+            and the number of particles, shape (6,).
         drift: `Largest` change of (number of A) - (number of B) since the beginning.
         """
         densities, modes, totals = [], [], []

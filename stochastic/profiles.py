@@ -56,7 +56,7 @@ def sampler(profile: Profile, dimension: int) -> Sampler:
     m = profile.mixture(dimension)
     sums = np.cumsum(m.weights)
     bounds = [min(round(total / sums[-1] * 2**64), 2**64 - 1) for total in map(float, sums)]
-    return Sampler(np.array(bounds, np.uint64), m.means, np.linalg.cholesky(m.covariances), 0.0)
+    return Sampler(np.array(bounds, np.uint64), m.means, np.asarray(np.linalg.cholesky(m.covariances), np.float64), 0.0)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -82,6 +82,7 @@ Kind = tuple[Words32, Singles, int]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _shifts(shift: Words32, lanes: Words) -> None:
+    """Draw where a grid begins."""
     words = np.empty(LENGTH, np.uint64)
     fill(lanes, words)
     for axis in range(shift.size):
@@ -90,8 +91,8 @@ def _shifts(shift: Words32, lanes: Words) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _enter(
-    kind: Any, spots: Words32, live: Words32, new: int, profile: Sampler, time: float, lanes: Words, shift: Words32, cells: int,
-    present: Words, where: Words32,
+    kind: Any, spots: Words32, live: Words32, new: int, profile: Sampler, time: float, lanes: Words, shift: Words32,
+    cells: int, present: Words, where: Words32,
 ) -> Any:  # fmt: skip
     """Append new particles, with velocities, and let them fly."""
     pos, vel, number = kind

@@ -49,8 +49,8 @@ def simulate(
         more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
 
     Returns:
-        The same dataset on every rank, the same bits for any ranks, threads and stops. Means over replicas, each with its
-        standard error *_se: rho_f, rho_g, m and product(time, x[, y[, z]]) in bins, mode(time, axis, part), the
+        The same dataset on every rank, the same bits for any ranks, threads and stops. Means over replicas, each with
+        its standard error *_se: rho_f, rho_g, m and product(time, x[, y[, z]]) in bins, mode(time, axis, part), the
         amplitudes of cos 2 pi x_i and sin 2 pi x_i in m, and mass_f, mass_g, mass_difference, created, destroyed and
         particles(time). imbalance_drift(time) is the largest change of (number of A) - (number of B) in a replica: 0.
 
@@ -61,8 +61,8 @@ def simulate(
     settings, d = study.particles, study.model.dimension
     if settings.bins**d > MOST_BINS:
         raise InputError(
-            f"particles.bins = {settings.bins} makes {settings.bins**d:.3g} bins in dimension {d}; at most {MOST_BINS:g} "
-            "are possible"
+            f"particles.bins = {settings.bins} makes {settings.bins**d:.3g} bins in dimension {d}; at most "
+            f"{MOST_BINS:g} are possible"
         )
     model = ReactingGas(study)
     with Stages(study, comm, threads, **more) as stages:

@@ -9,8 +9,8 @@ orders, and a candidate destroys a pair with probability a b over that bound.
 Which A dies is uniform among those present, and so is which B: those are numbers of older ones to be taken away
 (`kinlim.stochastic.sift`), and entries in the list of those made in this very step, which need no velocity if they die.
 
-Source: Gillespie, "Exact stochastic simulation of coupled chemical reactions" (1977), for the process; Lewis and Shedler,
-"Simulation of nonhomogeneous Poisson processes by thinning" (1979).
+Source: Gillespie, "Exact stochastic simulation of coupled chemical reactions" (1977), for the process; Lewis and
+Shedler, "Simulation of nonhomogeneous Poisson processes by thinning" (1979).
 """
 
 import math
@@ -26,11 +26,11 @@ from kinlim.stochastic.supply import Words, fill
 
 Array = NDArray[np.float64]
 
-LOWEST, HIGHEST = 2.0**-8, 10.0
+LOWEST, HIGHEST = 2.0**-8, 64.0
 """Means of Poisson numbers that come from tables: one word each. Above, by rejection; below, as if it were LOWEST."""
 
-ENTRIES = 64
-"""Of a table: more than that many at mean HIGHEST has a probability below 1e-28."""
+ENTRIES = 160
+"""Of a table: more than that many at mean HIGHEST has a probability below 1e-22."""
 
 BAG = 2048
 """Words at hand."""
@@ -91,7 +91,7 @@ def _candidates(
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def happen(
-    a: int, b: int, C: int, M: int, ceiling: float, lanes: Words, bag: Words, at: int, created: int, live: Any,
+    a: Any, b: Any, C: int, M: int, ceiling: float, lanes: Words, bag: Words, at: int, created: int, live: Any,
     others_live: Any,
 ) -> tuple[int, int, int, int, int]:  # fmt: skip
     """Carry out C creations and M candidates for a destruction, in random order, beginning with a and b particles.
@@ -114,7 +114,9 @@ def happen(
     Returns:
         older A and older B that live, new A and new B that live, the next word in the bag.
     """
-    left, new_a, new_b = C, 0, 0
+    left: Any = C
+    new_a: Any = 0
+    new_b: Any = 0
     total = C + M
     while left < total:
         if at > BAG - 4:

@@ -1,8 +1,8 @@
 """Initial particles of the reaction model: independent Poisson processes whose mean is the data, without any bias.
 
 A Poisson number of candidates with mean N times a bound, uniform in space and with velocities from chi, is thinned: a
-candidate at (x, v) stays with probability f0(x, v)/bound. What stays is a Poisson process of intensity N f0 chi in phase
-space, so that every mean of particles is exactly that of the data. Global equilibrium is of this kind, and stays so.
+candidate at (x, v) stays with probability f0(x, v)/bound. What stays is a Poisson process of intensity N f0 chi in
+phase space, so that every mean of particles is exactly that of the data. Global equilibrium is of this kind, and stays.
 """
 
 from typing import Any

@@ -30,9 +30,9 @@ def count(where: Words32, number: int, present: Words) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _choose(where: Words32, number: int, words: Any, present: Words, kept: Any) -> int:
+def _choose(where: Words32, number: int, words: Any, present: Words, kept: Words32) -> Any:
     """Put those of the next `number` particles that stay in `kept`; how many they are."""
-    j = 0
+    j: Any = 0
     for i in range(number):
         plan = present[where[i]]
         goes = np.uint64(((np.uint64(words[i]) * (plan & _LOW)) >> _32) < (plan >> _32))

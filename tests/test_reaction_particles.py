@@ -155,7 +155,7 @@ def outcome(a, b, mean, rate, cells, seed):
     return gone, new, others_gone, others_new, made
 
 
-CHAINS = [(2, 3, 0.4, 0.2), (0, 4, 1.5, 0.5), (7, 5, 3.0, 0.05), (60, 40, 14.0, 0.006)]
+CHAINS = [(2, 3, 0.4, 0.2), (0, 4, 1.5, 0.5), (7, 5, 3.0, 0.05), (60, 40, 14.0, 0.006), (300, 250, 70.0, 0.001)]
 
 
 @pytest.mark.parametrize(("a", "b", "mean", "rate"), CHAINS)
@@ -339,3 +339,32 @@ def test_layouts_give_the_same_bits(tables):
     other = simulate(check(tables), MPI.COMM_WORLD, 2)
     for name in first.data_vars:
         assert other[name].values == pytest.approx(first[name].values, rel=1e-10, abs=1e-12), name
+
+
+def test_a_small_wave_decays_as_the_linearised_equations_say(tables):
+    # a flight of v instead of v/epsilon, dt once more or less, chi1 in place of chi2: the decay would be off by a factor
+    amplitude, epsilon, end = 0.1, 0.1, 0.04
+    tables["model"] |= {
+        "f0": f"1+{amplitude}*cos(2*pi*x)",
+        "g0": f"1-{amplitude}*cos(2*pi*x)",
+        "epsilon": epsilon,
+        "end_time": end,
+        "observe": [0.0, 0.5, 1.0],
+    }
+    tables["particles"] |= {"per_unit": 40_000, "replicas": 60}
+    study = check(tables)
+    found = simulate(study, MPI.COMM_SELF, 1).isel(axis=0)
+    nodes, weights = zip(*(chi.quadrature(1, 40) for chi in (study.model.chi1, study.model.chi2)), strict=True)
+    v, zero = np.concatenate(nodes)[:, 0], np.zeros((40, 40))
+    ones = np.ones((40, 1))
+    loss = np.block([[zero, ones * weights[1]], [ones * weights[0], zero]]) + np.eye(80)  # rho_f = rho_g = 1
+    generator = -1j * 2 * np.pi * np.diag(v) / epsilon - loss / epsilon**2
+    begin = amplitude * np.concatenate([ones, -ones])[:, 0]
+    signed = np.concatenate([weights[0], -weights[1]])
+    exact = [float((signed @ expm(generator * t) @ begin).real) for t in study.model.times]
+    assert exact[-1] < 0.5 * exact[0]
+    gap = found["mode"].sel(part="cos").values - exact
+    # the splitting makes at most bias more diffusion, and the square of the amplitude enters at the next order
+    known = np.array(exact) * (study.particles.bias * np.log(exact[0] / np.array(exact)) + amplitude**2)
+    assert (np.abs(gap) < 4 * found["mode_se"].sel(part="cos").values + known).all()
+    assert (np.abs(found["mode"].sel(part="sin")) < 4 * found["mode_se"].sel(part="sin")).all()

@@ -2,7 +2,9 @@
 
 from mpi4py import MPI
 
+from kinlim.fem import torus_vtx
 from kinlim.fem.reaction import kinetic, limit
+from kinlim.fem.reaction.refinement import converge
 from kinlim.reaction import ReactionStudy
 
 SOLVERS = {"pde": limit.solve, "kinetic": kinetic.solve}
@@ -16,4 +18,6 @@ def check(study: ReactionStudy, comm: MPI.Comm) -> None:
         kinetic.check(study, comm)
 
 
-__all__ = ["SOLVERS", "check"]
+to_paraview = torus_vtx.write
+
+__all__ = ["SOLVERS", "check", "converge", "to_paraview"]

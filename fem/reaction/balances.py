@@ -43,8 +43,9 @@ class _Pair:
     log: Array
 
 
+@np.errstate(invalid="ignore", divide="ignore")
 def entropy(system: KineticSystem, u: Array, rho_inf: float) -> float:
-    """H(f, g) of (5)."""
+    """H(f, g) of (5); not a number where a density is not positive."""
     total = 0.0
     for own, q, shift in zip(system.split(u), (system.v_f, system.v_g), (-log(rho_inf), log(rho_inf)), strict=True):
         pair = _pair(system, own, q)
@@ -53,6 +54,7 @@ def entropy(system: KineticSystem, u: Array, rho_inf: float) -> float:
     return total
 
 
+@np.errstate(invalid="ignore", divide="ignore")
 def integrands(system: KineticSystem, u: Array) -> Array:
     """Time derivatives of the `INTEGRALS`, shape (4,); not a number where a density is not positive."""
     (f, g), square = system.split(u), system.epsilon**2

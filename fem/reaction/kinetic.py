@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mpi4py import MPI
 
 from kinlim.checkpoint import State
-from kinlim.errors import InputError, Stopped
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.reaction.balances import INTEGRALS, integrands
 from kinlim.fem.reaction.integration import KineticStepper
 from kinlim.fem.reaction.observations import dataset
@@ -64,7 +64,7 @@ def solve(
     Raises:
         InputError: the study has no table [kinetic], chi1 or chi2 cannot be represented, or a PETSc option has no
             meaning.
-        RunError: the time integration failed.
+        RunError: the time integration failed, or a density is no longer positive: the mesh is too coarse.
         Stopped: a signal came, and `keep` has been called.
     """
     with StopRequests() as requests:
@@ -109,6 +109,11 @@ def _solve(
         def after_step() -> bool:
             run.note(stepper.time, integrands(system, stepper.solution.array_r))
             meter(stepper.time / times[-1])
+            if not (least := system.least_density(stepper.solution.array_r)) > 0:
+                raise RunError(
+                    f"a density is {least:.3g} at t = {stepper.time:.6g}: kinetic.cells = {settings.cells} of degree "
+                    f"{settings.degree} are too few for what is so steep, or kinetic.rtol = {settings.rtol:g} too coarse"
+                )
             return requests.received or (keep is not None and time.monotonic() - kept > KEEP_EVERY)
 
         for moment in times[len(run.observed) :]:

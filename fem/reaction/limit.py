@@ -62,6 +62,9 @@ KEEP_EVERY = 60.0
 MOST_UNKNOWNS = 10**9
 """Of a mesh."""
 
+SECONDS = ("seconds_assembly", "seconds_solver", "seconds_other", "seconds_observing")
+"""Where the time goes: other is Python and PETSc's vector operations, observing is evaluating m for the dataset."""
+
 AT_ONCE = 1024
 """Nodes whose initial data are integrated over velocities at a time."""
 
@@ -170,7 +173,7 @@ def solve(
     resumed = checkpoint is not None
     if checkpoint is not None:
         current, first_step = record.restore(checkpoint)
-    seconds, size = np.zeros(3), max(range_of(m) for m in initial.values())
+    seconds, size = np.zeros(4), max(range_of(m) for m in initial.values())
     for name in tuple(initial)[tuple(initial).index(current) :]:
         if not resumed:
             u.x.array[:] = initial[name].x.array
@@ -190,7 +193,7 @@ def solve(
             linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
             linear_iterations_max=counts["linear_iterations_max"],
             maximum_principle=int(has_maximum_principle(study)),
-            **dict(zip(("seconds_assembly", "seconds_solver", "seconds_other"), map(float, seconds), strict=True)),
+            **dict(zip(SECONDS, map(float, seconds), strict=True)),
         ),
     )
     return record.dataset().assign_attrs(attributes)
@@ -235,7 +238,7 @@ class _Integration:
         self.first_step, self.fixed = first_step, fixed_steps is not None
 
     def __call__(self) -> Array:
-        """Integrate; seconds in assembly, in linear solvers and in all else."""
+        """Integrate; what `SECONDS` names."""
         model, record, comm = self.study.model, self.record, self.comm
         end = model.times[-1] or model.end_time
         with (
@@ -243,7 +246,7 @@ class _Integration:
             self._stepper() as stepper,
             Meter("limit equation", comm.rank == 0, begun=record.time / end) as meter,
         ):
-            began = time.perf_counter()
+            began, observing = time.perf_counter(), 0.0
 
             def after_step() -> bool:
                 record.time = stepper.time
@@ -259,10 +262,13 @@ class _Integration:
                             f"stopped by a signal at t = {stepper.time:.6g} of {end:.6g}"
                             + ("; a checkpoint is written, --resume goes on from it" if self.keep is not None else "")
                         )
+                reached = time.perf_counter()
                 record.observe(self.name, stepper.integral())
-            whole = time.perf_counter() - began
+                observing += time.perf_counter() - reached
+            whole = time.perf_counter() - began - observing
             record.before = record.count(_counts(stepper))
-            return np.array([stepper.assembling, stepper.solving, whole - stepper.assembling - stepper.solving])
+            other = whole - stepper.assembling - stepper.solving
+            return np.array([stepper.assembling, stepper.solving, other, observing])
 
     def _keep(self, stepper: ConservingStepper) -> None:
         if self.keep is not None:

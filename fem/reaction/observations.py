@@ -28,7 +28,7 @@ NAMES = {
     "lowest_g": (("time",), "least g/chi2"),
     "highest_g": (("time",), "largest g/chi2"),
     "mass_difference": (("time",), "int (rho_f - rho_g), by the quadrature that the scheme conserves"),
-    "entropy": (("time",), "H(f, g) of (5)"),
+    "entropy": (("time",), "H(f, g) of (5); not a number where a density is not positive"),
     "dissipation": (("time",), "-dH/dt by (6) for the scaled system: the integral of (6) over epsilon^2"),
     "dissipated": (("time",), "dissipation integrated over time: entropy + dissipated is constant"),
     "perp_f": (("time",), "int int f_perp^2/chi1 integrated over time, f = rho_f chi1 + epsilon f_perp"),

@@ -124,6 +124,11 @@ class KineticSystem:
         f, g = self.split(u)
         return float(self.line.w @ (f.e @ self.v_f.mass - g.e @ self.v_g.mass))
 
+    def least_density(self, u: Array) -> float:
+        """Least value of both densities, at the nodes."""
+        f, g = self.split(u)
+        return float(min((f.e @ self.v_f.mass).min(), (g.e @ self.v_g.mass).min()))
+
     def relative(self, u: Array) -> tuple[Array, Array]:
         """f/chi1 and g/chi2 at points and velocities, shape (N, K), velocities increasing."""
         f, g = self.split(u)
