@@ -102,7 +102,7 @@ class GaussianProfile(Table):
         return GaussianProfile(family="gaussian", covariance=float(self.covariance_matrix(dimension)[0, 0]))
 
     def density(self, v: Array) -> Array:
-        """chi at v, shape (points, dimension)."""
+        """Chi at v, shape (points, dimension)."""
         return _density(self.mixture(v.shape[1]), v)
 
     def quadrature(self, dimension: int, count: int) -> tuple[Array, Array]:
@@ -178,7 +178,7 @@ class MixtureProfile(Table):
         )
 
     def density(self, v: Array) -> Array:
-        """chi at v, shape (points, dimension)."""
+        """Chi at v, shape (points, dimension)."""
         return _density(self.mixture(v.shape[1]), v)
 
     def quadrature(self, dimension: int, count: int) -> tuple[Array, Array]:
@@ -217,7 +217,7 @@ class PowerProfile(Table):
         return PowerProfile(family="power", k=self.k - (dimension - 1) / 2)
 
     def density(self, v: Array) -> Array:
-        """chi at v, shape (points, dimension)."""
+        """Chi at v, shape (points, dimension)."""
         d = v.shape[1]
         scale = gamma(self.k) / (gamma(self.k - d / 2) * pi ** (d / 2)) if self.k < 150 else _stirling(self.k, d)
         return np.asarray(scale * (1 + (v**2).sum(axis=1)) ** -self.k, np.float64)

@@ -213,7 +213,7 @@ class KineticReaction(Physics):
 
     @cached_property
     def mass_difference(self) -> float:
-        """int int (f - g) dv dx, which never changes: (4)."""
+        """Int int (f - g) dv dx, which never changes: (4)."""
         rho_f, rho_g, *_ = self.initial(self.grid(GRID[self.dimension - 1]))
         return float(rho_f.mean() - rho_g.mean())
 
@@ -395,7 +395,9 @@ class ReactionStudy(BaseStudy):
                 f"the diffusion by {total:.3g} of it, of which {key} = {value:.3g} makes {bias:.3g}; {hint}"
             )
         if (steps := model.end_time / self.dt) > MOST_STEPS:
-            raise ValueError(f"particles.dt = {self.dt:.3g} makes {steps:.3g} steps; at most {MOST_STEPS:g} are possible")
+            raise ValueError(
+                f"particles.dt = {self.dt:.3g} makes {steps:.3g} steps; at most {MOST_STEPS:g} are possible"
+            )
         if (cells := float(self.cells) ** model.dimension) > MOST_CELLS:
             raise ValueError(
                 f"particles.cells = {self.cells} makes {cells:.3g} cells; at most {MOST_CELLS:g} are possible: a larger "
@@ -428,7 +430,9 @@ class ReactionStudy(BaseStudy):
         low, high = 0.0, 100 * self.model.epsilon**2 * max(self.model.region[1], 1 / self.model.region[0])
         for _ in range(60):
             middle = (low + high) / 2
-            low, high = (middle, high) if self.model.time_step_bias(middle) <= self.particles.bias / 2 else (low, middle)
+            low, high = (
+                (middle, high) if self.model.time_step_bias(middle) <= self.particles.bias / 2 else (low, middle)
+            )
         return float(f"{low * 0.995:.3g}")
 
     @cached_property

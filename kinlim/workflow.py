@@ -152,9 +152,7 @@ def _run(
     return numbers
 
 
-def _solve(
-    results: Results, study: Study, name: str, comm: "MPI.Comm", resume: bool, estimate_error: bool
-) -> None:
+def _solve(results: Results, study: Study, name: str, comm: "MPI.Comm", resume: bool, estimate_error: bool) -> None:
     """Make one of the solutions and write it."""
     from kinlim.parallel import on_root
 

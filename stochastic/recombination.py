@@ -26,11 +26,11 @@ from kinlim.stochastic.supply import Words, fill
 
 Array = NDArray[np.float64]
 
-LOWEST, HIGHEST = 2.0**-8, 64.0
+LOWEST, HIGHEST = 2.0**-8, 10.0
 """Means of Poisson numbers that come from tables: one word each. Above, by rejection; below, as if it were LOWEST."""
 
-ENTRIES = 160
-"""Of a table: more than that many at mean HIGHEST has a probability below 1e-22."""
+ENTRIES = 64
+"""Of a table: more than that many at mean HIGHEST has a probability below 1e-28."""
 
 BAG = 2048
 """Words at hand."""

@@ -507,11 +507,20 @@ def test_rate_of_noisy_series_is_within_its_uncertainty():
     rng, t = np.random.default_rng(11), np.linspace(0, 1, 41)
     error = np.full(41, 3e-3)
     for truth, series in ((7.0, 3 * np.exp(-7 * t) + 2 * np.exp(-20 * t)), (4.0, 3 * np.exp(-4 * t) * np.cos(20 * t))):
-        found = [rate(t, series + error * rng.standard_normal(41), error) for _ in range(20)]
+        found = [rate(t, series + error * rng.standard_normal(41), error) for _ in range(10)]
         off = np.abs([(one.rate - truth) / one.uncertainty for one in found])
-        assert (off < 2).mean() >= 0.85  # of 20; the window is the one that seems best known, so not all of them
+        assert (off < 2).mean() >= 0.8  # of 10; the window is the one that seems best known, so not all of them
         assert off.max() < 6
         assert np.median([one.uncertainty for one in found]) < 0.03 * truth
+
+
+def test_rate_finds_where_an_unknown_noise_begins():
+    # an error-controlled solution decays into errors that nobody gave the size of: no oscillation, no slope of noise
+    rng, t = np.random.default_rng(0), np.linspace(0, 0.3, 61)
+    for _ in range(10):
+        found = rate(t, np.exp(-36.4 * t) + 0.3 * np.exp(-100 * t) + 1e-5 * rng.standard_normal(61))
+        assert found.frequency == 0
+        assert found.rate == pytest.approx(36.4, rel=0.01)
 
 
 def test_rate_of_too_little_is_none_and_of_nonsense_refused():

@@ -17,8 +17,8 @@ from kinlim import api, cli, sweeps, workflow
 from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
-from kinlim.validation.kac import tell
 from kinlim.validation.chance import sure
+from kinlim.validation.kac import tell
 
 
 def command(*arguments, monkeypatch):

@@ -153,7 +153,7 @@ def test_facts_tell_what_is_broken(reaction):
     t = kinetic["time"].to_numpy()
     of = {"lowest_f": 0.9, "highest_f": 2.0, "lowest_g": 0.5, "highest_g": 1.1}
     more = {name: ("time", np.full(4, value)) for name, value in of.items()}
-    more |= {name: ("time", t) for name in ("alignment", "perp_f", "perp_g")}
+    more |= dict.fromkeys(("alignment", "perp_f", "perp_g"), ("time", t))
     whole = kinetic.assign(mass_difference=("time", np.full(4, 0.7)), **more)
     good = of_kinetic(whole)
     assert (good["mass_drift"], good["outside"], good["entropy_falls"]) == (0, 0, True)

@@ -342,7 +342,7 @@ def test_layouts_give_the_same_bits(tables):
 
 
 def test_a_small_wave_decays_as_the_linearised_equations_say(tables):
-    # a flight of v instead of v/epsilon, dt once more or less, chi1 in place of chi2: the decay would be off by a factor
+    # a flight of v instead of v/epsilon, dt once more or less, chi1 in place of chi2: the rate would be off by a factor
     amplitude, epsilon, end = 0.1, 0.1, 0.04
     tables["model"] |= {
         "f0": f"1+{amplitude}*cos(2*pi*x)",

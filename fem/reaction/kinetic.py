@@ -112,7 +112,7 @@ def _solve(
             if not (least := system.least_density(stepper.solution.array_r)) > 0:
                 raise RunError(
                     f"a density is {least:.3g} at t = {stepper.time:.6g}: kinetic.cells = {settings.cells} of degree "
-                    f"{settings.degree} are too few for what is so steep, or kinetic.rtol = {settings.rtol:g} too coarse"
+                    f"{settings.degree} are too few, or kinetic.rtol = {settings.rtol:g} too coarse"
                 )
             return requests.received or (keep is not None and time.monotonic() - kept > KEEP_EVERY)
 

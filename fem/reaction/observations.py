@@ -76,6 +76,7 @@ def dataset(
             "time": ("time", model.times, {"long_name": "time of the equations"}),
             "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
             "x": ("x", x, {"long_name": "position"}),
+            "node": ("node", np.arange(2 * system.shape[1]), {"long_name": "velocities, of A as v_f, of B as v_g"}),
         },
         attrs={
             "title": f"{study.study.name}: kinetic system",

@@ -48,7 +48,9 @@ def measured(
     return found
 
 
-def overlay(points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]]) -> tuple[dict[str, bytes], dict[str, str]]:
+def overlay(
+    points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]],
+) -> tuple[dict[str, bytes], dict[str, str]]:
     """Draw the distance over time with the bounds, for several points; also the caption."""
     chosen = sorted(set(np.linspace(0, len(points) - 1, min(len(points), PANELS)).round().astype(int).tolist()))
     columns = min(3, len(chosen))

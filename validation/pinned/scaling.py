@@ -27,6 +27,8 @@ def measured(
     }
 
 
-def overlay(points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]]) -> tuple[dict[str, bytes], dict[str, str]]:
+def overlay(
+    points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]],
+) -> tuple[dict[str, bytes], dict[str, str]]:
     """Nothing is drawn besides."""
     return {}, {}

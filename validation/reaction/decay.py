@@ -1,8 +1,8 @@
 """Decay rates measured from time series: of one Fourier mode, of a norm, of a functional.
 
 What decays as a sum of exponentials looks like one exponential only late. The window is chosen by the data alone: of
-all that end where the noise begins, the one in which the rate is known best, counting both its scatter and how much the
-rates of its two halves disagree.
+all those before the noise, the one in which the rate is known best, counting both its scatter and how much the rates of
+its two halves disagree.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,16 @@ FEWEST, FEWEST_OF_OSCILLATION = 4, 10
 """Points in a window."""
 
 STARTS = 16
-"""Windows that are tried, at most."""
+"""Places that are tried for the start of a window, and for its end where that is open, at most."""
+
+SHARE = 6
+"""A window has at least one of so many points: fewer agree by accident."""
 
 FLOOR = 1e-9
 """Relative to the largest amplitude: what is smaller is rounding where no error is given."""
+
+COMES_BACK = 1e-3
+"""Relative to the largest amplitude: where no error is given, an oscillation is one that comes back to as much."""
 
 SIGNIFICANT = 3.0
 """Standard errors by which an amplitude must differ from 0."""
@@ -53,7 +59,7 @@ class Decay:
 
 
 def rate(time: Array, amplitude: Array | Complex, error: Array | None = None) -> Decay | None:
-    """Fit the late decay of an amplitude, or None where too few amplitudes are above the noise.
+    """Fit the late decay of an amplitude, or None where too few amplitudes are above the noise, or too few periods.
 
     A decay without oscillation is a line through log |amplitude|. Where |amplitude| goes up and down, the amplitude is
     fitted by exp(-rate t) (a cos(frequency t) + b sin(frequency t)): then it is the signed or complex amplitude that is
@@ -75,16 +81,24 @@ def rate(time: Array, amplitude: Array | Complex, error: Array | None = None) ->
     if not np.isfinite(a).all() or (np.diff(t) <= 0).any():
         raise InputError("the amplitudes must be finite and the times increase")
     noise = np.full(len(t), FLOOR * np.abs(a).max()) if sd is None else SIGNIFICANT * sd
-    swings = _swings(a, noise)
+    swings = _swings(a, noise if sd is not None else np.full(len(t), COMES_BACK / 2 * np.abs(a).max()))
     last = _until(a, noise, bool(swings))
     fewest = FEWEST_OF_OSCILLATION if swings else FEWEST
     if last < fewest:
         return None
     t, a = t[:last], a[:last]
     sd = None if sd is None else sd[:last]
-    starts = sorted(set(np.linspace(0, last - fewest, STARTS).astype(int).tolist()))
-    found = [_window(t[start:], a[start:], None if sd is None else sd[start:], swings) for start in starts]
-    return min(found, key=lambda decay: decay.uncertainty)
+    windows = _windows(last, max(fewest, last // SHARE), vary_end=sd is None and not swings)
+    found = [_window(t[part], a[part], _part(sd, part), swings) for part in windows]
+    best = min(found, key=lambda decay: decay.uncertainty)
+    return best if best.uncertainty < inf else None
+
+
+def _windows(count: int, fewest: int, vary_end: bool) -> list[slice]:
+    """Where windows may lie. Without errors nobody says where the noise begins, and they may end anywhere."""
+    ends = sorted(set(np.linspace(fewest, count, STARTS).astype(int).tolist())) if vary_end else [count]
+    starts = sorted(set(np.linspace(0, count - fewest, STARTS).astype(int).tolist()))
+    return [slice(start, end) for end in ends for start in starts if end - start >= fewest]
 
 
 def _until(a: Complex, noise: Array, swings: bool) -> int:

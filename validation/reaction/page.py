@@ -38,7 +38,10 @@ def metrics(
             for name in ("gap_m", "gap_m_largest", "gap_product", "gap_corrected")
         }
         row["mode"] = [
-            {"part": str(part), **{key: float(value) for key, value in _mode(now, particles.isel(time=t), part).items()}}
+            {
+                "part": str(part),
+                **{key: float(value) for key, value in _mode(now, particles.isel(time=t), part).items()},
+            }
             for part in particles["part"].to_numpy()
         ]
         row["conservation"] = {
@@ -74,9 +77,7 @@ def _mode(now: xr.Dataset, particles: xr.Dataset, part: str) -> dict[str, xr.Dat
     }
 
 
-def decay(
-    pde: xr.Dataset, kinetic: xr.Dataset | None = None, particles: xr.Dataset | None = None
-) -> dict[str, Any]:
+def decay(pde: xr.Dataset, kinetic: xr.Dataset | None = None, particles: xr.Dataset | None = None) -> dict[str, Any]:
     """Rates of decay: exact and bounded for the linearised system, measured where wave number 1 of m decays."""
     model = facts.study_of(pde).model
     whole, rows = overall(model), table(model)
@@ -204,6 +205,8 @@ def tell(numbers: dict[str, Any]) -> list[str]:
             f"standard errors apart. Predicted bias of their diffusion: {100 * numbers['predicted_bias']:.2g} %."
         )
     measured = rates["measured"]["kinetic"] or rates["measured"]["limit"]
-    seen = "" if measured is None else f", measured {number(measured['rate'], 5)} +- {number(measured['uncertainty'], 1)}"
+    seen = (
+        "" if measured is None else f", measured {number(measured['rate'], 5)} +- {number(measured['uncertainty'], 1)}"
+    )
     lines.append(f"Small perturbations decay at the rate {number(rates['overall']['gap'], 5)}{seen}.")
     return lines
