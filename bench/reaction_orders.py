@@ -9,6 +9,7 @@ system is from that of the limit, for power laws with heavy tails.
 """
 
 import argparse
+from itertools import pairwise
 from math import log2
 from typing import Any
 
@@ -70,15 +71,13 @@ def nonlinear(exponents: range) -> None:
 
 def tails(exponents: range) -> None:
     """Print the second table."""
-    print(
-        "\nrate of the limit minus exact rate, wave number 1, rho_inf = 1.3, chi1 = chi2 = c (1 + v^2)^(-k): local orders"
-    )
+    print("\nrate of the limit minus exact rate, k = 1, rho_inf = 1.3, chi1 = chi2 = c (1 + v^2)^(-k): local orders")
     print(f"{'k':>6} {'2k - 3':>7}" + "".join(f"{'2^-' + str(j):>9}" for j in exponents[1:]))
     for k in TAILS:
         chi = PowerProfile(family="power", k=k)
         systems = [Linearised(1.3, 2.0**-j, chi, chi) for j in exponents]
         off = [system.diffusion_rate((1,)) - gap(system, (1,)).rate for system in systems]
-        print(f"{k:6.2f} {2 * k - 3:7.2f}" + "".join(f"{log2(a / b):9.3f}" for a, b in zip(off, off[1:], strict=False)))
+        print(f"{k:6.2f} {2 * k - 3:7.2f}" + "".join(f"{log2(a / b):9.3f}" for a, b in pairwise(off)))
 
 
 def main() -> None:

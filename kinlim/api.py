@@ -38,9 +38,13 @@ def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | Non
         comm: the ranks; by default all.
         threads: per rank; None for all cores.
         more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
+
+    Raises:
+        InputError: the study asks for what its particles cannot do, such as a bias that they cannot meet.
     """
     from kinlim.parallel import world
 
+    study.simulable()
     return side("stochastic", study).simulate(study, comm or world(), threads, **more)
 
 

@@ -85,5 +85,11 @@ class BaseStudy(Table):
         """Those datasets that this study has; here all of them."""
         return tuple(self.SOLUTIONS)
 
+    def simulable(self) -> None:
+        """Raise InputError if the particles cannot be simulated as wanted; here they always can.
+
+        What is wrong with particles alone must not stop a study whose equations alone are solved.
+        """
+
     def comparable(self) -> None:
         """Raise InputError if the two sides are not meant to agree; here they always are."""

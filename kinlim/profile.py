@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 ROUNDING = 1e-9
 """What cannot be told from 0 in sums of numbers of order one."""
 
-WORST = 1e6
+WORST = 1e4
 """Ratio of the eigenvalues of a covariance matrix, at most."""
 
 Matrix = Annotated[
@@ -144,11 +144,11 @@ class MixtureProfile(Table):
         for k, mean in enumerate(self.means):
             if np.shape(mean) not in (((), (1,)) if dimension == 1 else ((dimension,),)):
                 raise ValueError(f"means[{k}] = {mean} must have {dimension} component(s)")
-        centre = self.mixture(dimension)
-        mean = centre.weights @ centre.means
-        if np.abs(mean).max() > ROUNDING * max(1.0, np.abs(centre.means).max()):
+        m = self.mixture(dimension)
+        total = m.weights @ m.means
+        if np.abs(total).max() > ROUNDING * max(1.0, np.abs(m.means).max()):
             raise ValueError(
-                f"means = {list(self.means)} give chi the mean velocity {mean.tolist()}; (3) needs 0, or the limit "
+                f"means = {list(self.means)} give chi the mean velocity {total.tolist()}; (3) needs 0, or the limit "
                 "equation has a drift of order 1/epsilon"
             )
 
@@ -200,7 +200,8 @@ class PowerProfile(Table):
         """Raise ValueError, which begins with the key, unless (3) holds in this dimension."""
         if self.k <= dimension / 2:
             raise ValueError(
-                f"k = {self.k:g}: (1 + |v|^2)^(-k) is not integrable in dimension {dimension} unless k > {dimension / 2:g}"
+                f"k = {self.k:g}: (1 + |v|^2)^(-k) is not integrable in dimension {dimension} unless k > "
+                f"{dimension / 2:g}"
             )
         if self.k <= dimension / 2 + 1 + 1e-3:
             raise ValueError(
@@ -262,7 +263,7 @@ def _directions(d: int, count: int) -> tuple[Array, Array]:
         ],
         axis=1,
     )
-    return points, np.repeat(weight / 2, 2 * count) / (2 * count)
+    return points, np.asarray(np.repeat(weight / 2, 2 * count) / (2 * count), np.float64)
 
 
 def _named(key: str, value: Any, dimension: int) -> None:

@@ -37,8 +37,11 @@ WIDEST = 1e6
 MASSES = 1e-6
 """Relative difference of masses that passes for rounding of what the user wrote."""
 
-MOST_STEPS, MOST_PARTICLES, MOST_CELLS = 10**9, 10**9, 10**8
+MOST_STEPS, MOST_PARTICLES, MOST_CELLS, MOST_BINS = 10**9, 10**9, 10**8, 10**7
 """Of one replica."""
+
+SHARE, NUMBER_SHARE = 0.4, 0.2
+"""Of the bias allowed, that recommended time steps and cells make each, and that the number of particles may make."""
 
 FormulaOfPhase = Annotated[
     Formula,
@@ -146,8 +149,8 @@ class KineticReaction(Physics):
                 float(values[-1].max()) > 2 * float(values[-2].max()) or float(values[-1].min()) < values[-2].min() / 2
             ):
                 raise ValueError(
-                    f"{key} = '{formula}' is not bounded away from 0 and infinity in the velocity, so the data are in no "
-                    "invariant region of Theorem 1.1; tanh(vx) is bounded"
+                    f"{key} = '{formula}' is not bounded away from 0 and infinity in the velocity, so the data are in "
+                    "no invariant region of Theorem 1.1; tanh(vx) is bounded"
                 )
             if high > WIDEST * low:
                 raise ValueError(f"{key} = '{formula}' reaches from {low:.3g} to {high:.3g}: a ratio beyond {WIDEST:g}")
@@ -155,7 +158,8 @@ class KineticReaction(Physics):
                 gap = float(np.abs(ends[2 * axis] - ends[2 * axis + 1]).max())
                 if gap > MASSES * high:
                     raise ValueError(
-                        f"{key} = '{formula}' jumps by {gap:.3g} between {POSITIONS[axis]} = 0 and 1; it must be periodic"
+                        f"{key} = '{formula}' jumps by {gap:.3g} between {POSITIONS[axis]} = 0 and 1; it must be "
+                        "periodic"
                     )
             bounds[key] = low, high
         (f_low, f_high), (g_low, g_high) = bounds["f0"], bounds["g0"]
@@ -207,6 +211,11 @@ class KineticReaction(Physics):
         return rho_f, rho_g, flux_f, flux_g
 
     @property
+    def data_bounds(self) -> tuple[float, float]:
+        """Bounds (lo, hi) of f0 and 1/g0, as far as points tell."""
+        return self._found
+
+    @property
     def region(self) -> tuple[float, float]:
         """Bounds (lo, hi) of f/chi1 and chi2/g, and so of rho, for all times: Theorem 1.1."""
         return self._found if self.bounds is None else self.bounds
@@ -230,31 +239,50 @@ class KineticReaction(Physics):
 
     @property
     def planar(self) -> bool:
-        """Whether nothing depends on anything but x and vx: f and g integrated over the other velocities then obey (9)
-        in dimension 1, with the marginals of chi1 and chi2."""  # noqa: D205, D209
+        """Whether nothing depends on anything but x and vx.
+
+        Then f and g, integrated over the other velocities, obey (9) in dimension 1 with the marginals of chi1 and chi2.
+        """
         return not (used(self.f0) | used(self.g0)) - {"x", "vx"}
 
     def time_step_bias(self, dt: float) -> float:
         """Largest relative error in D that splitting flight and reaction makes: (y/2) coth(y/2) - 1, y = rate dt.
 
-        A particle A lives for epsilon^2/rho_g, a B for epsilon^2/rho_f, and has its velocity as long; over local
-        equilibria in the region.
+        A particle A lives for epsilon^2/rho_g, a B for epsilon^2/rho_f, and has its velocity as long. Largest over
+        local equilibria in the region and over directions: D1 rho^2 and D2/rho^2 have errors of their own. For long
+        waves, epsilon |k| << 1.
         """
-        rho = np.geomspace(*self.region, 200)
-        d1, d2 = (np.diag(d)[:, None] for d in self.diffusion)
-        y1, y2 = dt / (rho * self.epsilon**2), rho * dt / self.epsilon**2
-        excess = d1 * rho**2 * _excess(y1) + d2 / rho**2 * _excess(y2)
-        return float((excess / (d1 * rho**2 + d2 / rho**2)).max())
+        rho, parts = self._parts()
+        y = dt / self.epsilon**2 * np.stack([1 / rho, rho])
+        error = (_excess(y)[:, :, None, None] * parts).sum(axis=0)
+        whitening = np.linalg.inv(np.linalg.cholesky(parts.sum(axis=0)))
+        return float(np.linalg.eigvalsh(whitening @ error @ whitening.transpose(0, 2, 1)).max())
 
     def cell_bias(self, width: float) -> float:
-        """Largest relative error in D due to partners that may be anywhere in a cell: h^2/(6 epsilon^2 (D1 rho^2 + D2/rho^2)).
+        """Largest relative error in D due to partners that may be anywhere in a cell of width h.
 
-        On a grid at random, A and B at distance r meet at a rate with second moment h^2/6 along each axis.
+        h^2/(6 epsilon^2) over the smallest eigenvalue of D1 rho^2 + D2/rho^2: on a grid at random, A and B meet at a
+        rate that falls with their distance like a tent of variance h^2/6 along each axis. For long waves.
         """
-        rho = np.geomspace(*self.region, 200)
-        d1, d2 = (np.diag(d)[:, None] for d in self.diffusion)
-        return float((width**2 / (6 * self.epsilon**2 * (d1 * rho**2 + d2 / rho**2))).max())
+        _, parts = self._parts()
+        return float((width**2 / (6 * self.epsilon**2 * np.linalg.eigvalsh(parts.sum(axis=0)))).max())
 
+    def _parts(self) -> tuple[Array, Array]:
+        """Densities rho over the region, shape (n,), and D1 rho^2 and D2/rho^2 there, shape (2, n, d, d)."""
+        rho = np.asarray(np.geomspace(*self.region, 100), np.float64)
+        d1, d2 = self.diffusion
+        return rho, np.stack([d1 * rho[:, None, None] ** 2, d2 / rho[:, None, None] ** 2])
+
+    def number_bias(self, per_unit: int, width: float) -> float:
+        """Roughly the relative error in D of N particles to mass one: 0.1/(N h^d).
+
+        What fluctuates in a cell together makes m decay faster; measured, see docs/reaction-particles.md.
+        """
+        return FLUCTUATIONS / (per_unit * width**self.dimension)
+
+
+FLUCTUATIONS = 0.1
+"""Relative error in D times particles in a cell, where densities are one."""
 
 ROUND = 1e-9
 """Half the relative width of the region of data that are constant."""
@@ -285,7 +313,8 @@ class ReactionParticles(Ensemble):
         per_unit: N, how many particles make mass one; pairs are made at the rate N/epsilon^2 per unit volume.
         dt: between two reactions; None for one that meets `bias`.
         cells: along each axis, in which partners are found; None for as many as meet `bias`.
-        bias: relative error in the diffusion that dt and cells together may make.
+        bias: relative error in the diffusion that dt, cells and the number of particles together may make, by
+            prediction.
         bins: along each axis, in which densities are recorded.
     """
 
@@ -361,10 +390,9 @@ class ReactionStudy(BaseStudy):
     @classmethod
     def _kinetic_where_possible(cls, data: Any) -> Any:
         """In dimension 1 the kinetic system is solved unless the study says otherwise."""
-        if isinstance(data, dict) and "kinetic" not in data and isinstance(model := data.get("model"), dict):
-            if model.get("dimension", 1) == 1:
-                return data | {"kinetic": {}}
-        return data
+        model = data.get("model") if isinstance(data, dict) else None
+        wanted = isinstance(model, dict) and "kinetic" not in data and model.get("dimension", 1) == 1
+        return data | {"kinetic": {}} if wanted else data
 
     @model_validator(mode="after")
     def _kinetic_is_planar(self) -> Self:
@@ -375,67 +403,74 @@ class ReactionStudy(BaseStudy):
             )
         return self
 
-    @model_validator(mode="after")
-    def _settings_meet_the_bias(self) -> Self:
-        settings, model = self.particles, self.model
-        parts = {
-            "dt": (self.dt, model.time_step_bias(self.dt), f"at most {self._recommended_dt:.3g} makes half of bias"),
-            "cells": (
-                self.cells,
-                model.cell_bias(1 / self.cells),
-                f"at least {self._recommended_cells} make half of bias",
-            ),
-        }
-        total = sum(bias for _, bias, _ in parts.values())
-        if total > settings.bias * (1 + MASSES):
-            key = max(parts, key=lambda key: parts[key][1])
-            value, bias, hint = parts[key]
-            raise ValueError(
-                f"particles.bias = {settings.bias:g} cannot be met: dt = {self.dt:.3g} and cells = {self.cells} change "
-                f"the diffusion by {total:.3g} of it, of which {key} = {value:.3g} makes {bias:.3g}; {hint}"
-            )
-        if (steps := model.end_time / self.dt) > MOST_STEPS:
-            raise ValueError(
-                f"particles.dt = {self.dt:.3g} makes {steps:.3g} steps; at most {MOST_STEPS:g} are possible"
-            )
-        if (cells := float(self.cells) ** model.dimension) > MOST_CELLS:
-            raise ValueError(
-                f"particles.cells = {self.cells} makes {cells:.3g} cells; at most {MOST_CELLS:g} are possible: a larger "
-                "epsilon or bias needs fewer"
-            )
-        if (count := settings.per_unit * (model.region[1] + 1 / model.region[0])) > MOST_PARTICLES:
-            raise ValueError(
-                f"particles.per_unit = {settings.per_unit} may make {count:.3g} particles; {MOST_PARTICLES:g} are possible"
-            )
-        return self
-
     @property
     def solutions(self) -> tuple[str, ...]:
         """The datasets that the deterministic side writes."""
         return tuple(name for name in self.SOLUTIONS if name != "kinetic.nc" or self.kinetic is not None)
 
+    def simulable(self) -> None:
+        """Raise InputError if the particles are too many, or their bias by prediction is larger than allowed."""
+        settings, model, cells = self.particles, self.model, self.cells
+        if (count := settings.per_unit * (model.region[1] + 1 / model.region[0])) > MOST_PARTICLES:
+            raise InputError(
+                f"particles.per_unit = {settings.per_unit} may make {count:.3g} particles; {MOST_PARTICLES:g} are "
+                "possible"
+            )
+        if (count := float(cells) ** model.dimension) > MOST_CELLS:
+            raise InputError(
+                f"particles.cells = {cells} makes {count:.3g} cells; at most {MOST_CELLS:g} are possible: a larger "
+                "epsilon or bias needs fewer"
+            )
+        if (steps := model.end_time / self.dt) > MOST_STEPS:
+            raise InputError(
+                f"particles.dt = {self.dt:.3g} makes {steps:.3g} steps; at most {MOST_STEPS:g} are possible"
+            )
+        if (bins := float(settings.bins) ** model.dimension) > MOST_BINS:
+            raise InputError(
+                f"particles.bins = {settings.bins} makes {bins:.3g} bins; at most {MOST_BINS:g} are possible"
+            )
+        enough = ceil(FLUCTUATIONS * float(cells) ** model.dimension / (NUMBER_SHARE * settings.bias))
+        parts = {
+            f"dt = {self.dt:.3g}": (
+                model.time_step_bias(self.dt), f"dt = {self.recommended_dt:.3g} makes {SHARE:g} of bias"
+            ),
+            f"cells = {cells}": (
+                model.cell_bias(1 / cells), f"cells = {self.recommended_cells} make at most {SHARE:g} of bias"
+            ),
+            f"per_unit = {settings.per_unit}": (
+                model.number_bias(settings.per_unit, 1 / cells),
+                f"per_unit = {enough} makes {NUMBER_SHARE:g} of bias with so many cells",
+            ),
+        }  # fmt: skip
+        total = sum(bias for bias, _ in parts.values())
+        if total > settings.bias * (1 + MASSES):
+            said = ", ".join(f"{key} makes {bias:.3g} ({hint})" for key, (bias, hint) in parts.items())
+            raise InputError(
+                f"particles.bias = {settings.bias:g} cannot be met: by prediction the diffusion is wrong by "
+                f"{total:.3g} of it, of which {said}"
+            )
+
     @property
     def dt(self) -> float:
         """Time between two reactions of the particles, before it is fitted to the observations."""
-        return self._recommended_dt if self.particles.dt is None else self.particles.dt
+        return self.recommended_dt if self.particles.dt is None else self.particles.dt
 
     @property
     def cells(self) -> int:
         """Cells of the particles along each axis."""
-        return self._recommended_cells if self.particles.cells is None else self.particles.cells
+        return self.recommended_cells if self.particles.cells is None else self.particles.cells
 
     @cached_property
-    def _recommended_dt(self) -> float:
-        """The longest time step that makes half of the bias allowed."""
+    def recommended_dt(self) -> float:
+        """The longest time step that makes SHARE of the bias allowed."""
         low, high = 0.0, 100 * self.model.epsilon**2 * max(self.model.region[1], 1 / self.model.region[0])
-        for _ in range(60):
+        for _ in range(50):
             middle = (low + high) / 2
-            low, high = (
-                (middle, high) if self.model.time_step_bias(middle) <= self.particles.bias / 2 else (low, middle)
-            )
+            met = self.model.time_step_bias(middle) <= SHARE * self.particles.bias
+            low, high = (middle, high) if met else (low, middle)
         return float(f"{low * 0.995:.3g}")
 
     @cached_property
-    def _recommended_cells(self) -> int:
-        """The fewest cells that make half of the bias allowed."""
-        return max(1, ceil(1 / sqrt(self.particles.bias / 2 / self.model.cell_bias(1.0)) * (1 - 1e-12)))
+    def recommended_cells(self) -> int:
+        """The fewest cells that make at most SHARE of the bias allowed."""
+        return max(1, ceil(sqrt(self.model.cell_bias(1.0) / (SHARE * self.particles.bias)) * (1 - 1e-12)))

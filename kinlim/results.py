@@ -1,6 +1,7 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
-study.toml (resolved)   particles.nc   pde.nc, kinetic.nc or exact.nc   metrics.json   figures/*.png   report.html   log.txt
+study.toml (resolved)   particles.nc   pde.nc, kinetic.nc or exact.nc   metrics.json   figures/*.png   report.html
+log.txt
 While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it. That of the
 particles stays, so that replicas can be added.
 """

@@ -65,8 +65,8 @@ def run(
     Args:
         study: the study.
         folder: the result folder, described in `kinlim.results`. It may hold other stages of the same study.
-        stages: "simulate" writes particles.nc, "solve" pde.nc, kinetic.nc or exact.nc, "compare" metrics.json, figures/ and
-            report.html.
+        stages: "simulate" writes particles.nc, "solve" pde.nc, kinetic.nc or exact.nc, "compare" metrics.json, figures/
+            and report.html.
         comm: the ranks that share the work.
         threads: per rank, for the particles; None for all cores.
         resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
@@ -77,8 +77,8 @@ def run(
         The content of metrics.json if "compare" is among the stages.
 
     Raises:
-        InputError: before any work, where earlier results would be overwritten, the folder cannot be written, or the
-            equations cannot use the initial data.
+        InputError: before any work, where earlier results would be overwritten, the folder cannot be written, the
+            particles cannot be simulated as wanted, or the equations cannot use the initial data.
         RunError: a stage failed, or a file could not be written.
         Stopped: a signal came; the checkpoint of the stage is written, or the stage done.
     """
@@ -121,6 +121,8 @@ def _run(
         api.of_pinned(study, "solve --estimate-error")
     if "compare" in stages:
         study.comparable()
+    if "simulate" in stages:
+        study.simulable()
     if "solve" in stages:
         api.check(study, comm=comm)
     files = tuple(name for stage in stages for name in writes(study, stage))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+import kinlim
 from kinlim.errors import InputError
 from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.study import check, dump, parse
@@ -40,7 +41,9 @@ def test_densities_and_their_marginals_have_mass_one_and_variance_d(chi):
     # a wrong power of 2 pi, a wrong gamma function, or 1/2 forgotten in the marginal of a power law
     for d in (1, 2, 3):
         law = profile(chi.family, d).marginal(d)
-        mass, variance = (quad(lambda v, p=p: v**p * law.density(np.array([[v]]))[0], -60, 60)[0] for p in (0, 2))
+        mass, variance = (
+            quad(lambda v, p=p, law=law: v**p * law.density(np.array([[v]]))[0], -60, 60)[0] for p in (0, 2)
+        )
         tail = 1e-4 if chi.family == "power" else 1e-9  # of |v| > 60: 60^-3 for k = 2.5 in the variance
         assert mass == pytest.approx(1, abs=tail)
         assert variance == pytest.approx(profile(chi.family, d).covariance_matrix(d)[0, 0], rel=30 * tail)
@@ -78,12 +81,12 @@ def test_equilibrium_follows_from_the_masses(reaction):
 
 
 def test_the_region_holds_the_data(reaction):
-    # f0 in [1, 2.2], 1/g0 in [1/1.2, 1/0.6]
+    # bounds of f0 are 1 and 2.2, those of 1/g0 are 1/1.2 and 1/0.6
     assert check(reaction).model.region == pytest.approx((1 / 1.2, 2.2), rel=1e-3)
 
 
 def test_densities_and_fluxes_of_data_that_depend_on_the_velocity(reaction):
-    # f0 = 1 + 0.3 tanh(vx): density 1, flux 0.3 E[v tanh v]
+    # a mean over chi that forgot v, or took the sum of nodes for it
     reaction["model"] |= {"f0": "1 + 0.3*tanh(vx)", "g0": "1"}
     rho_f, rho_g, flux_f, flux_g = check(reaction).model.initial(np.array([[0.1], [0.7]]))
     flux = 0.3 * quad(lambda v: v * np.tanh(v) * np.exp(-v * v / 2) / np.sqrt(2 * np.pi), -10, 10)[0]
@@ -95,10 +98,29 @@ def test_densities_and_fluxes_of_data_that_depend_on_the_velocity(reaction):
 
 def test_recommended_settings_meet_the_bias_with_little_to_spare(reaction):
     for bias in (0.1, 0.01, 0.001):
-        reaction["particles"]["bias"] = bias
+        reaction["particles"] |= {"bias": bias, "per_unit": 10**7}
         study = check(reaction)
-        assert 0.4 * bias < study.model.time_step_bias(study.dt) <= bias / 2
-        assert study.model.cell_bias(1 / study.cells) <= bias / 2 < study.model.cell_bias(1 / (study.cells - 1))
+        assert 0.39 * bias < study.model.time_step_bias(study.dt) <= 0.4 * bias
+        assert study.model.cell_bias(1 / study.cells) <= 0.4 * bias < study.model.cell_bias(1 / (study.cells - 1))
+
+
+def test_biases_of_full_matrices_are_those_of_the_worst_direction(reaction):
+    # the diagonals alone would give 0.0052 for the cells; along (1, -1) D is 0.05
+    rows = {"family": "gaussian", "covariance": [[1.0, 0.95], [0.95, 1.0]]}
+    reaction.pop("kinetic")
+    reaction["particles"] |= {"bias": 0.5}
+    reaction["model"] |= {"dimension": 2, "chi1": rows, "chi2": rows, "f0": "1", "g0": "1", "epsilon": 0.1}
+    model = check(reaction).model
+    assert model.cell_bias(0.025) == pytest.approx(0.25**2 / (6 * 0.1), rel=1e-6)
+    # D1 along one direction only, where A live longer: its excess counts alone, not averaged with that of D2
+    reaction["model"] |= {
+        "chi1": {"family": "gaussian", "covariance": [1.0, 0.01]},
+        "chi2": {"family": "gaussian", "covariance": [0.01, 1.0]}, "f0": "3", "g0": "1/3.0",
+    }  # fmt: skip
+    y, model = np.array([1 / 3, 3]), check(reaction).model
+    excess = y / 2 / np.tanh(y / 2) - 1
+    along_y = (0.01 * 9 * excess[0] + 1 / 9 * excess[1]) / (0.01 * 9 + 1 / 9)
+    assert model.time_step_bias(0.01) == pytest.approx(along_y, rel=1e-6)
 
 
 REFUSED = [
@@ -140,13 +162,7 @@ def test_impossible_physics_is_refused_with_the_reason(reaction, change, key, wh
 
 @pytest.mark.parametrize(
     ("table", "change", "key", "why"),
-    [
-        ("particles", {"dt": 0.1}, "particles.bias", "dt = 0.1"),
-        ("particles", {"cells": 3}, "particles.bias", "cells = 3"),
-        ("particles", {"per_unit": 10**9}, "particles.per_unit", "particles"),
-        ("pde", {"lumped": True}, "lumped = true", "degree 1"),
-        ("kinetic", {"modes": 7}, "kinetic.modes = 7", "multiple of 2"),
-    ],
+    [("pde", {"lumped": True}, "lumped = true", "degree 1"), ("kinetic", {"modes": 7}, "modes = 7", "multiple of 2")],
 )
 def test_impossible_settings_are_refused_with_the_reason(reaction, table, change, key, why):
     reaction[table] |= change
@@ -154,6 +170,38 @@ def test_impossible_settings_are_refused_with_the_reason(reaction, table, change
         check(reaction)
     assert key in str(refusal.value)
     assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "why"),
+    [
+        ({"dt": 0.1}, "particles.bias = 0.01 cannot be met", "dt = 0.1 makes"),
+        ({"cells": 3}, "particles.bias = 0.01 cannot be met", "cells = 3 makes"),
+        ({"per_unit": 100}, "particles.bias = 0.01 cannot be met", "per_unit = 100 makes"),
+        ({"per_unit": 10**9}, "particles.per_unit = 1000000000", "particles"),
+        ({"bias": 1e-16}, "particles.cells", "cells"),
+        ({"dt": 1e-14}, "particles.dt = 1e-14", "steps"),
+    ],
+)
+def test_particles_that_cannot_be_simulated_as_wanted(reaction, change, key, why):
+    # refused where particles are wanted, and only there: the equations alone can be solved
+    reaction["particles"] |= change
+    study = check(reaction)
+    with pytest.raises(InputError) as refusal:
+        study.simulable()
+    assert key in str(refusal.value)
+    assert why in str(refusal.value)
+    with pytest.raises(InputError):
+        kinlim.simulate(study)
+
+
+def test_bins_are_limited(reaction):
+    reaction.pop("kinetic")
+    reaction["model"]["dimension"] = 3
+    reaction["model"]["chi2"]["k"] = 4
+    reaction["particles"] |= {"bins": 500, "bias": 1.0}
+    with pytest.raises(InputError, match="bins = 500 makes 1.25e"):
+        check(reaction).simulable()
 
 
 def test_the_kinetic_system_is_planar(reaction):

@@ -23,7 +23,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None =
 
     z = (simulated - expected)/(standard error) for the mean densities in bins, NaN where there is no error. expected
     are means of the reference over the bins. The reference is the law of the particles as their number goes to
-    infinity if it is kinetic; the limit equation differs from it by the order of epsilon^2.
+    infinity if it is kinetic; the limit equation differs from it at finite epsilon (docs/reaction.md).
 
     Args:
         particles: as `kinlim.stochastic.reaction.simulate` gives it.

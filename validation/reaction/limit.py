@@ -8,7 +8,7 @@ Array = NDArray[np.float64]
 
 
 def on_grid(values: Array, points: int) -> Array:
-    """A periodic function on a uniform grid i/n along the last axis, on the grid i/points: its trigonometric interpolant.
+    """A periodic function on a grid i/n along the last axis, on the grid i/points: its trigonometric interpolant.
 
     Shape (..., n) becomes (..., points). Nothing is lost where points >= n.
     """
