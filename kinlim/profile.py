@@ -211,7 +211,7 @@ class PowerProfile(Table):
 
     def covariance_matrix(self, dimension: int) -> Array:
         """D, shape (dimension, dimension)."""
-        return np.eye(dimension) / (2 * self.k - dimension - 2)
+        return np.asarray(np.eye(dimension) / (2 * self.k - dimension - 2), np.float64)
 
     def marginal(self, dimension: int) -> "PowerProfile":
         """Law of the first component of v: integrating one component out takes 1/2 from k."""

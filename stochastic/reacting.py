@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kinlim.stochastic.fixed import Singles, Words32, fly, locate
 from kinlim.stochastic.profiles import Sampler, velocities
-from kinlim.stochastic.recombination import BAG, edges, ladder, react, settle
+from kinlim.stochastic.recombination import AT_ONCE, edges, ladder, react, settle
 from kinlim.stochastic.sift import CHUNK, count, sift
 from kinlim.stochastic.supply import Words, fill
 from kinlim.stochastic.vectors import LENGTH
@@ -38,7 +38,7 @@ class Rules:
         flight: of a whole step, over epsilon.
         mean: pairs made in a cell and a step.
         rate: at which an A and a B in a cell are destroyed, times the step.
-        means: see `ladder`.
+        inverses: see `ladder`.
         thresholds: see `ladder`.
         lines: see `edges`.
         capacity: new pairs in a step, at most.
@@ -49,7 +49,7 @@ class Rules:
     flight: float
     mean: float
     rate: float
-    means: Array
+    inverses: Words
     thresholds: Words
     lines: Words
     capacity: int
@@ -61,9 +61,9 @@ class Rules:
         """Find them from N = per_unit, epsilon and dt."""
         volume = float(cells) ** -dimension
         mean, made = per_unit * volume * dt / epsilon**2, per_unit * dt / epsilon**2
-        means, thresholds = ladder(mean)
+        inverses, thresholds = ladder(mean)
         return cls(
-            profiles, cells, dt / epsilon, mean, dt / (epsilon**2 * per_unit * volume), means, thresholds, edges(cells),
+            profiles, cells, dt / epsilon, mean, dt / (epsilon**2 * per_unit * volume), inverses, thresholds, edges(cells),
             int(made + 40 * sqrt(made) + 1000),
         )  # fmt: skip
 
@@ -71,7 +71,7 @@ class Rules:
     def arguments(self) -> tuple[Any, ...]:
         """In the order in which `run` takes them."""
         return (
-            *self.profiles, self.cells, self.flight, self.mean, self.rate, self.means, self.thresholds, self.lines,
+            *self.profiles, self.cells, self.flight, self.mean, self.rate, self.inverses, self.thresholds, self.lines,
             self.capacity,
         )  # fmt: skip
 
@@ -91,29 +91,30 @@ def _shifts(shift: Words32, lanes: Words) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _enter(
-    kind: Any, spots: Words32, live: Words32, new: int, profile: Sampler, time: float, lanes: Words, shift: Words32,
-    cells: int, present: Words, where: Words32,
+    kind: Any, homes: Words32, mixed: Words32, profile: Sampler, time: float, lanes: Words, before: Words32,
+    after: Words32, lines: Words, present: Words, room: Any,
 ) -> Any:  # fmt: skip
-    """Append new particles, with velocities, and let them fly."""
+    """Append new particles, one for each of the cells `homes`, with velocities, and let them fly."""
     pos, vel, number = kind
-    d, total = pos.shape[0], number + new
+    d, new = pos.shape[0], homes.size
+    total = number + new
     if total > pos.shape[1]:
         more = total + total // 4
         longer, faster = np.empty((d, more), np.uint32), np.empty((d, more), np.float32)
         longer[:, :number], faster[:, :number] = pos[:, :number], vel[:, :number]
         pos, vel = longer, faster
-    length = -(-new // RUNS)
-    for axis in range(d):
-        at = number
-        for k in range(length):
-            for run in range(k, new, length):
-                pos[axis, at] = spots[axis, live[run]]
-                at += 1
+    length, at = -(-new // RUNS), 0
+    for k in range(length):
+        for run in range(k, new, length):
+            mixed[at] = homes[run]
+            at += 1
+    words, where, _ = room
+    settle(mixed[:new], before, lines, lanes, words, pos[:, number:total])
     velocities(profile, vel, number, total, lanes)
     fly(pos, vel, number, total, time)
     for begin in range(number, total, CHUNK):
         size = min(CHUNK, total - begin)
-        locate(pos, begin, begin + size, shift, cells, where)
+        locate(pos, begin, begin + size, after, lines.size - 1, where)
         count(where, size, present)
     return pos, vel, total
 
@@ -133,7 +134,7 @@ def _begin(
 @njit(nogil=True, cache=True, error_model="numpy")
 def run(
     one: Any, other: Any, steps: int, chi1: Sampler, chi2: Sampler, cells: int, flight: float, mean: float, rate: float,
-    means: Array, thresholds: Words, lines: Words, capacity: int, lanes: Words, rare: Words, events: Any,
+    inverses: Words, thresholds: Words, lines: Words, capacity: int, lanes: Words, rare: Words, events: Any,
 ) -> Any:  # fmt: skip
     """Carry out whole steps.
 
@@ -147,7 +148,7 @@ def run(
         flight: see there.
         mean: see there.
         rate: see there.
-        means: see there.
+        inverses: see there.
         thresholds: see there.
         lines: see there.
         capacity: see there.
@@ -160,9 +161,8 @@ def run(
         for, which has a probability below 1e-300.
     """
     d = one[0].shape[0]
-    a, b, next_a, next_b = np.zeros((4, cells**d), np.uint64)
-    spots, bag = np.empty((d, capacity), np.uint32), np.empty(BAG, np.uint64)
-    pairs, live, others_live = np.empty((3, capacity + 1), np.uint32)
+    a, b, next_a, next_b = np.zeros((4, -(-(cells**d) // LENGTH) * LENGTH), np.uint64)
+    homes, others_homes, mixed = np.empty((3, capacity + AT_ONCE), np.uint32)
     room = np.empty(CHUNK // 2, np.uint64), np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint32)
     before, after = np.zeros(d, np.uint32), np.zeros(d, np.uint32)
     _shifts(before, lanes)
@@ -170,21 +170,23 @@ def run(
         _begin(pos, vel, number, 0.5 * flight, before, cells, present, room[1])
     for step in range(steps):
         new_a, new_b, created, destroyed = react(
-            a, b, mean, rate, means, thresholds, lanes, rare, bag, pairs[:capacity], live, others_live
-        )  # fmt: skip
+            a, b, cells**d, mean, rate, inverses, thresholds, lanes, rare, homes, others_homes
+        )
         if new_a < 0:
             return one, other, False
         events[0] += created
         events[1] += destroyed
-        settle(pairs, created, before, lines, lanes, bag, spots)
         time = flight if step + 1 < steps else 0.5 * flight
         _shifts(after, lanes)
         left = sift(one[0], one[1], one[2], before, after, cells, time, a, next_a, lanes, room)
-        one = _enter((one[0], one[1], left), spots, live, new_a, chi1, time, lanes, after, cells, next_a, room[1])
+        one = _enter(
+            (one[0], one[1], left), homes[:new_a], mixed, chi1, time, lanes, before, after, lines, next_a, room
+        )
         left = sift(other[0], other[1], other[2], before, after, cells, time, b, next_b, lanes, room)
         other = _enter(
-            (other[0], other[1], left), spots, others_live, new_b, chi2, time, lanes, after, cells, next_b, room[1]
-        )
+            (other[0], other[1], left), others_homes[:new_b], mixed, chi2, time, lanes, before, after, lines, next_b,
+            room,
+        )  # fmt: skip
         a, b, next_a, next_b = next_a, next_b, a, b
         before, after = after, before
     return one, other, True

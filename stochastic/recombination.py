@@ -1,4 +1,4 @@
-"""Creation and recombination of pairs in cells: exact samples of a Markov chain for each cell.
+"""Creation and recombination of pairs in cells: exact samples of a Markov chain for each cell, eight cells at a time.
 
 In a cell with a particles A and b particles B, pairs are created at a constant rate and destroyed at a rate times a b.
 With uniform times and thinning (uniformisation) there is no exponential to draw: in a step the number C of creations
@@ -6,8 +6,10 @@ is Poisson, and the chance of a destruction is a b <= (a + C)(b + C) all the whi
 of candidates, of a mean not below the rate times (a + C)(b + C), follow each other in an order that is uniform over all
 orders, and a candidate destroys a pair with probability a b over that bound.
 
-Which A dies is uniform among those present, and so is which B: those are numbers of older ones to be taken away
-(`kinlim.stochastic.sift`), and entries in the list of those made in this very step, which need no velocity if they die.
+Which A dies is uniform among those present, and so is which B: it is an older one with the probability of their share.
+Only numbers are needed: of older ones to be taken away (`kinlim.stochastic.sift`), and of new ones that live, which are
+anywhere in the cell, A and B independently. Two that meet may be anywhere in it: if two that are made were at one point
+instead, there would be no detailed balance, and fewer than in equilibrium.
 
 Source: Gillespie, "Exact stochastic simulation of coupled chemical reactions" (1977), for the process; Lewis and
 Shedler, "Simulation of nonhomogeneous Poisson processes by thinning" (1979).
@@ -20,11 +22,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kinlim.stochastic.fixed import Words32, exponent, share
+from kinlim.stochastic.fixed import Words32
 from kinlim.stochastic.poisson import poisson
+from kinlim.stochastic.streams import following
 from kinlim.stochastic.supply import Words, fill
+from kinlim.stochastic.vectors import (
+    LENGTH, any_of, below, bits, equal, from_bits, gather, larger, load, negation, select, signed_value, store,
+)  # fmt: skip
 
-Array = NDArray[np.float64]
+Vector = Any
 
 LOWEST, HIGHEST = 2.0**-8, 10.0
 """Means of Poisson numbers that come from tables: one word each. Above, by rejection; below, as if it were LOWEST."""
@@ -32,10 +38,14 @@ LOWEST, HIGHEST = 2.0**-8, 10.0
 ENTRIES = 64
 """Of a table: more than that many at mean HIGHEST has a probability below 1e-28."""
 
-BAG = 2048
-"""Words at hand."""
+AT_ONCE = 4
+"""New particles of a cell that are written down without asking whether there are so many."""
 
-_11, _32 = np.uint64(11), np.uint64(32)
+_1, _11, _32, _50, _63, _LOW = (np.uint64(k) for k in (1, 11, 32, 50, 63, 2**32 - 1))
+_ENTRIES = np.uint64(ENTRIES)
+_FIRST, _HIGHEST = (np.uint64(np.array(mean).view(np.uint64)) for mean in (LOWEST, HIGHEST))
+_ROW = _1 - (_FIRST >> _50)
+_WHOLE = 2.0**52  # the last bit of a double of that size is worth 1
 
 
 def table(mean: float) -> Words:
@@ -48,12 +58,16 @@ def table(mean: float) -> Words:
     return found
 
 
-def ladder(mean: float) -> tuple[Array, Words]:
-    """Means LOWEST times 1, 1.25, 1.5, 1.75, 2, 2.5, ... to HIGHEST, then the one given, and their tables."""
+def ladder(mean: float) -> tuple[Words, Words]:
+    """Tables for means LOWEST times 1, 1.25, 1.5, 1.75, 2, 2.5, ... to HIGHEST, and for the one given, the last one.
+
+    Returns:
+        the bits of one over the means, shape (n,), and tables, shape (n, ENTRIES).
+    """
     octaves = math.ceil(math.log2(HIGHEST / LOWEST))
     means = [LOWEST * 2**k * (1 + quarter / 4) for k in range(octaves + 1) for quarter in range(4)]
     means.append(min(mean, HIGHEST))
-    return np.array(means), np.array([table(mean) for mean in means])
+    return (1 / np.array(means)).view(np.uint64), np.array([table(mean) for mean in means])
 
 
 def edges(cells: int) -> Words:
@@ -62,171 +76,188 @@ def edges(cells: int) -> Words:
 
 
 @njit(inline="always")
-def _at_least(word: np.uint64, threshold: np.uint64) -> int:
-    return 1 if word >= threshold else 0
-
-
-@njit(nogil=True, cache=True)
-def _below(thresholds: Words, row: int, word: np.uint64) -> int:
-    """Poisson number from a table: the first three comparisons at once, which a processor need not guess."""
-    t = thresholds[row]
-    k = _at_least(word, t[0]) + _at_least(word, t[1]) + _at_least(word, t[2])
-    if k == 3:
-        while k < ENTRIES and word >= t[k]:
-            k += 1
-    return k
+def _counted(thresholds: Words, first: Vector, word: Vector) -> Vector:
+    """Poisson numbers from the tables that begin at `first`."""
+    going = equal(word, word)
+    number = word & np.uint64(0)
+    for k in range(ENTRIES):
+        going = going & negation(below(word, gather(thresholds, first + np.uint64(k), going)))
+        if not any_of(going):
+            break
+        number = number + select(going, _1, np.uint64(0))
+    return signed_value(number)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _candidates(
-    mean: float, means: Array, thresholds: Words, rare: Words, number: Any, word: np.uint64
-) -> tuple[int, float]:
-    """Poisson number of a mean that is not below the one given; and that mean."""
-    if mean >= HIGHEST:
-        poisson(rare, mean, number)
-        return number[0], mean
-    row = 0 if mean < LOWEST else exponent(mean) - exponent(LOWEST) + 1
-    return _below(thresholds, row, word), means[row]
+def _draw(
+    a: Vector, b: Vector, mean: float, rate: float, inverses: Words, thresholds: Words, lanes: Words, rare: Words,
+    number: Any, room: Array,
+) -> tuple[Vector, Vector, Vector]:  # fmt: skip
+    """Draw what may happen in LENGTH cells, from which table numbers come or else one by one.
+
+    Returns:
+        C and M, see `happen`, and the rate of destructions over that of candidates, for one A and one B.
+    """
+    s0, s1, s2, s3 = load(lanes, 0), load(lanes, LENGTH), load(lanes, 2 * LENGTH), load(lanes, 3 * LENGTH)
+    word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+    other, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+    store(lanes, 0, s0)
+    store(lanes, LENGTH, s1)
+    store(lanes, 2 * LENGTH, s2)
+    store(lanes, 3 * LENGTH, s3)
+    if mean < HIGHEST:
+        creations = _counted(thresholds, (word & np.uint64(0)) + np.uint64(thresholds.size - ENTRIES), word)
+    else:
+        for lane in range(LENGTH):
+            poisson(rare, mean, number)
+            room[lane] = number[0]
+        creations = load(room, 0)
+    means = larger((a + creations) * (b + creations) * rate, LOWEST)
+    if any_of(below(_HIGHEST, bits(means))):
+        store(room, 0, means)
+        for lane in range(LENGTH):
+            poisson(rare, room[lane], number)
+            room[LENGTH + lane] = number[0]
+            room[lane] = rate / room[lane]
+        return creations, load(room, LENGTH), load(room, 0)
+    row = (bits(means) >> _50) + _ROW
+    inverse = gather(inverses, row, equal(row, row))
+    return creations, _counted(thresholds, row * _ENTRIES, other), from_bits(inverse) * rate
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def happen(
-    a: Any, b: Any, C: int, M: int, ceiling: float, lanes: Words, bag: Words, at: int, created: int, live: Any,
-    others_live: Any,
-) -> tuple[int, int, int, int, int]:  # fmt: skip
-    """Carry out C creations and M candidates for a destruction, in random order, beginning with a and b particles.
+    a: Vector, b: Vector, creations: Vector, candidates: Vector, weight: Vector, longest: int, lanes: Words
+) -> tuple[Vector, Vector, Vector, Vector]:
+    """Carry out C creations and M candidates for a destruction in random order, in LENGTH cells side by side.
 
-    What nobody can guess is written without branches: whether it is a creation, and whether a candidate is accepted.
+    A number u T, with u uniform and T = C + M what is still to come, is below C for a creation; what it is above C is
+    uniform in (0, M), and decides about a candidate. There are no branches.
 
     Args:
         a: A present.
         b: B present.
-        C: creations.
-        M: candidates, each of which destroys a pair with probability (A present) (B present)/ceiling.
-        ceiling: see there.
-        lanes: see `react`.
-        bag: see `react`.
-        at: the next word in the bag.
-        created: number of the next pair.
-        live: at least C entries; the first ones are overwritten with the numbers of those new A that live at the end.
-        others_live: the same for B.
+        creations: C.
+        candidates: M, each of which destroys a pair with probability `weight` (A present) (B present).
+        weight: see there.
+        longest: the largest C + M.
+        lanes: shape (4, LENGTH), where words come from.
 
     Returns:
-        older A and older B that live, new A and new B that live, the next word in the bag.
+        A and B at the end, older A and older B at the end.
     """
-    left: Any = C
-    new_a: Any = 0
-    new_b: Any = 0
-    total = C + M
-    while left < total:
-        if at > BAG - 4:
-            fill(lanes, bag)
-            at = 0
-        is_creation = share(bag[at], total) < left
-        level = np.int64(np.float64(np.int64(bag[at + 1] >> _11)) * (2.0**-53 * ceiling))
-        is_destruction = (level < (a + new_a) * (b + new_b)) & (not is_creation)
-        one, other = share(bag[at + 2], a + new_a), share(bag[at + 3], b + new_b)
-        at, total = at + 4, total - 1
-        if left > 0:
-            live[new_a] = others_live[new_b] = created + C - left
-        creation = np.int64(is_creation)
-        left, new_a, new_b = left - creation, new_a + creation, new_b + creation
-        old, others_old = is_destruction & (one < a), is_destruction & (other < b)
-        if is_destruction != old:
-            new_a -= 1
-            live[one - a] = live[new_a]
-        if is_destruction != others_old:
-            new_b -= 1
-            others_live[other - b] = others_live[new_b]
-        a, b = a - np.int64(old), b - np.int64(others_old)
-    for k in range(left):
-        live[new_a + k] = others_live[new_b + k] = created + C - left + k
-    return a, b, new_a + left, new_b + left, at
+    s0, s1, s2, s3 = load(lanes, 0), load(lanes, LENGTH), load(lanes, 2 * LENGTH), load(lanes, 3 * LENGTH)
+    left, total, old_a, old_b = creations, creations + candidates, a, b
+    for _ in range(longest):
+        word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+        who, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+        level = signed_value(word >> _11) * total * 2.0**-53 - left
+        dies = below(bits(level), bits((total - left) * weight * (a * b)))
+        gone, made = select(dies, 1.0, 0.0), signed_value(bits(level) >> _63)
+        one, other = signed_value(who >> _32) * 2.0**-32 * a, signed_value(who & _LOW) * 2.0**-32 * b
+        older, others_older = below(bits(one), bits(old_a)) & dies, below(bits(other), bits(old_b)) & dies
+        old_a, old_b = old_a - select(older, 1.0, 0.0), old_b - select(others_older, 1.0, 0.0)
+        left, total = left - made, larger(total - 1.0, 0.0)
+        change = made - gone
+        a, b = a + change, b + change
+    store(lanes, 0, s0)
+    store(lanes, LENGTH, s1)
+    store(lanes, 2 * LENGTH, s2)
+    store(lanes, 3 * LENGTH, s3)
+    return a, b, old_a, old_b
+
+
+@njit(inline="always")
+def _write(homes: Words32, at: int, cell: int, new: int) -> int:
+    """Write the cell down once for each new particle; where the next one goes."""
+    for k in range(AT_ONCE):
+        homes[at + k] = cell
+    for k in range(AT_ONCE, new):
+        homes[at + k] = cell
+    return at + new
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def react(
-    present: Words, others: Words, mean: float, rate: float, means: Array, thresholds: Words, lanes: Words, rare: Words,
-    bag: Words, pairs: Words32, live: Any, others_live: Any,
+    present: Words, others: Words, cells: int, mean: float, rate: float, inverses: Words, thresholds: Words,
+    lanes: Words, rare: Words, homes: Words32, others_homes: Words32,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Let a step pass in every cell.
 
     Args:
-        present: shape (cells,): numbers of A; on return, the leading 32 bits say how many of them are taken away.
+        present: shape (cells, up to a multiple of LENGTH): numbers of A; on return, the leading 32 bits say how many of
+            them are taken away.
         others: the same for B.
+        cells: how many.
         mean: creations in a cell and step.
         rate: destructions in a step, for one A and one B.
-        means: see `ladder`.
-        thresholds: see `ladder`.
+        inverses: see `ladder`.
+        thresholds: see `ladder`, taken flat.
         lanes: shape (4, LENGTH), where words come from.
         rare: shape (4, 1), where those for large Poisson numbers come from.
-        bag: shape (BAG,), overwritten.
-        pairs: shape (capacity,), overwritten with the cells of the pairs that are created.
-        live: shape (capacity + 1,), overwritten with the numbers of the pairs whose A lives at the end.
-        others_live: the same for B.
+        homes: shape (capacity + AT_ONCE,), overwritten with the cells of the new A that live at the end.
+        others_homes: the same for B.
 
     Returns:
         new A and new B that live, pairs created and pairs destroyed; -1 for the first if the capacity is too small.
     """
-    number = np.empty(1, np.int64)
-    at, total_a, total_b, created, destroyed = BAG, 0, 0, 0, 0
-    for c in range(present.size):
-        a, b = np.int64(present[c]), np.int64(others[c])
-        if at > BAG - 2:
-            fill(lanes, bag)
-            at = 0
-        if mean < HIGHEST:
-            C = _below(thresholds, thresholds.shape[0] - 1, bag[at])
-        else:
-            poisson(rare, mean, number)
-            C = number[0]
-        if created + C > pairs.size:
+    number, room, plan = np.empty(1, np.int64), np.empty(2 * LENGTH), np.empty(5 * LENGTH)
+    new_a, new_b, created, destroyed = 0, 0, 0, 0
+    for c in range(0, cells, LENGTH):
+        held, others_held = load(present, c), load(others, c)
+        a, b = signed_value(held), signed_value(others_held)
+        creations, candidates, weight = _draw(
+            a, b, mean, rate, inverses, thresholds, lanes, rare, number, room
+        )  # fmt: skip
+        store(plan, 0, creations)
+        store(plan, LENGTH, candidates)
+        for lane in range(cells - c, LENGTH):
+            plan[lane] = plan[LENGTH + lane] = 0.0
+        longest, coming = 0.0, 0.0
+        for lane in range(LENGTH):
+            longest = max(longest, plan[lane] + plan[LENGTH + lane])
+            coming += plan[lane]
+        created += np.int64(coming)
+        if created + AT_ONCE > homes.size:
             return -1, 0, 0, 0
-        ceiling = np.float64(a + C) * np.float64(b + C)
-        M = 0
-        if ceiling > 0:
-            M, used = _candidates(rate * ceiling, means, thresholds, rare, number, bag[at + 1])
-            ceiling = used / rate
-        at += 2
-        if C + M > 0:
-            left_a, left_b, new_a, new_b, at = happen(
-                a, b, C, M, ceiling, lanes, bag, at, created, live[total_a:], others_live[total_b:]
-            )
-            for k in range(C):
-                pairs[created + k] = c
-            present[c] |= np.uint64(a - left_a) << _32
-            others[c] |= np.uint64(b - left_b) << _32
-            total_a, total_b, created = total_a + new_a, total_b + new_b, created + C
-            destroyed += a + C - left_a - new_a
-    return total_a, total_b, created, destroyed
+        after, others_after, old, others_old = happen(
+            a, b, load(plan, 0), load(plan, LENGTH), weight, np.int64(longest), lanes
+        )
+        store(present, c, held | (bits((a - old) + _WHOLE) << _32))
+        store(others, c, others_held | (bits((b - others_old) + _WHOLE) << _32))
+        store(plan, LENGTH, after - old)
+        store(plan, 2 * LENGTH, others_after - others_old)
+        store(plan, 3 * LENGTH, a - after)
+        for lane in range(min(LENGTH, cells - c)):
+            new_a = _write(homes, new_a, c + lane, np.int64(plan[LENGTH + lane]))
+            new_b = _write(others_homes, new_b, c + lane, np.int64(plan[2 * LENGTH + lane]))
+            destroyed += np.int64(plan[lane] + plan[3 * LENGTH + lane])
+    return new_a, new_b, created, destroyed
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def settle(
-    pairs: Words32, count: int, shift: Words32, lines: Words, lanes: Words, words: Words, spots: Words32
-) -> None:  # fmt: skip
-    """Choose uniform positions in the cells of new pairs.
+def settle(homes: Words32, shift: Words32, lines: Words, lanes: Words, words: Words, spots: Words32) -> None:
+    """Choose uniform positions in the cells of new particles.
 
     Args:
-        pairs: the cells, the last axis fastest.
-        count: of the pairs.
+        homes: the cells, the last axis fastest; overwritten.
         shift: shape (d,), of the grid.
         lines: see `edges`.
         lanes: shape (4, LENGTH), where words come from.
         words: room for some words, overwritten.
-        spots: shape (d, at least count), overwritten.
+        spots: shape (d, as many as homes), overwritten.
     """
     cells = np.uint32(lines.size - 1)
-    for begin in range(0, count, words.size):
-        size = min(words.size, count - begin)
+    for begin in range(0, homes.size, words.size):
+        size = min(words.size, homes.size - begin)
         for axis in range(spots.shape[0] - 1, -1, -1):
             fill(lanes, words)
-            spot = spots[axis, begin : begin + size]
+            spot, home = spots[axis, begin : begin + size], homes[begin : begin + size]
             for k in range(size):
-                rest = np.uint32(pairs[begin + k] // cells)
-                cell = np.uint32(pairs[begin + k] - rest * cells)
+                rest = np.uint32(home[k] // cells) if axis > 0 else np.uint32(0)
+                cell = np.uint32(home[k] - rest * cells)
                 first = lines[cell]
                 spot[k] = (
                     np.uint32(first + (((words[k] >> _32) * (lines[cell + np.uint32(1)] - first)) >> _32)) - shift[axis]
                 )
-                pairs[begin + k] = rest
+                home[k] = rest
