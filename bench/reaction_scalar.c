@@ -5,8 +5,8 @@
  *
  * One replica in equilibrium (Poisson, density 1 of either kind), standard Gaussian velocities, N particles to mass one,
  * CELLS along each axis, epsilon = 4/CELLS, dt = X epsilon^2. A step: particles are sorted by their cell on a randomly
- * shifted grid (counting sort), every cell is simulated event by event (Gillespie), and what is left flies, all of it in
- * doubles; flight and counting are one loop.
+ * shifted grid (counting sort), every cell is simulated event by event (Gillespie; a new A and its B are anywhere in the
+ * cell), and what is left flies, all of it in doubles; flight and counting are one loop.
  * prints: seconds, particle-steps per second, events per second, particles, change of (number of A) - (number of B). */
 #include <math.h>
 #include <stdint.h>
@@ -120,8 +120,9 @@ static inline __attribute__((always_inline)) long run(species *both, int d, long
         if (uniform() * total < create) {
           double *a = both[0].local + 2 * d * n[0]++, *b = both[1].local + 2 * d * n[1]++;
           for (int k = 0; k < d; k++) {
-            const double y = (at[k] + uniform()) / cells - old[k];
-            a[k] = b[k] = y < 0 ? y + 1 : y;
+            const double y = (at[k] + uniform()) / cells - old[k], z = (at[k] + uniform()) / cells - old[k];
+            a[k] = y < 0 ? y + 1 : y;
+            b[k] = z < 0 ? z + 1 : z;
           }
           for (int k = 0; k < d; k++) a[d + k] = normal();
           for (int k = 0; k < d; k++) b[d + k] = normal();

@@ -30,6 +30,7 @@ from kinlim.stochastic.vectors import (
     LENGTH, any_of, below, bits, equal, from_bits, gather, larger, load, negation, select, signed_value, store,
 )  # fmt: skip
 
+Array = NDArray[np.float64]
 Vector = Any
 
 LOWEST, HIGHEST = 2.0**-8, 10.0
@@ -43,8 +44,8 @@ AT_ONCE = 4
 
 _1, _11, _32, _50, _63, _LOW = (np.uint64(k) for k in (1, 11, 32, 50, 63, 2**32 - 1))
 _ENTRIES = np.uint64(ENTRIES)
-_FIRST, _HIGHEST = (np.uint64(np.array(mean).view(np.uint64)) for mean in (LOWEST, HIGHEST))
-_ROW = _1 - (_FIRST >> _50)
+_LOWEST, _HIGHEST = (np.uint64(np.array(mean).view(np.uint64)) for mean in (LOWEST, HIGHEST))
+_ROW = (_LOWEST >> _50) - _1
 _WHOLE = 2.0**52  # the last bit of a double of that size is worth 1
 
 
@@ -112,7 +113,8 @@ def _draw(
             poisson(rare, mean, number)
             room[lane] = number[0]
         creations = load(room, 0)
-    means = larger((a + creations) * (b + creations) * rate, LOWEST)
+    means = (a + creations) * (b + creations) * rate
+    means = select(below(bits(means), _LOWEST), LOWEST, means)
     if any_of(below(_HIGHEST, bits(means))):
         store(room, 0, means)
         for lane in range(LENGTH):
@@ -120,7 +122,7 @@ def _draw(
             room[LENGTH + lane] = number[0]
             room[lane] = rate / room[lane]
         return creations, load(room, LENGTH), load(room, 0)
-    row = (bits(means) >> _50) + _ROW
+    row = (bits(means) >> _50) - _ROW
     inverse = gather(inverses, row, equal(row, row))
     return creations, _counted(thresholds, row * _ENTRIES, other), from_bits(inverse) * rate
 
@@ -148,6 +150,7 @@ def happen(
     """
     s0, s1, s2, s3 = load(lanes, 0), load(lanes, LENGTH), load(lanes, 2 * LENGTH), load(lanes, 3 * LENGTH)
     left, total, old_a, old_b = creations, creations + candidates, a, b
+    none = total - total
     for _ in range(longest):
         word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
         who, s0, s1, s2, s3 = following(s0, s1, s2, s3)
@@ -157,7 +160,7 @@ def happen(
         one, other = signed_value(who >> _32) * 2.0**-32 * a, signed_value(who & _LOW) * 2.0**-32 * b
         older, others_older = below(bits(one), bits(old_a)) & dies, below(bits(other), bits(old_b)) & dies
         old_a, old_b = old_a - select(older, 1.0, 0.0), old_b - select(others_older, 1.0, 0.0)
-        left, total = left - made, larger(total - 1.0, 0.0)
+        left, total = left - made, larger(total - 1.0, none)
         change = made - gone
         a, b = a + change, b + change
     store(lanes, 0, s0)
