@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from kinlim.stochastic.fixed import Singles, Words32, fly, locate
 from kinlim.stochastic.profiles import Sampler, velocities
-from kinlim.stochastic.recombination import AT_ONCE, edges, ladder, react, settle
+from kinlim.stochastic.recombination import AT_ONCE, edges, react, settle
 from kinlim.stochastic.sift import CHUNK, count, sift
 from kinlim.stochastic.supply import Words, fill
 from kinlim.stochastic.vectors import LENGTH
 
 Array = NDArray[np.float64]
 
-RUNS = 8
-"""New particles are appended in so many runs in parallel, so that neighbours in memory are not neighbours in space."""
+RUNS, FEW = 8, 1024
+"""New particles are appended in so many runs in parallel, so that neighbours in memory are not neighbours in space and
+do not wait for each other's counter; in one run where there are more than so many cells, so that counters stay near."""
 
 _32 = np.uint64(32)
 
@@ -38,8 +39,6 @@ class Rules:
         flight: of a whole step, over epsilon.
         mean: pairs made in a cell and a step.
         rate: at which an A and a B in a cell are destroyed, times the step.
-        inverses: see `ladder`.
-        thresholds: see `ladder`.
         lines: see `edges`.
         capacity: new pairs in a step, at most.
     """
@@ -49,8 +48,6 @@ class Rules:
     flight: float
     mean: float
     rate: float
-    inverses: Words
-    thresholds: Words
     lines: Words
     capacity: int
 
@@ -61,9 +58,8 @@ class Rules:
         """Find them from N = per_unit, epsilon and dt."""
         volume = float(cells) ** -dimension
         mean, made = per_unit * volume * dt / epsilon**2, per_unit * dt / epsilon**2
-        inverses, thresholds = ladder(mean)
         return cls(
-            profiles, cells, dt / epsilon, mean, dt / (epsilon**2 * per_unit * volume), inverses, thresholds, edges(cells),
+            profiles, cells, dt / epsilon, mean, dt / (epsilon**2 * per_unit * volume), edges(cells),
             int(made + 40 * sqrt(made) + 1000),
         )  # fmt: skip
 
@@ -71,7 +67,7 @@ class Rules:
     def arguments(self) -> tuple[Any, ...]:
         """In the order in which `run` takes them."""
         return (
-            *self.profiles, self.cells, self.flight, self.mean, self.rate, self.inverses, self.thresholds, self.lines,
+            *self.profiles, self.cells, self.flight, self.mean, self.rate, self.lines,
             self.capacity,
         )  # fmt: skip
 
@@ -103,7 +99,7 @@ def _enter(
         longer, faster = np.empty((d, more), np.uint32), np.empty((d, more), np.float32)
         longer[:, :number], faster[:, :number] = pos[:, :number], vel[:, :number]
         pos, vel = longer, faster
-    length, at = -(-new // RUNS), 0
+    length, at = -(-new // (RUNS if present.size <= FEW else 1)), 0
     for k in range(length):
         for run in range(k, new, length):
             mixed[at] = homes[run]
@@ -134,7 +130,7 @@ def _begin(
 @njit(nogil=True, cache=True, error_model="numpy")
 def run(
     one: Any, other: Any, steps: int, chi1: Sampler, chi2: Sampler, cells: int, flight: float, mean: float, rate: float,
-    inverses: Words, thresholds: Words, lines: Words, capacity: int, lanes: Words, rare: Words, events: Any,
+    lines: Words, capacity: int, lanes: Words, rare: Words, events: Any,
 ) -> Any:  # fmt: skip
     """Carry out whole steps.
 
@@ -148,8 +144,6 @@ def run(
         flight: see there.
         mean: see there.
         rate: see there.
-        inverses: see there.
-        thresholds: see there.
         lines: see there.
         capacity: see there.
         lanes: shape (4, LENGTH), where words come from.
@@ -170,7 +164,7 @@ def run(
         _begin(pos, vel, number, 0.5 * flight, before, cells, present, room[1])
     for step in range(steps):
         new_a, new_b, created, destroyed = react(
-            a, b, cells**d, mean, rate, inverses, thresholds, lanes, rare, homes, others_homes
+            a, b, cells**d, mean, rate, lanes, rare, homes, others_homes
         )
         if new_a < 0:
             return one, other, False

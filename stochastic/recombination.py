@@ -22,53 +22,37 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.stochastic.arithmetic import fma
 from kinlim.stochastic.fixed import Words32
 from kinlim.stochastic.poisson import poisson
 from kinlim.stochastic.streams import following
 from kinlim.stochastic.supply import Words, fill
 from kinlim.stochastic.vectors import (
-    LENGTH, any_of, below, bits, equal, from_bits, gather, larger, load, negation, select, signed_value, store,
+    LENGTH, any_bit, any_of, below, bits, from_bits, larger, load, negation, select, signed_value, store,
 )  # fmt: skip
 
 Array = NDArray[np.float64]
 Vector = Any
 
-LOWEST, HIGHEST = 2.0**-8, 10.0
-"""Means of Poisson numbers that come from tables: one word each. Above, by rejection; below, as if it were LOWEST."""
+HIGHEST = 64.0
+"""Mean up to which Poisson numbers come from one uniform word each, by inversion; above, by rejection."""
 
-ENTRIES = 64
-"""Of a table: more than that many at mean HIGHEST has a probability below 1e-28."""
+MOST = 256
+"""Inversion gives up there: more than that many at mean HIGHEST has a probability below 1e-70."""
+
+SOON = 4
+"""Values that are looked at without asking whether it matters, since nobody can guess that."""
 
 AT_ONCE = 4
 """New particles of a cell that are written down without asking whether there are so many."""
 
-_1, _11, _32, _50, _63, _LOW = (np.uint64(k) for k in (1, 11, 32, 50, 63, 2**32 - 1))
-_ENTRIES = np.uint64(ENTRIES)
-_LOWEST, _HIGHEST = (np.uint64(np.array(mean).view(np.uint64)) for mean in (LOWEST, HIGHEST))
-_ROW = (_LOWEST >> _50) - _1
+_1, _11, _32, _52, _63, _LOW = (np.uint64(k) for k in (1, 11, 32, 52, 63, 2**32 - 1))
+_HIGHEST = np.uint64(np.array(HIGHEST).view(np.uint64))
 _WHOLE = 2.0**52  # the last bit of a double of that size is worth 1
-
-
-def table(mean: float) -> Words:
-    """Thresholds, shape (ENTRIES,), such that the number of those that are <= a uniform word is Poisson."""
-    term, total, found = math.exp(-mean), 0.0, np.empty(ENTRIES, np.uint64)
-    for k in range(ENTRIES):
-        total += term
-        term *= mean / (k + 1)
-        found[k] = min(round(total * 2**64), 2**64 - 1)
-    return found
-
-
-def ladder(mean: float) -> tuple[Words, Words]:
-    """Tables for means LOWEST times 1, 1.25, 1.5, 1.75, 2, 2.5, ... to HIGHEST, and for the one given, the last one.
-
-    Returns:
-        the bits of one over the means, shape (n,), and tables, shape (n, ENTRIES).
-    """
-    octaves = math.ceil(math.log2(HIGHEST / LOWEST))
-    means = [LOWEST * 2**k * (1 + quarter / 4) for k in range(octaves + 1) for quarter in range(4)]
-    means.append(min(mean, HIGHEST))
-    return (1 / np.array(means)).view(np.uint64), np.array([table(mean) for mean in means])
+_INVERSES = 1 / np.arange(1, MOST + 1)
+_1_LOG_2 = 1 / math.log(2)
+_LOG_2, _REST = 0.6931471805599453, 2.3190468138462996e-17  # log 2 to twice the precision
+_TAYLOR = np.array([1 / math.factorial(n) for n in range(14)])
 
 
 def edges(cells: int) -> Words:
@@ -77,27 +61,62 @@ def edges(cells: int) -> Words:
 
 
 @njit(inline="always")
-def _counted(thresholds: Words, first: Vector, word: Vector) -> Vector:
-    """Poisson numbers from the tables that begin at `first`."""
-    going = equal(word, word)
-    number = word & np.uint64(0)
-    for k in range(ENTRIES):
-        going = going & negation(below(word, gather(thresholds, first + np.uint64(k), going)))
-        if not any_of(going):
-            break
-        number = number + select(going, _1, np.uint64(0))
-    return signed_value(number)
+def exponential(x: Vector) -> Vector:
+    """Find exp(-x) for 0 <= x <= HIGHEST, with a relative error below 1e-15: Taylor's series, within half an octave."""
+    whole = x * _1_LOG_2 + _WHOLE
+    k = whole - _WHOLE
+    r = fma(k, _REST, fma(k, _LOG_2, x * -1.0))
+    y = fma(r, _TAYLOR[13], _TAYLOR[12])
+    for n in range(11, -1, -1):
+        y = fma(r, y, _TAYLOR[n])
+    return from_bits(bits(y) - (bits(whole) << _52))
+
+
+@njit(inline="always")
+def inverted(mean: Vector, nothing: Vector, word: Vector) -> Vector:
+    """Poisson numbers of a mean up to HIGHEST: how many values of the distribution function a uniform number exceeds.
+
+    Args:
+        mean: of each.
+        nothing: exp(-mean).
+        word: for the uniform numbers.
+    """
+    u = bits(signed_value(word >> _11) * 2.0**-53)
+    term, total, number, k = nothing, nothing, mean - mean, 0
+    while k < SOON or (k < MOST and any_of(negation(below(u, bits(total))))):
+        number = number + select(below(u, bits(total)), 0.0, 1.0)
+        term = term * (mean * _INVERSES[k])
+        total = total + term
+        k += 1
+    return number
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _draw(
-    a: Vector, b: Vector, mean: float, rate: float, inverses: Words, thresholds: Words, lanes: Words, rare: Words,
-    number: Any, room: Array,
-) -> tuple[Vector, Vector, Vector]:  # fmt: skip
-    """Draw what may happen in LENGTH cells, from which table numbers come or else one by one.
+def _rejected(means: Vector, rare: Words) -> Vector:
+    """Poisson numbers of any means, one by one."""
+    room, number = np.empty(LENGTH), np.empty(1, np.int64)
+    store(room, 0, means)
+    for lane in range(LENGTH):
+        poisson(rare, room[lane], number)
+        room[lane] = number[0]
+    return load(room, 0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _draw(a: Vector, b: Vector, mean: Vector, nothing: Vector, rate: float, lanes: Words, rare: Words) -> Any:
+    """Draw what may happen in LENGTH cells.
+
+    Args:
+        a: A present.
+        b: B present.
+        mean: creations.
+        nothing: exp(-mean).
+        rate: see `react`.
+        lanes: see `react`.
+        rare: see `react`.
 
     Returns:
-        C and M, see `happen`, and the rate of destructions over that of candidates, for one A and one B.
+        C and M, see `happen`.
     """
     s0, s1, s2, s3 = load(lanes, 0), load(lanes, LENGTH), load(lanes, 2 * LENGTH), load(lanes, 3 * LENGTH)
     word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
@@ -106,30 +125,16 @@ def _draw(
     store(lanes, LENGTH, s1)
     store(lanes, 2 * LENGTH, s2)
     store(lanes, 3 * LENGTH, s3)
-    if mean < HIGHEST:
-        creations = _counted(thresholds, (word & np.uint64(0)) + np.uint64(thresholds.size - ENTRIES), word)
-    else:
-        for lane in range(LENGTH):
-            poisson(rare, mean, number)
-            room[lane] = number[0]
-        creations = load(room, 0)
+    creations = _rejected(mean, rare) if any_of(below(_HIGHEST, bits(mean))) else inverted(mean, nothing, word)
     means = (a + creations) * (b + creations) * rate
-    means = select(below(bits(means), _LOWEST), LOWEST, means)
     if any_of(below(_HIGHEST, bits(means))):
-        store(room, 0, means)
-        for lane in range(LENGTH):
-            poisson(rare, room[lane], number)
-            room[LENGTH + lane] = number[0]
-            room[lane] = rate / room[lane]
-        return creations, load(room, LENGTH), load(room, 0)
-    row = (bits(means) >> _50) - _ROW
-    inverse = gather(inverses, row, equal(row, row))
-    return creations, _counted(thresholds, row * _ENTRIES, other), from_bits(inverse) * rate
+        return creations, _rejected(means, rare)
+    return creations, inverted(means, exponential(means), other)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def happen(
-    a: Vector, b: Vector, creations: Vector, candidates: Vector, weight: Vector, longest: int, lanes: Words
+    a: Vector, b: Vector, creations: Vector, candidates: Vector, lanes: Words
 ) -> tuple[Vector, Vector, Vector, Vector]:
     """Carry out C creations and M candidates for a destruction in random order, in LENGTH cells side by side.
 
@@ -140,9 +145,7 @@ def happen(
         a: A present.
         b: B present.
         creations: C.
-        candidates: M, each of which destroys a pair with probability `weight` (A present) (B present).
-        weight: see there.
-        longest: the largest C + M.
+        candidates: M, each of which destroys a pair with probability (A present) (B present)/((a + C)(b + C)).
         lanes: shape (4, LENGTH), where words come from.
 
     Returns:
@@ -150,19 +153,18 @@ def happen(
     """
     s0, s1, s2, s3 = load(lanes, 0), load(lanes, LENGTH), load(lanes, 2 * LENGTH), load(lanes, 3 * LENGTH)
     left, total, old_a, old_b = creations, creations + candidates, a, b
-    none = total - total
-    for _ in range(longest):
+    none, ceiling = total - total, (a + creations) * (b + creations)
+    while any_of(any_bit(bits(total))):
         word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
         who, s0, s1, s2, s3 = following(s0, s1, s2, s3)
         level = signed_value(word >> _11) * total * 2.0**-53 - left
-        dies = below(bits(level), bits((total - left) * weight * (a * b)))
+        dies = below(bits(level * ceiling), bits((total - left) * (a * b)))
         gone, made = select(dies, 1.0, 0.0), signed_value(bits(level) >> _63)
         one, other = signed_value(who >> _32) * 2.0**-32 * a, signed_value(who & _LOW) * 2.0**-32 * b
         older, others_older = below(bits(one), bits(old_a)) & dies, below(bits(other), bits(old_b)) & dies
         old_a, old_b = old_a - select(older, 1.0, 0.0), old_b - select(others_older, 1.0, 0.0)
         left, total = left - made, larger(total - 1.0, none)
-        change = made - gone
-        a, b = a + change, b + change
+        a, b = a + made - gone, b + made - gone
     store(lanes, 0, s0)
     store(lanes, LENGTH, s1)
     store(lanes, 2 * LENGTH, s2)
@@ -171,19 +173,50 @@ def happen(
 
 
 @njit(inline="always")
-def _write(homes: Words32, at: int, cell: int, new: int) -> int:
-    """Write the cell down once for each new particle; where the next one goes."""
-    for k in range(AT_ONCE):
-        homes[at + k] = cell
-    for k in range(AT_ONCE, new):
-        homes[at + k] = cell
-    return at + new
+def _first(x: Vector, count: int, room: Array) -> Vector:
+    """Put 0 for all but the first ones."""
+    store(room, 0, x)
+    for lane in range(count, LENGTH):
+        room[lane] = 0.0
+    return load(room, 0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _list(homes: Words32, at: int, first: int, count: int, new: Words) -> int:
+    """Write cells down once for each new particle.
+
+    Args:
+        homes: see `react`.
+        at: where to begin.
+        first: of the cells.
+        count: of the cells.
+        new: new particles in each of them.
+
+    Returns:
+        where the next one goes; -1 if there is no room.
+    """
+    where, room = np.uint64(at), np.uint64(homes.size - AT_ONCE)
+    for lane in range(count):
+        cell, end = np.uint32(first + lane), where + new[lane]
+        if end > room:
+            return -1
+        for k in range(AT_ONCE):
+            homes[where + np.uint64(k)] = cell
+        if new[lane] > AT_ONCE:
+            homes[where + np.uint64(AT_ONCE) : end] = cell
+        where = end
+    return np.int64(where)
+
+
+@njit(inline="always")
+def _whole(x: Vector) -> Vector:
+    """Whole numbers, not negative, as words."""
+    return bits(x + _WHOLE) & _LOW
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def react(
-    present: Words, others: Words, cells: int, mean: float, rate: float, inverses: Words, thresholds: Words,
-    lanes: Words, rare: Words, homes: Words32, others_homes: Words32,
+    present: Words, others: Words, cells: int, mean: float, rate: float, lanes: Words, rare: Words, homes: Words32, others_homes: Words32,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Let a step pass in every cell.
 
@@ -194,8 +227,6 @@ def react(
         cells: how many.
         mean: creations in a cell and step.
         rate: destructions in a step, for one A and one B.
-        inverses: see `ladder`.
-        thresholds: see `ladder`, taken flat.
         lanes: shape (4, LENGTH), where words come from.
         rare: shape (4, 1), where those for large Poisson numbers come from.
         homes: shape (capacity + AT_ONCE,), overwritten with the cells of the new A that live at the end.
@@ -204,38 +235,29 @@ def react(
     Returns:
         new A and new B that live, pairs created and pairs destroyed; -1 for the first if the capacity is too small.
     """
-    number, room, plan = np.empty(1, np.int64), np.empty(2 * LENGTH), np.empty(5 * LENGTH)
-    new_a, new_b, created, destroyed = 0, 0, 0, 0
+    room, new = np.zeros(2 * LENGTH), np.empty((2, LENGTH), np.uint64)
+    created, change = load(room, 0), load(room, 0)
+    means, nothing = created + mean, created + math.exp(-mean)
+    new_a, new_b = 0, 0
     for c in range(0, cells, LENGTH):
         held, others_held = load(present, c), load(others, c)
         a, b = signed_value(held), signed_value(others_held)
-        creations, candidates, weight = _draw(
-            a, b, mean, rate, inverses, thresholds, lanes, rare, number, room
-        )  # fmt: skip
-        store(plan, 0, creations)
-        store(plan, LENGTH, candidates)
-        for lane in range(cells - c, LENGTH):
-            plan[lane] = plan[LENGTH + lane] = 0.0
-        longest, coming = 0.0, 0.0
-        for lane in range(LENGTH):
-            longest = max(longest, plan[lane] + plan[LENGTH + lane])
-            coming += plan[lane]
-        created += np.int64(coming)
-        if created + AT_ONCE > homes.size:
+        creations, candidates = _draw(a, b, means, nothing, rate, lanes, rare)
+        if cells - c < LENGTH:
+            creations, candidates = _first(creations, cells - c, room), _first(candidates, cells - c, room)
+        after, others_after, old, others_old = happen(a, b, creations, candidates, lanes)
+        created, change = created + creations, change + (after - a)
+        store(present, c, held | (_whole(a - old) << _32))
+        store(others, c, others_held | (_whole(b - others_old) << _32))
+        store(new, 0, _whole(after - old))
+        store(new, LENGTH, _whole(others_after - others_old))
+        new_a = _list(homes, new_a, c, min(LENGTH, cells - c), new[0])
+        new_b = _list(others_homes, new_b, c, min(LENGTH, cells - c), new[1])
+        if min(new_a, new_b) < 0:
             return -1, 0, 0, 0
-        after, others_after, old, others_old = happen(
-            a, b, load(plan, 0), load(plan, LENGTH), weight, np.int64(longest), lanes
-        )
-        store(present, c, held | (bits((a - old) + _WHOLE) << _32))
-        store(others, c, others_held | (bits((b - others_old) + _WHOLE) << _32))
-        store(plan, LENGTH, after - old)
-        store(plan, 2 * LENGTH, others_after - others_old)
-        store(plan, 3 * LENGTH, a - after)
-        for lane in range(min(LENGTH, cells - c)):
-            new_a = _write(homes, new_a, c + lane, np.int64(plan[LENGTH + lane]))
-            new_b = _write(others_homes, new_b, c + lane, np.int64(plan[2 * LENGTH + lane]))
-            destroyed += np.int64(plan[lane] + plan[3 * LENGTH + lane])
-    return new_a, new_b, created, destroyed
+    store(room, 0, created)
+    store(room, LENGTH, created - change)
+    return new_a, new_b, np.int64(room[:LENGTH].sum()), np.int64(room[LENGTH:].sum())
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

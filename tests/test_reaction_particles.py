@@ -16,7 +16,7 @@ from kinlim.stochastic.fixed import fly, locate
 from kinlim.stochastic.gas import ReactingGas
 from kinlim.stochastic.profiles import sampler, velocities
 from kinlim.stochastic.reaction import simulate
-from kinlim.stochastic.recombination import AT_ONCE, edges, ladder, react, settle
+from kinlim.stochastic.recombination import AT_ONCE, edges, react, settle
 from kinlim.stochastic.sift import CHUNK, sift
 from kinlim.stochastic.streams import start
 from kinlim.stochastic.supply import places
@@ -135,7 +135,7 @@ def outcome(a, b, mean, rate, cells, seed):
     present[:cells], others[:cells] = a, b
     capacity = int(cells * mean + 40 * sqrt(cells * mean) + 1000)
     homes, others_homes = np.empty((2, capacity + AT_ONCE), np.uint32)
-    found = react(present, others, cells, mean, rate, *ladder(mean), *supply(seed), homes, others_homes)
+    found = react(present, others, cells, mean, rate, *supply(seed), homes, others_homes)
     new, others_new = (
         np.bincount(all_homes[:count], minlength=padded)
         for all_homes, count in zip((homes, others_homes), found, strict=False)
