@@ -1,10 +1,11 @@
 """Bias and error of reacting particles: against the kinetic system, in N, in the time step and in the cells.
 
-    python bench/reaction_particles.py [--work 4e8] [--threads 2] [--part settings,number,dt,cells]
+    python bench/reaction_particles.py [--work 4e8] [--threads 2] [--part settings,number,fluctuations,dt,cells]
 
 settings: at the recommended dt and cells, the densities in bins and the first mode against the kinetic system, in
     standard errors.
 number: N = 250 ... 64000 with as many replicas as keep the work: error of a replica, its slope in N, and the bias.
+fluctuations: how much faster a wave decays with N V = 0.25 ... 4 particles to a cell than with 64, in all dimensions.
 dt, cells: how much faster the first mode of a small wave decays when dt or the cells are coarse, against what
     `KineticReaction.time_step_bias` and `cell_bias` predict.
 
@@ -20,8 +21,15 @@ from reaction_mean_field import POINTS, MeanField
 
 from mpi4py import MPI
 
+from kinlim.profile import GaussianProfile
 from kinlim.reaction import ReactionStudy
+from kinlim.stochastic.fixed import UNIT
+from kinlim.stochastic.profiles import sampler
+from kinlim.stochastic.reacting import Rules, run
 from kinlim.stochastic.reaction import simulate
+from kinlim.stochastic.streams import start
+from kinlim.stochastic.supply import places
+from kinlim.stochastic.vectors import LENGTH
 from kinlim.study import check
 
 WAVE = {
@@ -111,6 +119,47 @@ def decay(study: ReactionStudy, threads: int) -> tuple[float, float]:
     return -np.log(amplitude[-1] / amplitude[0]) / length, np.hypot(*(error / amplitude)[[0, -1]]) / length
 
 
+def wave(d: int, per_unit: int, work: float, epsilon: float, cells: int) -> tuple[float, float]:
+    """Exponent of the decay of a wave of 0.3 in m between 2 and 8 steps of epsilon^2/4, and its standard error."""
+    chi = sampler(GaussianProfile(family="gaussian"), d)
+    stream, rng = np.empty((4, 1), np.uint64), np.random.default_rng(per_unit)
+    start(stream, np.uint64(per_unit), 0)
+    words = places(stream[:, 0], LENGTH + 1)
+    lanes, rare = np.ascontiguousarray(words[:, :LENGTH]), np.ascontiguousarray(words[:, LENGTH:])
+    rules = Rules.of((chi, chi), d, cells, per_unit, epsilon, epsilon**2 / 4)
+    found = []
+    for _ in range(max(20, round(work / per_unit))):
+        kinds = []
+        for sign in (1, -1):
+            pos = rng.integers(0, 2**32, (d, rng.poisson(1.3 * per_unit)), np.uint32)
+            stays = rng.random(pos.shape[1]) * 1.3 < 1 + sign * 0.3 * np.cos(2 * np.pi * UNIT * pos[0])
+            pos = np.ascontiguousarray(pos[:, stays])
+            kinds.append((pos, rng.standard_normal(pos.shape, np.float32), pos.shape[1]))
+        amplitudes = []
+        for steps in (2, 6):
+            *kinds, _ = run(*kinds, steps, *rules.arguments, lanes, rare, np.zeros(2, np.int64))
+            sums = [np.cos(2 * np.pi * UNIT * pos[0, :count]).sum() for pos, _, count in kinds]
+            amplitudes.append(2 / per_unit * (sums[0] - sums[1]))
+        found.append(amplitudes)
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0) / sqrt(len(found))
+    return float(np.log(mean[0] / mean[1])), float(np.hypot(*(error / mean)))
+
+
+def fluctuations(d: int, work: float) -> None:
+    """Excess of the decay when there are few particles in a cell: as wide as epsilon/2, or epsilon/4 in dimension 1."""
+    epsilon = 0.1
+    for cells in (20, 40) if d == 1 else (20,):
+        reference, spread = wave(d, 64 * cells**d, work, epsilon, cells)
+        for held in (0.25, 0.5, 1, 2, 4):
+            exponent, error = wave(d, round(held * cells**d), work, epsilon, cells)
+            ratio, error = exponent / reference, np.hypot(error / exponent, spread / reference)
+            print(
+                f"dimension {d}, h = {1 / cells / epsilon:g} epsilon, N V = {held:g}: excess {ratio - 1:+.4f} ± "
+                f"{error:.4f}, times N V {held * (ratio - 1):+.4f} ± {held * error:.4f}",
+                flush=True,
+            )
+
+
 def coarse(work: float, threads: int, key: str, values: list[tuple[float, int]]) -> None:
     """Decay with coarse dt or cells over that with fine ones."""
     physics = EVEN | {"end_time": 0.04, "observe": [0.25, 1.0]}
@@ -132,13 +181,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=float, default=4e8)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--part", default="settings,number,dt,cells")
+    parser.add_argument("--part", default="settings,number,fluctuations,dt,cells")
     options = parser.parse_args()
     parts = options.part.split(",")
     if "settings" in parts:
         settings(options.work, options.threads)
     if "number" in parts:
         number(options.work, options.threads)
+    if "fluctuations" in parts:
+        for d in (1, 2, 3):
+            fluctuations(d, options.work)
     if "dt" in parts:
         coarse(options.work, options.threads, "dt", [(0.001, 80), (0.005, 80), (0.01, 80), (0.02, 80)])
     if "cells" in parts:

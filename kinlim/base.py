@@ -91,5 +91,8 @@ class BaseStudy(Table):
         What is wrong with particles alone must not stop a study whose equations alone are solved.
         """
 
+    def sweepable(self, particles: bool) -> None:
+        """Raise InputError where a sweep, with particles or without, would have nothing to measure; here it has."""
+
     def comparable(self) -> None:
         """Raise InputError if the two sides are not meant to agree; here they always are."""

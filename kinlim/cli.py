@@ -314,6 +314,7 @@ def _stages(
     path: Path, output: str | None, overrides: list[str] | None, stages: tuple[workflow.Stage, ...], **more: Any
 ) -> Path:
     study, folder = _study(path, output, overrides)
+    _simulable(path, study, stages)
     _go(study, folder, stages, **more)
     return folder
 
@@ -329,6 +330,15 @@ def _errors(results: Results) -> str:
         )
         lines.append(f"  {symbol}: {float(pde[f'error_{name}_total']):.2g} ({parts})")
     return "\n".join(lines)
+
+
+def _simulable(path: Path, study: Study, stages: tuple[workflow.Stage, ...]) -> None:
+    """Refuse particles that cannot be simulated as wanted, with the name of the file."""
+    try:
+        if "simulate" in stages:
+            study.simulable()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: Any) -> None:

@@ -308,6 +308,14 @@ class PinnedStudy(BaseStudy):
                 "there is nothing to compare; `kinlim simulate` runs its particles alone"
             )
 
+    def sweepable(self, particles: bool) -> None:
+        """Raise InputError without particles: a sweep measures them against the equations."""
+        if not particles:
+            raise InputError(
+                "study.model = 'pinned': a sweep measures particles against equations, so it needs both; leave "
+                "--without-particles out"
+            )
+
     def vary(self, **settings: Any) -> Self:
         """The same study with other settings of the equations."""
         return self.model_copy(update={"pde": PinnedEquations.model_validate(self.pde.model_dump() | settings)})

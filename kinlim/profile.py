@@ -5,13 +5,13 @@ kinetic reaction model: decay to equilibrium and macroscopic limit".
 """
 
 from dataclasses import dataclass
-from math import gamma, pi
+from math import isfinite, pi
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
-from scipy.special import roots_hermitenorm, roots_jacobi
+from scipy.special import gammaln, roots_hermitenorm, roots_jacobi
 
 from kinlim.table import Table
 
@@ -23,18 +23,33 @@ ROUNDING = 1e-9
 WORST = 1e4
 """Ratio of the eigenvalues of a covariance matrix, at most."""
 
-Matrix = Annotated[
-    float | tuple[float, ...] | tuple[tuple[float, ...], ...],
-    BeforeValidator(lambda value: _frozen(value)),
-]
+LARGEST = 1e6
+"""Size of velocities, at most; one over it at least."""
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers, and lists of them, of TOML: as floats and tuples.
+
+    Raises:
+        ValueError: it is something else, or not finite.
+    """
+    if isinstance(value, list | tuple):
+        return tuple(_numbers(part) for part in value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"must be made of finite numbers, and {str(value)[:40]!r} is none")
+    return float(value)
+
+
+def shown(value: Any) -> str:
+    """Numbers as they stand in a study."""
+    return f"[{', '.join(map(shown, value))}]" if isinstance(value, tuple | list) else f"{value:.12g}"
+
+
+Matrix = Annotated[Any, BeforeValidator(_numbers)]
 """A covariance: a number for a multiple of the unit matrix, the entries of the diagonal, or the rows of a matrix."""
 
-
-def _frozen(value: Any) -> Any:
-    """Lists of TOML as tuples, whole numbers as floats."""
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(part) for part in value)
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+Lists = Annotated[Any, BeforeValidator(_numbers)]
+"""A list of numbers, or of lists."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,8 @@ def matrix(value: Any, dimension: int) -> Array:
     if not np.allclose(full, full.T, rtol=ROUNDING, atol=0):
         raise ValueError("must be symmetric")
     values = np.linalg.eigvalsh(full)
+    if not 1 / LARGEST**2 <= values[-1] <= LARGEST**2:
+        raise ValueError(f"must have eigenvalues between {1 / LARGEST**2:g} and {LARGEST**2:g}; choose other units")
     if values[0] <= 0 or values[-1] > WORST * values[0]:
         raise ValueError(
             f"must be positive definite, with eigenvalues at most {WORST:g} apart; they are "
@@ -121,11 +138,14 @@ class MixtureProfile(Table):
 
     family: Literal["mixture"]
     weights: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=20, strict=False)]
-    means: Annotated[tuple[float | tuple[float, ...], ...], BeforeValidator(lambda value: _frozen(value))]
-    covariances: tuple[Matrix, ...] = Field(strict=False)
+    means: Lists
+    covariances: Lists
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "MixtureProfile":
+        for key in ("means", "covariances"):
+            if not isinstance(getattr(self, key), tuple):
+                raise ValueError(f"{key} = {shown(getattr(self, key))} must be a list, one entry for every Gaussian")
         if not len(self.weights) == len(self.means) == len(self.covariances):
             raise ValueError(
                 f"weights, means and covariances have {len(self.weights)}, {len(self.means)} and "
@@ -133,7 +153,7 @@ class MixtureProfile(Table):
             )
         if abs(sum(self.weights) - 1) > ROUNDING:
             raise ValueError(
-                f"weights = {list(self.weights)} have the sum {sum(self.weights):.12g}, not 1: chi must have mass one"
+                f"weights = {shown(self.weights)} have the sum {sum(self.weights):.12g}, not 1: chi must have mass one"
             )
         return self
 
@@ -143,13 +163,15 @@ class MixtureProfile(Table):
             _named(f"covariances[{k}]", covariance, dimension)
         for k, mean in enumerate(self.means):
             if np.shape(mean) not in (((), (1,)) if dimension == 1 else ((dimension,),)):
-                raise ValueError(f"means[{k}] = {mean} must have {dimension} component(s)")
+                raise ValueError(f"means[{k}] = {shown(mean)} must have {dimension} component(s)")
+            if np.abs(mean).max() > LARGEST:
+                raise ValueError(f"means[{k}] = {shown(mean)} must be at most {LARGEST:g} in size; choose other units")
         m = self.mixture(dimension)
         total = m.weights @ m.means
         if np.abs(total).max() > ROUNDING * max(1.0, np.abs(m.means).max()):
             raise ValueError(
-                f"means = {list(self.means)} give chi the mean velocity {total.tolist()}; (3) needs 0, or the limit "
-                "equation has a drift of order 1/epsilon"
+                f"means = {shown(self.means)} give chi the mean velocity {shown(total.tolist())}; (3) needs 0, or the "
+                "limit equation has a drift of order 1/epsilon"
             )
 
     def covariance_matrix(self, dimension: int) -> Array:
@@ -194,7 +216,7 @@ class PowerProfile(Table):
     """
 
     family: Literal["power"]
-    k: Annotated[float, Field(gt=0, le=1e4)]
+    k: Annotated[float, Field(gt=0, le=500)]
 
     def check(self, dimension: int) -> None:
         """Raise ValueError, which begins with the key, unless (3) holds in this dimension."""
@@ -220,7 +242,7 @@ class PowerProfile(Table):
     def density(self, v: Array) -> Array:
         """Chi at v, shape (points, dimension)."""
         d = v.shape[1]
-        scale = gamma(self.k) / (gamma(self.k - d / 2) * pi ** (d / 2)) if self.k < 150 else _stirling(self.k, d)
+        scale = np.exp(gammaln(self.k) - gammaln(self.k - d / 2)) / pi ** (d / 2)
         return np.asarray(scale * (1 + (v**2).sum(axis=1)) ** -self.k, np.float64)
 
     def quadrature(self, dimension: int, count: int) -> tuple[Array, Array]:
@@ -237,13 +259,6 @@ class PowerProfile(Table):
         directions, shares = _directions(d, count)
         points = (radius[:, None, None] * directions[None]).reshape(-1, d)
         return points, np.asarray(np.outer(weights / weights.sum(), shares).ravel(), np.float64)
-
-
-def _stirling(k: float, d: int) -> float:
-    """gamma(k)/(gamma(k - d/2) pi^(d/2)) for large k."""
-    from scipy.special import gammaln
-
-    return float(np.exp(gammaln(k) - gammaln(k - d / 2)) / pi ** (d / 2))
 
 
 def _directions(d: int, count: int) -> tuple[Array, Array]:
@@ -270,7 +285,7 @@ def _named(key: str, value: Any, dimension: int) -> None:
     try:
         matrix(value, dimension)
     except ValueError as error:
-        raise ValueError(f"{key} = {value} {error}") from None
+        raise ValueError(f"{key} = {shown(value)} {error}") from None
 
 
 def _density(m: Mixture, v: Array) -> Array:

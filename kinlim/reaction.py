@@ -32,13 +32,22 @@ FAR = (1e1, 1e2, 1e3, 1e6)
 """Speeds at which data are looked at besides."""
 
 WIDEST = 1e6
-"""Ratio of the bounds of the data, at most."""
+"""Ratio of the bounds of the data, at most; what they may be at most, and one over it at least."""
+
+OTHER = 5
+"""So many points less has a second grid, on which data that vary too fast for the first look different."""
+
+VARIES = 1e-2
+"""By how much, over their largest value, means on the two grids may differ."""
 
 MASSES = 1e-6
 """Relative difference of masses that passes for rounding of what the user wrote."""
 
-MOST_STEPS, MOST_PARTICLES, MOST_CELLS, MOST_BINS = 10**9, 10**9, 10**8, 10**7
-"""Of one replica."""
+MOST_STEPS, MOST_PARTICLES, MOST_CELLS, MOST_BINS = 10**9, 10**9, 10**8, 2 * 10**6
+"""Of one replica; bins of all observations."""
+
+MOST_NODES = 1500
+"""Of the kinetic system, in x: cells times degree."""
 
 SHARE, NUMBER_SHARE = 0.4, 0.2
 """Of the bias allowed, that recommended time steps and cells make each, and that the number of particles may make."""
@@ -49,6 +58,10 @@ FormulaOfPhase = Annotated[
     PlainSerializer(str, return_type=str),
 ]
 """A function of position (x, y, z) in the unit torus and velocity (vx, vy, vz)."""
+
+
+Bound = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""Of f/chi1 and chi2/g."""
 
 
 class KineticReaction(Physics):
@@ -78,7 +91,7 @@ class KineticReaction(Physics):
     f0: FormulaOfPhase
     g0: FormulaOfPhase
     epsilon: Annotated[float, Field(gt=0, le=100)]
-    bounds: Annotated[tuple[Positive, Positive] | None, Field(strict=False)] = None
+    bounds: Annotated[tuple[Bound, Bound] | None, Field(strict=False)] = None
     given_rho_inf: Annotated[float | None, Field(alias="rho_inf", gt=0)] = None
 
     @field_validator("epsilon")
@@ -87,6 +100,15 @@ class KineticReaction(Physics):
         if epsilon < 1e-8:
             raise ValueError("must be at least 1e-8: below, epsilon^2 is lost in rounding; the limit is [pde]'s")
         return epsilon
+
+    @field_validator("end_time")
+    @classmethod
+    def _end_time_is_moderate(cls, end_time: float) -> float:
+        if not 1e-16 <= end_time <= 1e6:
+            raise ValueError(
+                "must be between 1e-16 and 1e6; the slowest wave of the limit decays at a rate of 4 pi^2 D"
+            )
+        return end_time
 
     @model_validator(mode="after")
     def _profiles_are_usable(self) -> Self:
@@ -130,7 +152,8 @@ class KineticReaction(Physics):
         bounds: dict[str, tuple[float, float]] = {}
         for key, chi in (("f0", self.chi1), ("g0", self.chi2)):
             formula: Formula = getattr(self, key)
-            positions = self.grid(GRID[self.dimension - 1] // (4 if used(formula) & set(VELOCITIES) else 1))
+            count = GRID[self.dimension - 1] // (4 if used(formula) & set(VELOCITIES) else 1)
+            positions = np.concatenate([self.grid(count), self.grid(count - OTHER)])
             nodes, _ = chi.quadrature(self.dimension, NODES[self.dimension - 1])
             unit = np.concatenate([np.eye(self.dimension), -np.eye(self.dimension), _diagonals(self.dimension)])
             shells = [nodes, *(speed * unit for speed in FAR)] if used(formula) & set(VELOCITIES) else [nodes[:1]]
@@ -161,6 +184,17 @@ class KineticReaction(Physics):
                         f"{key} = '{formula}' jumps by {gap:.3g} between {POSITIONS[axis]} = 0 and 1; it must be "
                         "periodic"
                     )
+            if high > WIDEST or low < 1 / WIDEST:
+                raise ValueError(
+                    f"{key} = '{formula}' reaches from {low:.3g} to {high:.3g}; densities of 1 are those of "
+                    f"equilibrium with equal masses, and {1 / WIDEST:g} to {WIDEST:g} are possible"
+                )
+            means = [values[0][: count**self.dimension].mean(), values[0][count**self.dimension :].mean()]
+            if abs(means[0] - means[1]) > VARIES * high:
+                raise ValueError(
+                    f"{key} = '{formula}' varies too fast: its mean is {means[0]:.4g} over {count} points along each "
+                    f"axis, and {means[1]:.4g} over {count - OTHER}"
+                )
             bounds[key] = low, high
         (f_low, f_high), (g_low, g_high) = bounds["f0"], bounds["g0"]
         lo, hi = min(f_low, 1 / g_high), max(f_high, 1 / g_low)
@@ -338,9 +372,18 @@ class KineticSettings(Table):
     """
 
     modes: Annotated[int, Field(ge=4, le=512, multiple_of=2)] = 32
-    cells: Annotated[int, Field(ge=4, le=10**5)] = 64
+    cells: Annotated[int, Field(ge=4, le=MOST_NODES)] = 64
     degree: Annotated[int, Field(ge=1, le=8)] = 2
     rtol: Annotated[float, Field(ge=1e-11, le=0.01)] = 1e-6
+
+    @model_validator(mode="after")
+    def _matrices_fit(self) -> Self:
+        if self.cells * self.degree > MOST_NODES:
+            raise ValueError(
+                f"cells = {self.cells} of degree {self.degree} makes {self.cells * self.degree} nodes; the solver has "
+                f"full matrices of so many rows, and at most {MOST_NODES} are allowed"
+            )
+        return self
 
 
 class LimitEquation(Table):
@@ -425,29 +468,37 @@ class ReactionStudy(BaseStudy):
             raise InputError(
                 f"particles.dt = {self.dt:.3g} makes {steps:.3g} steps; at most {MOST_STEPS:g} are possible"
             )
-        if (bins := float(settings.bins) ** model.dimension) > MOST_BINS:
+        if (bins := float(settings.bins) ** model.dimension * len(model.observe)) > MOST_BINS:
             raise InputError(
-                f"particles.bins = {settings.bins} makes {bins:.3g} bins; at most {MOST_BINS:g} are possible"
+                f"particles.bins = {settings.bins} makes {bins:.3g} bins in {len(model.observe)} observations; at most "
+                f"{MOST_BINS:g} are possible"
             )
         enough = ceil(FLUCTUATIONS * float(cells) ** model.dimension / (NUMBER_SHARE * settings.bias))
-        parts = {
-            f"dt = {self.dt:.3g}": (
-                model.time_step_bias(self.dt), f"dt = {self.recommended_dt:.3g} makes {SHARE:g} of bias"
+        biases = {
+            "dt": (self.dt, model.time_step_bias(self.dt), f"{self.recommended_dt:.3g} makes {SHARE:g} of bias"),
+            "cells": (
+                cells, model.cell_bias(1 / cells), f"{self.recommended_cells} make at most {SHARE:g} of bias"
             ),
-            f"cells = {cells}": (
-                model.cell_bias(1 / cells), f"cells = {self.recommended_cells} make at most {SHARE:g} of bias"
-            ),
-            f"per_unit = {settings.per_unit}": (
-                model.number_bias(settings.per_unit, 1 / cells),
-                f"per_unit = {enough} makes {NUMBER_SHARE:g} of bias with so many cells",
+            "per_unit": (
+                settings.per_unit, model.number_bias(settings.per_unit, 1 / cells),
+                f"{enough} makes {NUMBER_SHARE:g} of bias with {cells} cells along each axis",
             ),
         }  # fmt: skip
-        total = sum(bias for bias, _ in parts.values())
+        total = sum(bias for _, bias, _ in biases.values())
         if total > settings.bias * (1 + MASSES):
-            said = ", ".join(f"{key} makes {bias:.3g} ({hint})" for key, (bias, hint) in parts.items())
+            key = max(biases, key=lambda key: biases[key][1])
+            value, bias, hint = biases[key]
             raise InputError(
-                f"particles.bias = {settings.bias:g} cannot be met: by prediction the diffusion is wrong by "
-                f"{total:.3g} of it, of which {said}"
+                f"particles.bias = {settings.bias:g} cannot be met: the relative error of the particles' diffusion is "
+                f"predicted to be {total:.3g}, of which {key} = {value:g} makes {bias:.3g}; {key} = {hint}"
+            )
+
+    def sweepable(self, particles: bool) -> None:
+        """Raise InputError where a sweep would have nothing to measure."""
+        if not particles and self.kinetic is None:
+            raise InputError(
+                "study.model = 'reaction': without particles, a sweep measures the kinetic system against its limit, "
+                "so it needs the table [kinetic]"
             )
 
     @property

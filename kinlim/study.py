@@ -1,6 +1,7 @@
 """Reading a study: TOML file and ``--set`` overrides in, one frozen object out, or one clear paragraph."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -157,6 +158,7 @@ def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
     path, last = ".".join(keys), (keys or [""])[-1]
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
     message = message.replace("a valid dictionary or object to extract fields from", "a table")
+    message = re.sub(r"a valid dictionary or instance of \w+", "a table", message).replace("a valid tuple", "a list")
     allowed = ", ".join(f.alias or name for name, f in table.model_fields.items())
     holder = f"[{'.'.join(keys[:-1])}] takes" if keys[1:] else "the tables of a study are"
     match error["type"]:

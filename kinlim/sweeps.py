@@ -117,8 +117,9 @@ def sweep(
     results, began = Results(Path(folder)), time.perf_counter()
     side, threads = api.side("validation", study), default_threads(comm) if threads is None else threads
     files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *((PARTICLES,) if "simulate" in stages else ()))
-    if "simulate" in stages:
-        for point in points:
+    for point in points:
+        point.study.sweepable("simulate" in stages)
+        if "simulate" in stages:
             point.study.simulable()
     on_root(comm, lambda: results.claim(study, files, resume=resume))
     if resume:

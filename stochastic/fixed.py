@@ -18,21 +18,10 @@ from kinlim.stochastic.vectors import call
 UNIT = 2.0**-32
 """What the last bit of a position is worth."""
 
-_LONG, _HUGE, _WORD, _DOUBLE = ir.IntType(64), ir.IntType(128), ir.IntType(32), ir.DoubleType()
+_LONG, _WORD, _DOUBLE = ir.IntType(64), ir.IntType(32), ir.DoubleType()
 
 Words32 = NDArray[np.uint32]
 Singles = NDArray[np.float32]
-
-
-@intrinsic
-def share(context: Any, word: Any, count: Any) -> Any:
-    """Turn a uniform word of 64 bits into a uniform number of 0 ... count - 1; wrong by count 2^-64 at most."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        word, count = (builder.zext(each, _HUGE) for each in arguments)
-        return builder.trunc(builder.lshr(builder.mul(word, count), _HUGE(64)), _LONG)
-
-    return types.int64(types.uint64, types.int64), generate
 
 
 @intrinsic
@@ -57,34 +46,6 @@ def place(context: Any, x: Any, shift: Any, cells: Any) -> Any:
         return builder.trunc(builder.lshr(product, _LONG(32)), _WORD)
 
     return types.uint32(types.uint32, types.uint32, types.uint32), generate
-
-
-@intrinsic
-def within(context: Any, word: Any, cell: Any, shift: Any, cells: Any) -> Any:
-    """Uniform position in a cell along an axis, from a word of 32 bits: among those for which `place` gives it."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        word, cell, shift, cells = (builder.zext(each, _LONG) for each in arguments)
-
-        def begin(k: ir.Value) -> ir.Value:
-            raised = builder.add(builder.shl(k, _LONG(32)), builder.sub(cells, _LONG(1)))
-            return builder.udiv(raised, cells)
-
-        first, last = begin(cell), begin(builder.add(cell, _LONG(1)))
-        inside = builder.lshr(builder.mul(word, builder.sub(last, first)), _LONG(32))
-        return builder.trunc(builder.sub(builder.add(first, inside), shift), _WORD)
-
-    return types.uint32(types.uint32, types.uint32, types.uint32, types.uint32), generate
-
-
-@intrinsic
-def exponent(context: Any, x: Any) -> Any:
-    """Leading bits of a positive double, to the second of its fraction: they count quarters of octaves."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
-        return builder.lshr(builder.bitcast(arguments[0], _LONG), _LONG(50))
-
-    return types.int64(types.float64), generate
 
 
 @njit(nogil=True, cache=True)

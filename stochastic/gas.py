@@ -80,7 +80,7 @@ class ReactingGas:
 
     def begin(self, streams: Words, first: int, threads: int) -> list[Replica]:
         """Poisson processes that have the initial data as their means."""
-        lo, hi = self.model.region
+        lo, hi = self.model.data_bounds
         replicas = []
         for stream in streams.T:
             found = places(stream, LENGTH + 1)
@@ -105,7 +105,7 @@ class ReactingGas:
                 )
                 if not well:
                     raise RunError(
-                        f"more than {rules.capacity} pairs were made in a step, which never happens by chance"
+                        f"more than {rules.capacity} that live were made in a step, which never happens by chance"
                     )
                 replica.kinds, done = (one, other), done + count
                 tick((observation + (k + done / steps) / len(state)) / self.observations)

@@ -40,7 +40,7 @@ class Rules:
         mean: pairs made in a cell and a step.
         rate: at which an A and a B in a cell are destroyed, times the step.
         lines: see `edges`.
-        capacity: new pairs in a step, at most.
+        capacity: particles of a kind that are made in a step and live, at most.
     """
 
     profiles: tuple[Sampler, Sampler]
@@ -151,8 +151,8 @@ def run(
         events: shape (2,): pairs created and destroyed are added.
 
     Returns:
-        A and B as they were given, and whether all went well: False if more pairs are made in a step than there is room
-        for, which has a probability below 1e-300.
+        A and B as they were given, and whether all went well: False if there is no room for those that are made in a
+        step and live, which has a probability below 1e-300.
     """
     d = one[0].shape[0]
     a, b, next_a, next_b = np.zeros((4, -(-(cells**d) // LENGTH) * LENGTH), np.uint64)
@@ -163,9 +163,7 @@ def run(
     for (pos, vel, number), present in ((one, a), (other, b)):
         _begin(pos, vel, number, 0.5 * flight, before, cells, present, room[1])
     for step in range(steps):
-        new_a, new_b, created, destroyed = react(
-            a, b, cells**d, mean, rate, lanes, rare, homes, others_homes
-        )
+        new_a, new_b, created, destroyed = react(a, b, cells**d, mean, rate, lanes, rare, homes, others_homes)
         if new_a < 0:
             return one, other, False
         events[0] += created

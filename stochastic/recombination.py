@@ -28,8 +28,19 @@ from kinlim.stochastic.poisson import poisson
 from kinlim.stochastic.streams import following
 from kinlim.stochastic.supply import Words, fill
 from kinlim.stochastic.vectors import (
-    LENGTH, any_bit, any_of, below, bits, from_bits, larger, load, negation, select, signed_value, store,
-)  # fmt: skip
+    LENGTH,
+    any_of,
+    below,
+    bits,
+    from_bits,
+    larger,
+    load,
+    negation,
+    select,
+    signed_value,
+    smaller,
+    store,
+)
 
 Array = NDArray[np.float64]
 Vector = Any
@@ -38,7 +49,10 @@ HIGHEST = 64.0
 """Mean up to which Poisson numbers come from one uniform word each, by inversion; above, by rejection."""
 
 MOST = 256
-"""Inversion gives up there: more than that many at mean HIGHEST has a probability below 1e-70."""
+"""Inversion gives up there: more than that many at mean HIGHEST has a probability below 1e-70.
+
+Sums of probabilities are rounded, so that it gets there with a probability of some 1e-16 at any mean.
+"""
 
 SOON = 4
 """Values that are looked at without asking whether it matters, since nobody can guess that."""
@@ -48,7 +62,9 @@ AT_ONCE = 4
 
 _1, _11, _32, _52, _63, _LOW = (np.uint64(k) for k in (1, 11, 32, 52, 63, 2**32 - 1))
 _HIGHEST = np.uint64(np.array(HIGHEST).view(np.uint64))
+_LARGEST = _1 << _63  # what the bits of negative numbers are above
 _WHOLE = 2.0**52  # the last bit of a double of that size is worth 1
+_STEP = np.repeat([1.0, 0.0], LENGTH)
 _INVERSES = 1 / np.arange(1, MOST + 1)
 _1_LOG_2 = 1 / math.log(2)
 _LOG_2, _REST = 0.6931471805599453, 2.3190468138462996e-17  # log 2 to twice the precision
@@ -138,8 +154,10 @@ def happen(
 ) -> tuple[Vector, Vector, Vector, Vector]:
     """Carry out C creations and M candidates for a destruction in random order, in LENGTH cells side by side.
 
-    A number u T, with u uniform and T = C + M what is still to come, is below C for a creation; what it is above C is
-    uniform in (0, M), and decides about a candidate. There are no branches.
+    One uniform number u decides about an event, without branches. With T = C + M what is still to come, u T is below C
+    for a creation; what it is above C is uniform in (0, M), and below M a b/((a + C)(b + C)) if a pair is destroyed. In
+    that case it is uniform up to there, and split in proportion to the pairs of older and new ones that there are.
+    Numbers of pairs are rounded beyond 2^53 only; what that might do to older B is undone at the end.
 
     Args:
         a: A present.
@@ -152,37 +170,30 @@ def happen(
         A and B at the end, older A and older B at the end.
     """
     s0, s1, s2, s3 = load(lanes, 0), load(lanes, LENGTH), load(lanes, 2 * LENGTH), load(lanes, 3 * LENGTH)
-    left, total, old_a, old_b = creations, creations + candidates, a, b
+    left, total, old_a, old_b, others = creations, creations + candidates, a, b, b
     none, ceiling = total - total, (a + creations) * (b + creations)
-    while any_of(any_bit(bits(total))):
+    while any_of(below(bits(none), bits(total))):  # none is no constant: with one LLVM asks ten questions instead
         word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
-        who, s0, s1, s2, s3 = following(s0, s1, s2, s3)
-        level = signed_value(word >> _11) * total * 2.0**-53 - left
-        dies = below(bits(level * ceiling), bits((total - left) * (a * b)))
-        gone, made = select(dies, 1.0, 0.0), signed_value(bits(level) >> _63)
-        one, other = signed_value(who >> _32) * 2.0**-32 * a, signed_value(who & _LOW) * 2.0**-32 * b
-        older, others_older = below(bits(one), bits(old_a)) & dies, below(bits(other), bits(old_b)) & dies
-        old_a, old_b = old_a - select(older, 1.0, 0.0), old_b - select(others_older, 1.0, 0.0)
-        left, total = left - made, larger(total - 1.0, none)
-        a, b = a + made - gone, b + made - gone
+        level = signed_value(word >> _11) * (total * 2.0**-53) - left
+        made, x, tries = below(_LARGEST, bits(level)), bits(level * ceiling), total - left
+        pairs_of_old, pairs = tries * old_a, tries * a
+        dies, old = below(x, bits(pairs * b)), below(x, bits(pairs_of_old * b))
+        both = below(x, bits(pairs_of_old * old_b))
+        other_old = below(x, bits(fma(pairs - pairs_of_old, old_b, pairs_of_old * b)))
+        other_old = both | (other_old & negation(old))
+        old_a, old_b = select(old, old_a - 1.0, old_a), select(other_old, old_b - 1.0, old_b)
+        a, b = select(made, a + 1.0, a), select(made, b + 1.0, b)
+        a, b = select(dies, a - 1.0, a), select(dies, b - 1.0, b)
+        left, total = select(made, left - 1.0, left), larger(total - 1.0, none)
     store(lanes, 0, s0)
     store(lanes, LENGTH, s1)
     store(lanes, 2 * LENGTH, s2)
     store(lanes, 3 * LENGTH, s3)
-    return a, b, old_a, old_b
-
-
-@njit(inline="always")
-def _first(x: Vector, count: int, room: Array) -> Vector:
-    """Put 0 for all but the first ones."""
-    store(room, 0, x)
-    for lane in range(count, LENGTH):
-        room[lane] = 0.0
-    return load(room, 0)
+    return a, b, old_a, larger(smaller(smaller(old_b, others), b), none)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _list(homes: Words32, at: int, first: int, count: int, new: Words) -> int:
+def _list(homes: Words32, at: int, first: int, count: int, new: Words) -> Any:
     """Write cells down once for each new particle.
 
     Args:
@@ -216,7 +227,8 @@ def _whole(x: Vector) -> Vector:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def react(
-    present: Words, others: Words, cells: int, mean: float, rate: float, lanes: Words, rare: Words, homes: Words32, others_homes: Words32,
+    present: Words, others: Words, cells: int, mean: float, rate: float, lanes: Words, rare: Words, homes: Words32,
+    others_homes: Words32,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Let a step pass in every cell.
 
@@ -244,7 +256,8 @@ def react(
         a, b = signed_value(held), signed_value(others_held)
         creations, candidates = _draw(a, b, means, nothing, rate, lanes, rare)
         if cells - c < LENGTH:
-            creations, candidates = _first(creations, cells - c, room), _first(candidates, cells - c, room)
+            some = load(_STEP, LENGTH - (cells - c))
+            creations, candidates = creations * some, candidates * some
         after, others_after, old, others_old = happen(a, b, creations, candidates, lanes)
         created, change = created + creations, change + (after - a)
         store(present, c, held | (_whole(a - old) << _32))
@@ -257,7 +270,9 @@ def react(
             return -1, 0, 0, 0
     store(room, 0, created)
     store(room, LENGTH, created - change)
-    return new_a, new_b, np.int64(room[:LENGTH].sum()), np.int64(room[LENGTH:].sum())
+    made: Any = np.int64(room[:LENGTH].sum())
+    gone: Any = np.int64(room[LENGTH:].sum())
+    return new_a, new_b, made, gone
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

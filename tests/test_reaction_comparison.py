@@ -61,6 +61,13 @@ def test_amplitudes_of_wave_number_one():
     np.testing.assert_allclose(mode_of(m), [[2.0, -1.0]], atol=1e-14)
 
 
+OTHERS = (
+    "v_f", "v_g", "chi1", "chi2", "mass_difference", "lowest_f", "highest_f", "lowest_g", "highest_g", "alignment",
+    "perp_f", "perp_g",
+)  # fmt: skip
+"""Variables of the kinetic dataset that these tests do not look at."""
+
+
 def datasets(tables, bias=0.0):
     """Three datasets of one study with known differences: noise of 0.01 and a bias in the particles' m."""
     study = dump(check(tables))
@@ -71,7 +78,7 @@ def datasets(tables, bias=0.0):
     pde = xr.Dataset(
         {
             "m": (("time", "x"), m), "rho": (("time", "x"), rho), "mass": ("time", m.mean(axis=1)),
-            "highest": ("time", m.max(axis=1)), "lowest": ("time", m.min(axis=1)),
+            "highest": ("time", m.max(axis=1)), "lowest": ("time", m.min(axis=1)), "entropy": ("time", -t),
         },
         coords={"time": t, "x": x}, attrs={"model": "reaction", "study": study},
     )  # fmt: skip
@@ -79,7 +86,7 @@ def datasets(tables, bias=0.0):
         {
             "m": (("time", "x"), m + 0.02 * wave_), "rho_f": (("time", "x"), rho + 0.02 * wave_),
             "rho_g": (("time", "x"), 1 / rho), "f": ("time", t), "g": ("time", t), "entropy": ("time", -2 * t),
-            "dissipated": ("time", 2 * t),
+            "dissipated": ("time", 2 * t), **{name: ("time", t) for name in OTHERS},
         },
         coords={"time": t, "x": x, "fraction": ("time", t / 0.04)}, attrs={"model": "reaction", "study": study},
     )  # fmt: skip
@@ -97,7 +104,7 @@ def datasets(tables, bias=0.0):
     particles = xr.Dataset(
         variables,
         coords={"time": t, "fraction": ("time", t / 0.04), "x": axis["x"], "axis": ["x"], "part": ["cos", "sin"]},
-        attrs={"title": "small: particles", "model": "reaction", "replicas": 50, "study": study},
+        attrs={"title": "small: particles", "model": "reaction", "replicas": 50, "per_unit": 2000, "study": study},
     )
     return particles, pde, kinetic
 
@@ -133,6 +140,7 @@ def test_distances_from_the_limit(reaction):
     [
         (lambda p, k: (p.drop_vars("m_se"), k), "particles dataset has no variable m_se"),
         (lambda p, k: (p, k.drop_vars("entropy")), "kinetic dataset has no variable entropy"),
+        (lambda p, k: (p, k.assign(m=k["m"] * np.nan)), "kinetic dataset has values of m that are no numbers"),
         (lambda p, k: (p, k.assign_coords(time=k["time"] + 1)), "kinetic dataset have different times"),
         (
             lambda p, k: (p, k.assign_attrs(study=k.attrs["study"].replace("epsilon = 0.2", "epsilon = 0.3"))),
@@ -174,3 +182,18 @@ def test_facts_tell_what_is_broken(reaction):
     over["highest"][0] = float(pde["highest"][0])
     assert of_limit(pde)["overshoot"] == 0
     assert of_limit(over)["overshoot"] > 0.4
+
+
+def test_rounding_is_no_standard_error(reaction):
+    # all replicas agree in a bin, but for the last bit: that is no deviation of 10^15 standard errors
+    particles, pde, kinetic = datasets(reaction)
+    particles["m_se"][2, 3] = 1e-17
+    comparison = compare(particles, pde, kinetic)
+    assert np.isnan(comparison["z_m"][2, 3])
+    assert np.isfinite(comparison["z_m"]).sum() == comparison["z_m"].size - 1
+
+
+def test_norms_that_rounding_makes_negative(reaction):
+    _, _, kinetic = datasets(reaction)
+    found = of_kinetic(kinetic.assign(alignment=("time", np.full(4, -1e-18)), perp_f=("time", np.full(4, -1.0))))
+    assert (found["local_equilibrium"], found["perp"]) == (0, 0)

@@ -309,6 +309,23 @@ def test_equilibrium_stays(tables, d):
     assert np.abs(((last["mode"]) / last["mode_se"]).values).max() < 4.5
 
 
+def test_equilibrium_stays_with_few_particles(tables):
+    # new A and B at one point: they would meet too often, and the mass of A would be 0.93
+    epsilon, cells = 2e-4, 5000
+    step = 0.25 * epsilon**2
+    gaussian = {"family": "gaussian"}
+    data = {"chi1": gaussian, "chi2": gaussian, "f0": "1", "g0": "1"}
+    tables["model"] |= data | {"epsilon": epsilon, "end_time": 60 * step, "observe": [0.0, 1.0]}
+    tables["particles"] |= {
+        "per_unit": 1000, "cells": cells, "dt": step, "replicas": 120, "block": 10, "bias": 1.0
+    }  # fmt: skip
+    found = simulate(check(tables), MPI.COMM_SELF, 1).isel(time=-1)
+    for name in ("mass_f", "mass_g"):
+        assert abs(float(found[name]) - 1) < 4.5 * float(found[f"{name}_se"])
+        assert float(found[f"{name}_se"]) < 0.005
+    assert np.abs((found["product"] - 1) / found.product_se).max() < 4.5
+
+
 def test_steps_end_at_the_observations(tables):
     tables["model"] |= {"observe": [0.0, 0.001, 0.37, 0.370001, 1.0], "end_time": 0.03}
     study = check(tables)

@@ -188,6 +188,43 @@ def test_converge_and_paraview(tmp_path, file, monkeypatch, capsys):
     np.testing.assert_allclose(np.sort(found), np.sort(np.repeat(last, 2)), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"observe": [0.0]},
+        {"observe": [0.5]},
+        {"f0": "1", "g0": "1"},
+        {"f0": "2", "g0": "1"},
+        {"f0": "1+1e-12*cos(2*pi*x)", "g0": "1"},
+        {"epsilon": 1.0, "f0": "1.5 + 0.3*tanh(vx)"},
+    ],
+)
+def test_little_to_see_gets_a_report_all_the_same(tmp_path, reaction, change):
+    reaction["model"] |= change
+    reaction["particles"] |= {"replicas": 2, "bias": 0.5, "per_unit": 300}
+    reaction["kinetic"] |= {"rtol": 1e-3}
+    numbers = workflow.run(check(reaction), tmp_path / "r")
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert not re.search(r"\bnan\b|\binf\b", re.sub(r"base64,[^\"]*", "", page), re.IGNORECASE)
+    assert numbers["chi2_expected"] is None
+
+
+def test_a_sweep_that_cannot_be_measured_is_refused_before_it_begins(tmp_path, reaction, monkeypatch, capsys):
+    path = tmp_path / "plane.toml"
+    path.write_text(dump(plane(reaction)))
+    over = ("--over", "model.epsilon=0.2,0.1", "--without-particles", "-o", tmp_path / "s")
+    assert command("sweep", path, *over, monkeypatch=monkeypatch) == 2
+    assert "needs the table [kinetic]" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_particles_that_cannot_meet_their_bias_are_refused_with_the_file(tmp_path, file, monkeypatch, capsys):
+    arguments = ("run", file, "-o", tmp_path / "r", "--set", "particles.per_unit=50")
+    assert command(*arguments, monkeypatch=monkeypatch) == 2
+    assert "reaction.toml: particles.bias = 0.01 cannot be met" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
 def test_commands_of_other_models(tmp_path, file, monkeypatch, capsys):
     assert command("iterate", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
     assert "is for the model pinned" in capsys.readouterr().err

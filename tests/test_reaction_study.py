@@ -132,7 +132,7 @@ REFUSED = [
      "chi2.means", "mean velocity [0.5]"),
     ({"chi2": {"family": "mixture", "weights": [0.5, 0.4], "means": [0.0, 0.0], "covariances": [1.0, 1.0]}},
      "weights = [0.5, 0.4]", "mass one"),
-    ({"chi1": {"family": "gaussian", "covariance": -1.0}}, "chi1.covariance = -1.0", "positive definite"),
+    ({"chi1": {"family": "gaussian", "covariance": -1.0}}, "chi1.covariance = -1", "eigenvalues between"),
     ({"dimension": 2, "chi1": {"family": "gaussian", "covariance": [[1.0, 2.0], [2.0, 1.0]]}},
      "chi1.covariance", "positive definite"),
     ({"dimension": 2, "chi1": {"family": "gaussian", "covariance": [[1.0, 0.2], [0.1, 1.0]]}}, "chi1.cov", "symmetric"),
@@ -144,6 +144,16 @@ REFUSED = [
     ({"f0": "1 + x"}, "f0 = '1 + x'", "periodic"),
     ({"f0": "1 + y"}, "f0 = '1 + y'", "y has no meaning in dimension 1"),
     ({"f0": "1/(x-1/2)**2"}, "f0 = '1/(x-1/2)**2'", "finite"),
+    ({"chi1": {"family": "gaussian", "covariance": 1e300}}, "chi1.covariance = 1e+300", "choose other units"),
+    ({"chi1": {"family": "gaussian", "covariance": "1"}}, "chi1.covariance = '1'", "made of finite numbers"),
+    ({"chi1": {"family": "gaussian", "covariance": float("nan")}}, "chi1.covariance = nan", "made of finite numbers"),
+    ({"chi2": {"family": "mixture", "weights": [0.5, 0.5], "means": [1e200, -1e200], "covariances": [1.0, 1.0]}},
+     "means[0] = 1e+200", "choose other units"),
+    ({"chi2": {"family": "mixture", "weights": [1.0], "means": 0.0, "covariances": [1.0]}}, "means = 0", "a list"),
+    ({"chi2": {"family": "power", "k": 1100}}, "chi2.k = 1100", "500"),
+    ({"f0": "1e200"}, "f0 = '1e200'", "are possible"),
+    ({"f0": "1.5 + 0.5*cos(512*pi*x)"}, "f0 = '1.5", "varies too fast"),
+    ({"end_time": 1e-300}, "end_time = 1e-300", "1e-16"),
     ({"bounds": [1.0, 2.0]}, "bounds = [1.0, 2.0]", "outside the invariant region"),
     ({"bounds": [3.0, 2.0]}, "bounds = [3.0, 2.0]", "lo < hi"),
     ({"rho_inf": 2.0}, "rho_inf = 2", "needs the masses"),
@@ -200,7 +210,7 @@ def test_bins_are_limited(reaction):
     reaction["model"]["dimension"] = 3
     reaction["model"]["chi2"]["k"] = 4
     reaction["particles"] |= {"bins": 500, "bias": 1.0}
-    with pytest.raises(InputError, match="bins = 500 makes 1.25e"):
+    with pytest.raises(InputError, match="bins = 500 makes 5e"):
         check(reaction).simulable()
 
 

@@ -119,7 +119,7 @@ def _said(one: Mapping[str, Any]) -> str:
 def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
     """Draw every quantity over every parameter, one line for each choice of the others."""
     varied, names = verdict["varied"], [law["quantity"] for law in verdict["laws"] if law["exponents"] is not None]
-    drawn = Figure(figsize=(max(4.0 * len(varied), 5), 2.1 * max(len(names), 1) + 0.4), layout="constrained")
+    drawn = Figure(figsize=(max(4.0 * len(varied), 9), 2.1 * max(len(names), 1) + 0.4), layout="constrained")
     axes = drawn.subplots(max(len(names), 1), max(len(varied), 1), squeeze=False, sharey="row", sharex="col")
     for row, name in enumerate(names):
         y, error = sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()

@@ -12,8 +12,20 @@ from kinlim.validation.reaction.limit import along_x, gaps, on_grid
 
 Array = NDArray[np.float64]
 
+LEAST = 1e-6
+"""Standard error in a bin, over that of Poisson's law with density 1, below which it is rounding: all counts agree."""
+
 DENSITIES = ("rho_f", "rho_g", "m")
 """What particles, kinetic system and limit equation have in common."""
+
+MAY_FAIL = ("entropy", "dissipated")
+"""Not a number where a density is not positive, which the elements of the kinetic system cannot exclude."""
+
+KINETIC = (
+    *DENSITIES, "f", "g", "v_f", "v_g", "chi1", "chi2", "entropy", "dissipated", "mass_difference", "lowest_f",
+    "highest_f", "lowest_g", "highest_g", "alignment", "perp_f", "perp_g",
+)  # fmt: skip
+"""Variables of the kinetic system that the report uses."""
 
 AXES = ("x", "y", "z")
 
@@ -48,12 +60,14 @@ def compare(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None =
         expected = expectation(reference[name], particles, axes)
         error = particles[f"{name}_se"].to_numpy()
         z = np.full(error.shape, np.nan)
-        np.divide(particles[name].transpose("time", *axes).to_numpy() - expected, error, out=z, where=error > 0)
+        known = error > LEAST * _poisson(particles, axes)
+        np.divide(particles[name].transpose("time", *axes).to_numpy() - expected, error, out=z, where=known)
         variables[f"expected_{name}"] = (("time", *axes), expected, {"long_name": f"mean of {name} over a bin"})
         variables[f"z_{name}"] = (("time", *axes), z, {"long_name": f"{name}: (simulated - expected)/standard error"})
     mode = mode_of(reference["m"])
     simulated, error = (particles[key].sel(axis="x").to_numpy() for key in ("mode", "mode_se"))
-    z = np.divide(simulated - mode, error, out=np.full(error.shape, np.nan), where=error > 0)
+    known = error > LEAST * _poisson(particles, [])
+    z = np.divide(simulated - mode, error, out=np.full(error.shape, np.nan), where=known)
     variables["expected_mode"] = (("time", "part"), mode, {"long_name": "2 int m cos(2 pi x), 2 int m sin(2 pi x)"})
     variables["z_mode"] = (("time", "part"), z, {"long_name": "mode: (simulated - expected)/standard error"})
     comparison = xr.Dataset(
@@ -65,6 +79,12 @@ def compare(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None =
         },
     )  # fmt: skip
     return comparison if kinetic is None else comparison.merge(gaps(pde, kinetic))
+
+
+def _poisson(particles: xr.Dataset, axes: list[str]) -> float:
+    """Standard error of a density of 1 in a bin, were numbers of particles Poisson."""
+    volume = float(np.prod([1 / particles.sizes[axis] for axis in axes]))
+    return float(1 / np.sqrt(particles.attrs["per_unit"] * particles.attrs["replicas"] * volume))
 
 
 def _equilibrium(pde: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -98,9 +118,9 @@ def _bin_means(values: Array, bins: int) -> Array:
     return np.asarray(np.fft.irfft(centred, n=fine, axis=-1)[..., :: fine // bins], np.float64)
 
 
-def mode_of(m: xr.DataArray) -> Array:
-    """2 int m cos(2 pi x) and 2 int m sin(2 pi x), shape (times, 2)."""
-    values = along_x(m)
+def mode_of(m: xr.DataArray, axis: str = "x") -> Array:
+    """2 int m cos(2 pi x) and 2 int m sin(2 pi x), shape (times, 2), or along another axis."""
+    values = along_x(m, axis)
     x = np.arange(values.shape[1]) / values.shape[1]
     return np.stack([2 * (values * wave(2 * np.pi * x)).mean(axis=1) for wave in (np.cos, np.sin)], axis=1)
 
@@ -115,13 +135,16 @@ def _check(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None) -
     both = [f"{name}{suffix}" for name in (*DENSITIES, "mode") for suffix in ("", "_se")]
     needed = {
         "particles": (particles, [*both, "imbalance_drift"]),
-        "pde": (pde, ["m", "rho", "mass"]),
-        **({} if kinetic is None else {"kinetic": (kinetic, [*DENSITIES, "f", "g", "entropy", "dissipated"])}),
+        "pde": (pde, ["m", "rho", "mass", "lowest", "highest", "entropy"]),
+        **({} if kinetic is None else {"kinetic": (kinetic, KINETIC)}),
     }
     there = tomllib.loads(str(particles.attrs.get("study", ""))).get("model", {})
     for name, (dataset, variables) in needed.items():
         if missing := [variable for variable in variables if variable not in dataset]:
             raise InputError(f"the {name} dataset has no variable {missing[0]}")
+        for variable in variables:
+            if not np.isfinite(dataset[variable]).all() and variable not in MAY_FAIL:
+                raise InputError(f"the {name} dataset has values of {variable} that are no numbers")
         if not np.array_equal(dataset["time"].to_numpy(), particles["time"].to_numpy()):
             raise InputError(f"particles and the {name} dataset have different times")
         here = tomllib.loads(str(dataset.attrs.get("study", ""))).get("model", {})

@@ -48,13 +48,13 @@ def of_kinetic(kinetic: xr.Dataset) -> dict[str, Any]:
     total = float(dissipated[-1] - dissipated[0])
     return {
         "mass_drift": float(np.abs(mass - mass[0]).max() / (1 + abs(mass[0]))),
-        "entropy_balance": float(balance.max()) / total if total > 0 else None,
+        "entropy_balance": float(balance.max()) / total if total > 0 and np.isfinite(balance).all() else None,
         "entropy_falls": bool((np.diff(entropy) <= 1e-12 * max(1.0, float(np.abs(entropy).max()))).all()),
         "region_lo": lo,
         "region_hi": hi,
         "lowest": lowest,
         "highest": highest,
         "outside": max(lo - lowest, highest - hi, 0.0) / (hi - lo),
-        "local_equilibrium": float(np.sqrt(kinetic["alignment"][-1])),
-        "perp": float(np.sqrt(kinetic["perp_f"][-1] + kinetic["perp_g"][-1])),
+        "local_equilibrium": float(np.sqrt(max(float(kinetic["alignment"][-1]), 0.0))),
+        "perp": float(np.sqrt(max(float(kinetic["perp_f"][-1] + kinetic["perp_g"][-1]), 0.0))),
     }

@@ -45,18 +45,23 @@ def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
 
 
 def _maps(pde: xr.Dataset) -> Figure:
-    """Maps of m over (x, y), at z = 1/2 in dimension 3."""
-    m = pde["m"] if "z" not in pde["m"].dims else pde["m"].isel(z=pde.sizes["z"] // 2)
+    """Maps of m, in dimension 3 over the two axes along which it varies most, in the middle of the third."""
+    m, (across, up) = pde["m"], ("x", "y")
+    if "z" in m.dims:
+        least = min(AXES, key=lambda axis: float(m.isel(time=0).std(axis).mean()))
+        m = m.isel({least: m.sizes[least] // 2})
+        across, up = (axis for axis in AXES if axis != least)
     times = _some(pde.sizes["time"], 4)
     figure = Figure(figsize=(13, 3.5), layout="constrained")
     axes = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
     low, high = float(m.min()), float(m.max())
     for axis, t in zip(axes, times, strict=True):
         image = axis.imshow(
-            m.isel(time=t).transpose("y", "x"), origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high
+            m.isel(time=t).transpose(up, across), origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high
         )
-        axis.set(xlabel="x", title=f"m at t = {float(pde['time'][t]):.3g}" + (", z = 1/2" if "z" in pde.dims else ""))
-    axes[0].set_ylabel("y")
+        where = f", {least} = 1/2" if "z" in pde.dims else ""
+        axis.set(xlabel=across, title=f"m at t = {float(pde['time'][t]):.3g}{where}")
+    axes[0].set_ylabel(up)
     figure.colorbar(image, ax=axes, shrink=0.85)
     return figure
 
@@ -72,21 +77,26 @@ def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | No
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = pde["time"].to_numpy()
-    first = next((row for row in rates if row["k"] == 1), None)
+    along = slowest_axis(pde)
+    first = next((row for row in rates if (row["k"], row["axis"]) == (1, along)), None)
     for label, dataset, color, style, key in (
         ("limit equation", pde, LIMIT, "s--", "limit"),
         ("kinetic system", kinetic, KINETIC, "o-", "gap"),
     ):
         if dataset is None:
             continue
-        size = np.hypot(*mode_of(dataset["m"]).T)
-        left.plot(t, np.where(size > 0, size, np.nan), style, ms=3, lw=1.2, color=color, label=label)
-        if first is not None and size[-1] > 0:
-            line = size[-1] * np.exp(np.minimum(first[key] * (t[-1] - t), 50))
-            shown = line < 4 * size.max()
+        size = np.hypot(*mode_of(dataset["m"], along).T)
+        loud = size > max(1e-9 * size.max(), 1e-12)
+        if not loud.any():
+            continue
+        left.plot(t[loud], size[loud], style, ms=3, lw=1.2, color=color, label=label)
+        if first is not None and first.get("frequency", 0) == 0:
+            last = np.flatnonzero(loud)[-1]
+            line = size[last] * np.exp(np.clip(first[key] * (t[last] - t), -50, 50))
+            shown = loud & (line < 4 * size.max())
             left.plot(t[shown], line[shown], ":", lw=1.5, color="0.3", label=f"{label}, linearised")
-    left.set(yscale="log", xlabel="time t")
-    left.set_title("amplitude of wave number 1 of m, along x", fontsize=10)
+    left.set(yscale="log" if left.lines else "linear", xlabel="time t")
+    left.set_title(f"amplitude of wave number 1 of m, along {along}", fontsize=10)
     if kinetic is None:
         right.plot(t, pde["highest"], color=LIMIT, label="largest m")
         right.plot(t, pde["lowest"], color=LIMIT, ls="--", label="smallest m")
@@ -100,13 +110,21 @@ def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | No
                 label="the same, corrected m(0)",
             )  # fmt: skip
         right.plot(gap["time"], gap["gap_product"], "^-", ms=3, lw=1.2, color="tab:orange", label="‖ρ_f ρ_g − 1‖")
-        right.set(xscale="log", yscale="log")
+        if gap.sizes["time"] > 1 and float(gap["gap_m"].max()) > 0:
+            right.set(xscale="log", yscale="log")
         right.set_title("distance from the limit", fontsize=10)
     right.set_xlabel("time t")
     for axis in (left, right):
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=8, frameon=False)
+        if axis.lines:
+            axis.legend(fontsize=8, frameon=False)
     return figure
+
+
+def slowest_axis(pde: xr.Dataset) -> str:
+    """The axis along which wave number 1 of m is largest at the beginning."""
+    axes = [axis for axis in AXES if axis in pde["m"].dims]
+    return max(axes, key=lambda axis: float(np.hypot(*mode_of(pde["m"][:1], axis).T)[0]))
 
 
 def entropy(
@@ -148,7 +166,8 @@ def entropy(
     for bound in region or ():
         right.axhline(bound, color="0.3", lw=1, ls=":")
     right.axhline(float(pde.attrs["rho_inf"]), color="0.6", lw=0.8)
-    left.set(yscale="log", xlabel="time t")
+    positive = any(np.nanmax(line.get_ydata(), initial=0.0) > 0 for line in left.lines)
+    left.set(yscale="log" if positive else "linear", xlabel="time t")
     left.set_title("entropy and Lyapunov functionals", fontsize=10)
     right.set(xlabel="time t")
     right.set_title("invariant region (dotted) and equilibrium ρ∞", fontsize=10)

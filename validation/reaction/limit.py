@@ -58,7 +58,7 @@ def gaps(pde: xr.Dataset, kinetic: xr.Dataset) -> xr.Dataset:
     )
 
 
-def along_x(values: xr.DataArray) -> Array:
-    """A function of (time, x, ...) that depends on time and x only, shape (times, n): its mean over the rest."""
-    rest = [name for name in values.dims if name not in ("time", "x")]
-    return np.asarray(values.mean(rest).transpose("time", "x").to_numpy(), np.float64)
+def along_x(values: xr.DataArray, axis: str = "x") -> Array:
+    """Means of a function of (time, x, ...) over all but time and one axis, shape (times, n)."""
+    rest = [name for name in values.dims if name not in ("time", axis)]
+    return np.asarray(values.mean(rest).transpose("time", axis).to_numpy(), np.float64)

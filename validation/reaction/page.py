@@ -19,6 +19,9 @@ from kinlim.validation.report import embedded, model_of, number, png, render
 
 Array = NDArray[np.float64]
 
+VAGUE = 0.5
+"""Uncertainty of a rate, over the rate, from which on it is none."""
+
 NOISE = 3.0
 """Error of a solution over its rtol, at least: what is smaller is not looked at when a rate is measured."""
 
@@ -28,7 +31,9 @@ def metrics(
 ) -> dict[str, Any]:
     """The content of metrics.json: one object per time, and what holds for all of them.
 
-    chi2 is the mean of z^2 over bins, and over bins and times at the end: 1 +- sqrt(2/count) for noise alone.
+    chi2 is the mean of z^2 over bins, and over bins and times at the end: for noise alone about chi2_expected =
+    (R - 1)/(R - 3) with R replicas, since standard errors are estimated too (Student's t). without_error counts means
+    that have no standard error, since all replicas agree.
     """
     times = []
     for t in range(comparison.sizes["time"]):
@@ -64,6 +69,8 @@ def metrics(
         "times": times,
         "overall": overall,
         "reference": comparison.attrs["reference"],
+        "chi2_expected": (replicas - 1) / (replicas - 3) if (replicas := int(particles.replicas)) > 3 else None,
+        "without_error": sum(int(np.isnan(comparison[f"z_{name}"]).sum()) for name in DENSITIES),
         "predicted_bias": _predicted(pde, particles),
         "limit": facts.of_limit(pde),
         "kinetic": None if kinetic is None else facts.of_kinetic(kinetic),
@@ -98,25 +105,26 @@ def decay(pde: xr.Dataset, kinetic: xr.Dataset | None = None, particles: xr.Data
         "limit": min(row["limit"] for row in rows if row["limit"] is not None),
         **{method: _bound(whole[method]) for method in METHODS},
     }
-    t = pde["time"].to_numpy()
-    measured = {
-        "limit": _solved(t, pde),
-        "kinetic": None if kinetic is None else _solved(t, kinetic),
-        "particles": None,
-    }
-    if particles is not None:
-        mode, error = (particles[name].sel(axis="x").to_numpy() for name in ("mode", "mode_se"))
-        measured["particles"] = _measured(t, mode, error)
-    return {"overall": found, "modes": rows, "measured": measured}
+    t, axis = pde["time"].to_numpy(), figures.slowest_axis(pde)
+    row = next(row for row in rows if (row["k"], row["axis"]) == (1, axis))
+    measured = {"limit": _solved(t, pde, axis), "kinetic": None, "particles": None}
+    if row["discrete"]:  # or there is no exponential to be measured
+        measured["kinetic"] = None if kinetic is None else _solved(t, kinetic, axis)
+        if particles is not None:
+            mode, error = (particles[name].sel(axis=axis).to_numpy() for name in ("mode", "mode_se"))
+            measured["particles"] = _measured(t, mode, error)
+    return {"overall": found, "modes": rows, "axis": axis, "first": row, "measured": measured}
 
 
 def _bound(bound: Bound | None) -> dict[str, float] | None:
     return None if bound is None else {name: value for name, value in asdict(bound).items() if np.isfinite(value)}
 
 
-def _solved(t: Array, solution: xr.Dataset) -> dict[str, float] | None:
+def _solved(t: Array, solution: xr.Dataset, axis: str) -> dict[str, float] | None:
     """The same of a solution, whose errors are NOISE times its rtol."""
-    mode = mode_of(solution["m"])
+    if axis not in solution["m"].dims:
+        return None
+    mode = mode_of(solution["m"], axis)
     return _measured(t, mode, np.full(mode.shape, NOISE * float(solution.attrs["rtol"])))
 
 
@@ -128,7 +136,9 @@ def _measured(t: Array, mode: Array, error: Array | None = None) -> dict[str, fl
         along = np.sqrt((mode**2 * error**2).sum(axis=1)) / np.where(size > 0, size, np.inf)
         along = np.maximum(along, error.min(axis=1))
     found = rate(t, mode[:, 0] + 1j * mode[:, 1], along) if size.max() > 0 else None
-    return None if found is None else {name: float(value) for name, value in asdict(found).items()}
+    if found is None or not found.uncertainty < VAGUE * abs(found.rate):
+        return None
+    return {name: float(value) for name, value in asdict(found).items()}
 
 
 def draw_solution(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> dict[str, bytes]:
@@ -216,14 +226,19 @@ def tell(numbers: dict[str, Any]) -> list[str]:
         )
     if all_["chi2_m"] is not None:
         lines.append(
-            f"Particles against the {numbers['reference']}: reduced chi2 {number(all_['chi2_m'])} of rho_f - rho_g, "
+            f"Particles against the {numbers['reference']}: reduced chi2 {number(all_['chi2_m'])} of rho_f - rho_g "
+            f"(noise alone: {number(numbers['chi2_expected'])}), "
             f"{number(all_['chi2_rho_f'])} of rho_f; at most {all_['largest_z_m']:.2g} and "
             f"{all_['largest_z_rho_f']:.2g} standard errors apart. Predicted bias of their diffusion: "
             f"{100 * numbers['predicted_bias']:.2g} %."
         )
-    measured = rates["measured"]["kinetic"] or rates["measured"]["limit"]
+    measured, first = rates["measured"]["kinetic"], rates["first"]
     seen = (
         "" if measured is None else f", measured {number(measured['rate'], 5)} +- {number(measured['uncertainty'], 1)}"
     )
-    lines.append(f"Small perturbations decay at the rate {number(rates['overall']['gap'], 5)}{seen}.")
+    lines.append(
+        f"Small perturbations decay at the rate {number(rates['overall']['gap'], 5)}"
+        + ("" if rates["overall"]["k"] is not None else ", that of the essential spectrum")
+        + f"; wave number 1 along {rates['axis']} at {number(first['gap'], 5)}{seen}."
+    )
     return lines
