@@ -5,7 +5,7 @@
 settings: at the recommended dt and cells, the densities in bins and the first mode against the kinetic system, in
     standard errors.
 number: N = 250 ... 64000 with as many replicas as keep the work: error of a replica, its slope in N, and the bias.
-fluctuations: how much faster a wave decays with N V = 0.25 ... 4 particles to a cell than with 64, in all dimensions.
+fluctuations: how much faster a wave decays with N V = 0.5 ... 2 particles to a cell than with 32, in all dimensions.
 dt, cells: how much faster the first mode of a small wave decays when dt or the cells are coarse, against what
     `KineticReaction.time_step_bias` and `cell_bias` predict.
 
@@ -120,7 +120,7 @@ def decay(study: ReactionStudy, threads: int) -> tuple[float, float]:
 
 
 def wave(d: int, per_unit: int, work: float, epsilon: float, cells: int) -> tuple[float, float]:
-    """Exponent of the decay of a wave of 0.3 in m between 2 and 8 steps of epsilon^2/4, and its standard error."""
+    """Exponent of the decay of a wave of 0.3 in m between 8 and 40 steps of epsilon^2/4, and its standard error."""
     chi = sampler(GaussianProfile(family="gaussian"), d)
     stream, rng = np.empty((4, 1), np.uint64), np.random.default_rng(per_unit)
     start(stream, np.uint64(per_unit), 0)
@@ -128,7 +128,7 @@ def wave(d: int, per_unit: int, work: float, epsilon: float, cells: int) -> tupl
     lanes, rare = np.ascontiguousarray(words[:, :LENGTH]), np.ascontiguousarray(words[:, LENGTH:])
     rules = Rules.of((chi, chi), d, cells, per_unit, epsilon, epsilon**2 / 4)
     found = []
-    for _ in range(max(20, round(work / per_unit))):
+    for _ in range(max(4, round(work / per_unit))):
         kinds = []
         for sign in (1, -1):
             pos = rng.integers(0, 2**32, (d, rng.poisson(1.3 * per_unit)), np.uint32)
@@ -136,7 +136,7 @@ def wave(d: int, per_unit: int, work: float, epsilon: float, cells: int) -> tupl
             pos = np.ascontiguousarray(pos[:, stays])
             kinds.append((pos, rng.standard_normal(pos.shape, np.float32), pos.shape[1]))
         amplitudes = []
-        for steps in (2, 6):
+        for steps in (8, 32):
             *kinds, _ = run(*kinds, steps, *rules.arguments, lanes, rare, np.zeros(2, np.int64))
             sums = [np.cos(2 * np.pi * UNIT * pos[0, :count]).sum() for pos, _, count in kinds]
             amplitudes.append(2 / per_unit * (sums[0] - sums[1]))
@@ -147,10 +147,10 @@ def wave(d: int, per_unit: int, work: float, epsilon: float, cells: int) -> tupl
 
 def fluctuations(d: int, work: float) -> None:
     """Excess of the decay when there are few particles in a cell: as wide as epsilon/2, or epsilon/4 in dimension 1."""
-    epsilon = 0.1
-    for cells in (20, 40) if d == 1 else (20,):
-        reference, spread = wave(d, 64 * cells**d, work, epsilon, cells)
-        for held in (0.25, 0.5, 1, 2, 4):
+    epsilon = 0.05
+    for cells in (40, 80) if d == 1 else (40,):
+        reference, spread = wave(d, 32 * cells**d, work, epsilon, cells)
+        for held in (0.5, 1, 2):
             exponent, error = wave(d, round(held * cells**d), work, epsilon, cells)
             ratio, error = exponent / reference, np.hypot(error / exponent, spread / reference)
             print(

@@ -86,7 +86,7 @@ def datasets(tables, bias=0.0):
         {
             "m": (("time", "x"), m + 0.02 * wave_), "rho_f": (("time", "x"), rho + 0.02 * wave_),
             "rho_g": (("time", "x"), 1 / rho), "f": ("time", t), "g": ("time", t), "entropy": ("time", -2 * t),
-            "dissipated": ("time", 2 * t), **{name: ("time", t) for name in OTHERS},
+            "dissipated": ("time", 2 * t), **dict.fromkeys(OTHERS, ("time", t)),
         },
         coords={"time": t, "x": x, "fraction": ("time", t / 0.04)}, attrs={"model": "reaction", "study": study},
     )  # fmt: skip
