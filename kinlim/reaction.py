@@ -34,8 +34,8 @@ FAR = (1e1, 1e2, 1e3, 1e6)
 WIDEST = 1e6
 """Ratio of the bounds of the data, at most; what they may be at most, and one over it at least."""
 
-OTHER = 5
-"""So many points less has a second grid, on which data that vary too fast for the first look different."""
+COARSEST = 12
+"""Points per axis where data depend on the velocity, at least."""
 
 VARIES = 1e-2
 """By how much, over their largest value, means on the two grids may differ."""
@@ -152,8 +152,11 @@ class KineticReaction(Physics):
         bounds: dict[str, tuple[float, float]] = {}
         for key, chi in (("f0", self.chi1), ("g0", self.chi2)):
             formula: Formula = getattr(self, key)
-            count = GRID[self.dimension - 1] // (4 if used(formula) & set(VELOCITIES) else 1)
-            positions = np.concatenate([self.grid(count), self.grid(count - OTHER)])
+            count = GRID[self.dimension - 1]
+            if used(formula) & set(VELOCITIES):
+                count = max(COARSEST, count // 4)
+            # On a second grid, data that vary too fast for the first look different.
+            positions = np.concatenate([self.grid(count), self.grid(count + 1)])
             nodes, _ = chi.quadrature(self.dimension, NODES[self.dimension - 1])
             unit = np.concatenate([np.eye(self.dimension), -np.eye(self.dimension), _diagonals(self.dimension)])
             shells = [nodes, *(speed * unit for speed in FAR)] if used(formula) & set(VELOCITIES) else [nodes[:1]]
@@ -193,7 +196,7 @@ class KineticReaction(Physics):
             if abs(means[0] - means[1]) > VARIES * high:
                 raise ValueError(
                     f"{key} = '{formula}' varies too fast: its mean is {means[0]:.4g} over {count} points along each "
-                    f"axis, and {means[1]:.4g} over {count - OTHER}"
+                    f"axis, and {means[1]:.4g} over {count + 1}"
                 )
             bounds[key] = low, high
         (f_low, f_high), (g_low, g_high) = bounds["f0"], bounds["g0"]
@@ -308,14 +311,14 @@ class KineticReaction(Physics):
         return rho, np.stack([d1 * rho[:, None, None] ** 2, d2 / rho[:, None, None] ** 2])
 
     def number_bias(self, per_unit: int, width: float) -> float:
-        """Roughly the relative error in D of N particles to mass one: 0.1/(N h^d).
+        """Roughly the relative error in D of N particles to mass one: 0.15/(N h^d).
 
         What fluctuates in a cell together makes m decay faster; measured, see docs/reaction-particles.md.
         """
         return FLUCTUATIONS / (per_unit * width**self.dimension)
 
 
-FLUCTUATIONS = 0.1
+FLUCTUATIONS = 0.15
 """Relative error in D times particles in a cell, where densities are one."""
 
 ROUND = 1e-9

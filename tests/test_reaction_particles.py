@@ -273,7 +273,7 @@ def test_initial_particles_have_the_data_as_mean(tables, d):
 
 
 def test_data_beyond_their_bound_are_noticed(tables):
-    tables["model"]["f0"] = "1+3*exp(-((x-0.50195)*10000)**2)"  # a needle between all points that are looked at
+    tables["model"]["f0"] = "1+3*exp(-((x-0.50245)*3000)**2)"  # a needle between all points that are looked at
     study = check(tables)
     with pytest.raises(RunError, match=r"model.f0: is [23]\.\d+ at x = 0.50\d+, vx = .* outside"):
         ReactingGas(study).begin(np.array([[1], [2], [3], [4]], np.uint64).repeat(2000, axis=1), 0, 1)
