@@ -489,7 +489,7 @@ class ReactionStudy(BaseStudy):
         }  # fmt: skip
         total = sum(bias for _, bias, _ in biases.values())
         if total > settings.bias * (1 + MASSES):
-            key = max(biases, key=lambda key: biases[key][1])
+            key = max(biases, key=lambda key: biases[key][1] / (NUMBER_SHARE if key == "per_unit" else SHARE))
             value, bias, hint = biases[key]
             raise InputError(
                 f"particles.bias = {settings.bias:g} cannot be met: the relative error of the particles' diffusion is "

@@ -50,7 +50,7 @@ REACTION: dict[str, dict[str, Any]] = {
         "end_time": 0.04,
         "observe": [0.0, 0.1, 0.5, 1.0],
     },
-    "particles": {"replicas": 40, "seed": 3, "per_unit": 2000, "bins": 8},
+    "particles": {"replicas": 40, "seed": 3, "per_unit": 4000, "bins": 8},
     "kinetic": {"modes": 12, "cells": 12, "degree": 3, "rtol": 1e-6},
     "pde": {"cells": 24, "degree": 2, "rtol": 1e-7},
 }
