@@ -4,7 +4,7 @@ PETSc's implicit form asks for F and for dF = shift dF/du_t + dF/du; both are co
 """
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,17 @@ ALONE = {"pc_factor_mat_ordering_type": "rcm"}
 TOGETHER = {"pc_factor_mat_solver_type": "mumps"}
 """Where one rank is alone, PETSc's own factorisation of an interval's band takes a tenth of the time (400 P2 cells)."""
 
-REMEDY = "a finer mesh or a smaller lambda may help"
-
 
 class TimeStepper(Stepper):
     """A `Stepper` for equations given as forms.
 
     Attributes:
+        REMEDY: what may help when an integration fails.
         u: the solution, at the time reached.
         assembling: seconds that assembly took.
     """
+
+    REMEDY: ClassVar[str] = "a finer mesh or a smaller lambda may help"
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class TimeStepper(Stepper):
             first_step=first_step,
             prefix=prefix,
             options=(ALONE if self.alone else TOGETHER) | given_in_time | (options or {}),
-            remedy=REMEDY,
+            remedy=self.REMEDY,
         )
 
     def take(self) -> None:

@@ -3,42 +3,26 @@
 Source: Neumann and Schmeiser, "A kinetic reaction model: decay to equilibrium and macroscopic limit".
 """
 
-import ast
 from functools import cached_property
 from math import ceil, sqrt
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from kinlim import phase
 from kinlim.base import BaseStudy, Ensemble, Heading, Physics
 from kinlim.errors import InputError
 from kinlim.formula import Formula
+from kinlim.phase import GRID, POSITIONS, VELOCITIES, FormulaOfPhase, moves, used
 from kinlim.profile import ProfileTable
-from kinlim.table import Positive, Table, parse_formula
+from kinlim.table import Positive, Table
 
 Array = NDArray[np.float64]
 
-POSITIONS, VELOCITIES = ("x", "y", "z"), ("vx", "vy", "vz")
-
-GRID = (256, 64, 24)
-"""Points per axis, in dimension 1, 2, 3, where initial data are looked at and integrated."""
-
 NODES = (32, 16, 8)
-"""The same for velocities."""
-
-FAR = (1e1, 1e2, 1e3, 1e6)
-"""Speeds at which data are looked at besides."""
-
-WIDEST = 1e6
-"""Ratio of the bounds of the data, at most; what they may be at most, and one over it at least."""
-
-COARSEST = 12
-"""Points per axis where data depend on the velocity, at least."""
-
-VARIES = 1e-2
-"""By how much, over their largest value, means on the two grids may differ."""
+"""Velocities per axis, in dimension 1, 2, 3, at which initial data are looked at and, twice as many, integrated."""
 
 MASSES = 1e-6
 """Relative difference of masses that passes for rounding of what the user wrote."""
@@ -51,14 +35,6 @@ MOST_NODES = 1500
 
 SHARE, NUMBER_SHARE = 0.4, 0.2
 """Of the bias allowed, that recommended time steps and cells make each, and that the number of particles may make."""
-
-FormulaOfPhase = Annotated[
-    Formula,
-    BeforeValidator(lambda value: parse_formula(value, POSITIONS + VELOCITIES)),
-    PlainSerializer(str, return_type=str),
-]
-"""A function of position (x, y, z) in the unit torus and velocity (vx, vy, vz)."""
-
 
 Bound = Annotated[float, Field(ge=1e-6, le=1e6)]
 """Of f/chi1 and chi2/g."""
@@ -128,7 +104,7 @@ class KineticReaction(Physics):
                     f"{key} = '{getattr(self, key)}': {beyond[0]} has no meaning in dimension {self.dimension}; the "
                     f"names are {', '.join(names)}"
                 )
-        lo, hi = self._found
+        lo, hi = self.data_bounds
         if self.bounds is not None:
             low, high = self.bounds
             if not low < high:
@@ -147,76 +123,23 @@ class KineticReaction(Physics):
         return self
 
     @cached_property
-    def _found(self) -> tuple[float, float]:
-        """Bounds of f0 and 1/g0, as far as points tell."""
-        bounds: dict[str, tuple[float, float]] = {}
+    def data_bounds(self) -> tuple[float, float]:
+        """Bounds (lo, hi) of f0 and 1/g0, as far as points tell.
+
+        Raises:
+            ValueError: one of them cannot be used; see `kinlim.phase.bounds`.
+        """
+        bounds = []
         for key, chi in (("f0", self.chi1), ("g0", self.chi2)):
-            formula: Formula = getattr(self, key)
-            count = GRID[self.dimension - 1]
-            if used(formula) & set(VELOCITIES):
-                count = max(COARSEST, count // 4)
-            # On a second grid, data that vary too fast for the first look different.
-            positions = np.concatenate([self.grid(count), self.grid(count + 1)])
+            formula = getattr(self, key)
             nodes, _ = chi.quadrature(self.dimension, NODES[self.dimension - 1])
-            unit = np.concatenate([np.eye(self.dimension), -np.eye(self.dimension), _diagonals(self.dimension)])
-            shells = [nodes, *(speed * unit for speed in FAR)] if used(formula) & set(VELOCITIES) else [nodes[:1]]
             try:
-                values = [self.relative(formula, positions, shell) for shell in shells]
-                ends = [self.relative(formula, end, nodes[:1]) for end in self._seams()]
-            except InputError as error:
+                bounds.append(phase.bounds(formula, nodes))
+            except (InputError, ValueError) as error:
                 raise ValueError(f"{key} = '{formula}' {error}") from None
-            low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
-            if low <= 0:
-                raise ValueError(
-                    f"{key} = '{formula}' is {low:.6g} somewhere: it must be positive, or the data are in no invariant "
-                    "region of Theorem 1.1"
-                )
-            if len(values) > 1 and (
-                float(values[-1].max()) > 2 * float(values[-2].max()) or float(values[-1].min()) < values[-2].min() / 2
-            ):
-                raise ValueError(
-                    f"{key} = '{formula}' is not bounded away from 0 and infinity in the velocity, so the data are in "
-                    "no invariant region of Theorem 1.1; tanh(vx) is bounded"
-                )
-            if high > WIDEST * low:
-                raise ValueError(f"{key} = '{formula}' reaches from {low:.3g} to {high:.3g}: a ratio beyond {WIDEST:g}")
-            for axis in range(self.dimension):
-                gap = float(np.abs(ends[2 * axis] - ends[2 * axis + 1]).max())
-                if gap > MASSES * high:
-                    raise ValueError(
-                        f"{key} = '{formula}' jumps by {gap:.3g} between {POSITIONS[axis]} = 0 and 1; it must be "
-                        "periodic"
-                    )
-            if high > WIDEST or low < 1 / WIDEST:
-                raise ValueError(
-                    f"{key} = '{formula}' reaches from {low:.3g} to {high:.3g}; densities of 1 are those of "
-                    f"equilibrium with equal masses, and {1 / WIDEST:g} to {WIDEST:g} are possible"
-                )
-            means = [values[0][: count**self.dimension].mean(), values[0][count**self.dimension :].mean()]
-            if abs(means[0] - means[1]) > VARIES * high:
-                raise ValueError(
-                    f"{key} = '{formula}' varies too fast: its mean is {means[0]:.4g} over {count} points along each "
-                    f"axis, and {means[1]:.4g} over {count + 1}"
-                )
-            bounds[key] = low, high
-        (f_low, f_high), (g_low, g_high) = bounds["f0"], bounds["g0"]
+        (f_low, f_high), (g_low, g_high) = bounds
         lo, hi = min(f_low, 1 / g_high), max(f_high, 1 / g_low)
         return (lo, hi) if lo < hi else (lo * (1 - ROUND), hi * (1 + ROUND))
-
-    def _seams(self) -> list[Array]:
-        """Points on both sides of each seam: axis 0 at 0, at 1, axis 1 at 0, ..."""
-        count, sides = 17, []
-        for axis in range(self.dimension):
-            for end in (0.0, 1.0):
-                rest = np.meshgrid(*[np.linspace(0, 1, count)] * (self.dimension - 1), indexing="ij")
-                points = np.column_stack([part.ravel() for part in rest]) if rest else np.empty((1, 0))
-                sides.append(np.insert(points, axis, end, axis=1))
-        return sides
-
-    def grid(self, count: int) -> Array:
-        """Points i/count, count per axis, shape (count^d, d), the last axis fastest."""
-        axis = np.arange(count) / count
-        return np.stack(np.meshgrid(*[axis] * self.dimension, indexing="ij"), axis=-1).reshape(-1, self.dimension)
 
     def relative(self, formula: Formula, x: Array, v: Array) -> Array:
         """Values of f0 or g0 at all pairs of positions, shape (n, d), and velocities, shape (k, d): shape (n, k).
@@ -224,20 +147,13 @@ class KineticReaction(Physics):
         Raises:
             InputError: it is not finite somewhere.
         """
-        shape = (len(x), len(v))
-        points = {
-            name: np.broadcast_to(x[:, None, axis] if name in POSITIONS else v[None, :, axis], shape)
-            for names in (POSITIONS, VELOCITIES)
-            for axis, name in enumerate(names[: self.dimension])
-        }
-        unused = {name: np.zeros(shape) for name in POSITIONS + VELOCITIES if name not in points}
-        return formula(**points, **unused)
+        return phase.values(formula, x, v)
 
     def initial(self, x: Array) -> tuple[Array, Array, Array, Array]:
         """Densities rho_f, rho_g, shape (n,), and fluxes int v f dv, int v g dv, shape (n, d), at time 0."""
         found = []
         for formula, chi in ((self.f0, self.chi1), (self.g0, self.chi2)):
-            if used(formula) & set(VELOCITIES):
+            if moves(formula):
                 nodes, weights = chi.quadrature(self.dimension, 2 * NODES[self.dimension - 1])
                 values = self.relative(formula, x, nodes)
                 found.append((values @ weights, values @ (weights[:, None] * nodes)))
@@ -248,19 +164,14 @@ class KineticReaction(Physics):
         return rho_f, rho_g, flux_f, flux_g
 
     @property
-    def data_bounds(self) -> tuple[float, float]:
-        """Bounds (lo, hi) of f0 and 1/g0, as far as points tell."""
-        return self._found
-
-    @property
     def region(self) -> tuple[float, float]:
         """Bounds (lo, hi) of f/chi1 and chi2/g, and so of rho, for all times: Theorem 1.1."""
-        return self._found if self.bounds is None else self.bounds
+        return self.data_bounds if self.bounds is None else self.bounds
 
     @cached_property
     def mass_difference(self) -> float:
         """Int int (f - g) dv dx, which never changes: (4)."""
-        rho_f, rho_g, *_ = self.initial(self.grid(GRID[self.dimension - 1]))
+        rho_f, rho_g, *_ = self.initial(phase.grid(self.dimension, GRID[self.dimension - 1]))
         return float(rho_f.mean() - rho_g.mean())
 
     @property
@@ -331,16 +242,6 @@ def _excess(y: Array) -> Array:
     small = y < 0.1
     series = y**2 / 12 - y**4 / 720 + y**6 / 30240
     return np.where(small, series, (y / 2) / np.tanh(np.maximum(y, 0.1) / 2) - 1)
-
-
-def _diagonals(d: int) -> Array:
-    signs = np.array(np.meshgrid(*[[-1.0, 1.0]] * d, indexing="ij")).reshape(d, -1).T
-    return np.asarray(signs / sqrt(d), np.float64)
-
-
-def used(formula: Formula) -> set[str]:
-    """Names of coordinates in a formula."""
-    return {node.id for node in ast.walk(formula.tree) if isinstance(node, ast.Name)} & {*POSITIONS, *VELOCITIES}
 
 
 class ReactionParticles(Ensemble):

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mpi4py import MPI
 
-from kinlim.errors import InputError
-from kinlim.reaction import POSITIONS, ReactionStudy
+from kinlim.phase import POSITIONS
+from kinlim.reaction import ReactionStudy
 from kinlim.stochastic.ensemble import Blocks
 from kinlim.stochastic.gas import ReactingGas
 from kinlim.stochastic.moments import Moments
@@ -17,9 +17,6 @@ from kinlim.stochastic.stages import Stages
 from kinlim.stochastic.statistic import Largest, Statistics, typed
 
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any], dict[str, str]]]
-
-MOST_BINS = 10**7
-"""Of a dataset."""
 
 DENSITIES = {
     "rho_f": "mass of A per unit volume",
@@ -55,16 +52,9 @@ def simulate(
         particles(time). imbalance_drift(time) is the largest change of (number of A) - (number of B) in a replica: 0.
 
     Raises:
-        InputError: there are too many bins.
         Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and `keep` was called.
     """
-    settings, d = study.particles, study.model.dimension
-    if settings.bins**d > MOST_BINS:
-        raise InputError(
-            f"particles.bins = {settings.bins} makes {settings.bins**d:.3g} bins in dimension {d}; at most "
-            f"{MOST_BINS:g} are possible"
-        )
-    model = ReactingGas(study)
+    settings, model = study.particles, ReactingGas(study)
     with Stages(study, comm, threads, **more) as stages:
         statistics = stages.run("particles", model, Blocks(settings.replicas, settings.block))
     dataset = _label(study, model, statistics)
@@ -101,7 +91,8 @@ def _label(study: ReactionStudy, model: ReactingGas, statistics: Statistics) -> 
             "title": f"{study.study.name}: particles", "model": "reaction", "dimension": d, "epsilon": physics.epsilon,
             "per_unit": settings.per_unit, "replicas": settings.replicas, "dt": dt, "steps": sum(model.steps),
             "cells": study.cells, "bins": settings.bins, "bias_dt": physics.time_step_bias(dt) if dt else 0.0,
-            "bias_cells": physics.cell_bias(1 / study.cells), "end_time": physics.end_time,
+            "bias_cells": physics.cell_bias(1 / study.cells),
+            "bias_number": physics.number_bias(settings.per_unit, 1 / study.cells), "end_time": physics.end_time,
         },
     )  # fmt: skip
 

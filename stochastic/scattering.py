@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kinlim.errors import RunError
 from kinlim.formula import Formula
-from kinlim.reaction import POSITIONS, VELOCITIES
+from kinlim.phase import POSITIONS, VELOCITIES
 from kinlim.stochastic.fixed import UNIT, Singles, Words32
 from kinlim.stochastic.poisson import poisson
 from kinlim.stochastic.profiles import Sampler, velocities

@@ -10,7 +10,7 @@ from scipy.linalg import expm
 
 from mpi4py import MPI
 
-from kinlim.errors import InputError, RunError
+from kinlim.errors import RunError
 from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.stochastic.fixed import fly, locate
 from kinlim.stochastic.gas import ReactingGas
@@ -277,13 +277,6 @@ def test_data_beyond_their_bound_are_noticed(tables):
     study = check(tables)
     with pytest.raises(RunError, match=r"model.f0: is [23]\.\d+ at x = 0.50\d+, vx = .* outside"):
         ReactingGas(study).begin(np.array([[1], [2], [3], [4]], np.uint64).repeat(2000, axis=1), 0, 1)
-
-
-def test_too_many_bins(tables):
-    tables["model"] |= {"dimension": 3}
-    tables["particles"] |= {"bins": 4096}
-    with pytest.raises(InputError, match="particles.bins = 4096 makes 6.87e.10 bins in dimension 3"):
-        simulate(check(tables), MPI.COMM_SELF, 1)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])

@@ -1,7 +1,7 @@
 """Time integration of an equation that conserves the integral of its unknown, with iterative linear solvers."""
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class ConservingStepper(TimeStepper):
         iterations: of the linear solver, in all.
         most_iterations: in one solve.
     """
+
+    REMEDY: ClassVar[str] = "a finer mesh or a smaller rtol may help"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """As for `TimeStepper`. Collective."""

@@ -13,7 +13,8 @@ from mpi4py import MPI
 from kinlim.checkpoint import State
 from kinlim.fem.reaction.diffusion import density_of, entropy
 from kinlim.fem.sampling import Sampler, TorusNodes, grid
-from kinlim.reaction import POSITIONS, ReactionStudy
+from kinlim.phase import POSITIONS
+from kinlim.reaction import ReactionStudy
 from kinlim.study import dump
 
 Array = NDArray[np.float64]

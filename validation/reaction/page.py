@@ -71,18 +71,11 @@ def metrics(
         "reference": comparison.attrs["reference"],
         "chi2_expected": (replicas - 1) / (replicas - 3) if (replicas := int(particles.replicas)) > 3 else None,
         "without_error": sum(int(np.isnan(comparison[f"z_{name}"]).sum()) for name in DENSITIES),
-        "predicted_bias": _predicted(pde, particles),
+        "predicted_bias": float(sum(particles.attrs[f"bias_{part}"] for part in ("dt", "cells", "number"))),
         "limit": facts.of_limit(pde),
         "kinetic": None if kinetic is None else facts.of_kinetic(kinetic),
         "decay": decay(pde, kinetic, particles),
     }
-
-
-def _predicted(pde: xr.Dataset, particles: xr.Dataset) -> float:
-    """Relative error of the particles' diffusion: by their time step, their cells and their number."""
-    a = particles.attrs
-    fluctuations = facts.study_of(pde).model.number_bias(int(a["per_unit"]), 1 / int(a["cells"]))
-    return float(a["bias_dt"] + a["bias_cells"] + fluctuations)
 
 
 def _mode(now: xr.Dataset, particles: xr.Dataset, part: str) -> dict[str, xr.DataArray]:
