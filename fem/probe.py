@@ -7,6 +7,8 @@ from dolfinx.fem import Function
 from dolfinx.mesh import Mesh
 from mpi4py import MPI
 
+from kinlim.compat import cell_nodes
+
 
 class Probe:
     """Evaluates functions on an interval at fixed points; where the points lie is found once.
@@ -19,7 +21,7 @@ class Probe:
         """Find a cell for every point, shape (count,). Collective."""
         self.comm, self.points = mesh.comm, np.pad(x[:, None], ((0, 0), (0, 2)))
         owned = mesh.topology.index_map(1).size_local
-        nodes = mesh.geometry.x[:, 0][mesh.geometry.dofmap[:owned]]  # (cells, 2)
+        nodes = mesh.geometry.x[:, 0][cell_nodes(mesh)[:owned]]  # (cells, 2)
         # By comparison, not by geometry with tolerances: cells graded to the ends can be as small as those.
         lower, upper = nodes.min(axis=1), nodes.max(axis=1)
         order = np.argsort(lower)

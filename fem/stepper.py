@@ -21,7 +21,6 @@ DEFAULTS = {
     "ts_adapt_type": "basic",
     "ts_adapt_wnormtype": "infinity",  # a mean square would not see an error where one node starts from sigma = 0
     "ts_max_snes_failures": -1,  # a failed solve cuts the step instead of ending the run
-    "ts_max_reject": 50,
     "ts_adapt_dt_min": 1e-100,  # PETSc's own limits, of steps, residuals and pivots, are absolute
     "ts_adapt_dt_max": 1e100,
     "snes_atol": 0,
@@ -36,6 +35,9 @@ OWNED = ("ts_dt", "ts_time_step", "ts_init_time", "ts_max_time", "ts_max_steps",
 
 IMPLICIT = {"rosw", "bdf", "dirk", "arkimex", "theta", "cn", "beuler", "alpha"}
 """Types of PETSc TS for F(t, u, u') = 0."""
+
+MOST_REJECTED = 50
+"""Times that a step may be repeated because its error was too large or a solve failed."""
 
 MOST_REFUSED = 30
 """Times that a step may be quartered because it led to values that are no numbers."""
@@ -96,6 +98,7 @@ class Stepper(ABC):
         self.ts.setExactFinalTime(PETSc.TS.ExactFinalTime.STEPOVER)  # `advance` sees to the landing
         self.ts.setTolerances(rtol=rtol, atol=tolerance)
         self.ts.setMaxSteps(10**9)
+        self.ts.setMaxStepRejections(MOST_REJECTED)
         self.ts.setErrorIfStepFails(False)  # `advance` says why
         self._configure(DEFAULTS | options)
         self.ts.setTime(start)

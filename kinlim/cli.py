@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from kinlim import api, sweeps, workflow
@@ -29,6 +28,9 @@ DEMO_REPLICAS = 5000
 
 EXAMPLES = {"pinned": "pinned-paper.toml", "reaction": "reaction-torus.toml", "kac": "kac-reservoir.toml"}
 """The study that `kinlim new` prints, for each model."""
+
+MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore[assignment]
+"""What typer raises for a wrong command line; it names only this one subclass of it."""
 
 INTERRUPTED = 130
 """Exit code of a command ended by Ctrl-C."""
@@ -231,10 +233,8 @@ def main() -> NoReturn:
         _fail(str(stop), stop.exit_code, debug)
     except (InputError, RunError) as error:  # the same on all ranks, see `on_root`
         _fail(str(error), error.exit_code, debug)
-    except click.UsageError as error:
+    except MISUSE as error:
         _fail(f"{error.format_message()} (kinlim --help shows what there is)", InputError.exit_code, debug)
-    except (click.exceptions.Exit, click.Abort) as stop:
-        sys.exit(getattr(stop, "exit_code", 1))
     except SystemExit:  # click's, when nobody reads on: kinlim --help | head -1
         raise
     except BrokenPipeError:

@@ -3,6 +3,7 @@
 import platform
 from pathlib import Path
 
+from kinlim.compat import mpi_library
 from kinlim.provenance import git_state, versions
 
 PETSC_PACKAGES = ("mumps", "hypre", "superlu_dist", "scalapack", "ptscotch", "metis", "slepc", "cuda", "hip")
@@ -10,19 +11,17 @@ PETSC_PACKAGES = ("mumps", "hypre", "superlu_dist", "scalapack", "ptscotch", "me
 
 def lines() -> list[str]:
     """Name and value of everything, one a line."""
-    from mpi4py import MPI
     from petsc4py import PETSc
 
     from kinlim.parallel import cores, world
 
-    library = MPI.Get_library_version().splitlines()[0].split(",")[0].strip("\0 ")
     packages = [name for name in PETSC_PACKAGES if PETSc.Sys.hasExternalPackage(name)]
     rows = {
         **versions(),
         "source": git_state(),
         "PETSc": ".".join(map(str, PETSc.Sys.getVersion()))
         + f", {PETSc.ScalarType.__name__}, with {', '.join(packages) or 'no packages'}",
-        "MPI": f"{library}, {world().size} rank(s)",
+        "MPI": f"{mpi_library()}, {world().size} rank(s)",
         "cores": f"{cores()}, {_processor()}",
         "GPU": _gpu(),
         "system": platform.platform(),

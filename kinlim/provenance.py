@@ -1,26 +1,30 @@
 """Where a result comes from: versions, git state, layout and time, as flat attributes of a dataset."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import petsc4py
+
+from kinlim.compat import DOLFINX, installed
 from kinlim.version import __version__
 
-LIBRARIES = ("numpy", "scipy", "numba", "xarray", "mpi4py", "fenics-dolfinx", "petsc4py")
+LIBRARIES = {name: (name,) for name in ("numpy", "scipy", "numba", "xarray", "mpi4py")} | {"DOLFINx": DOLFINX}
+"""Libraries whose numbers end up in a result, and the distributions that bring them."""
 
 
 def versions() -> dict[str, str]:
     """Version of kinlim, Python and every library whose numbers end up in a result."""
     found = {"kinlim": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
+    for name, distributions in LIBRARIES.items():
         try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+            found[name] = installed(distributions)
+        except PackageNotFoundError:
             found[name] = "not installed"
-    return found
+    return found | {"petsc4py": petsc4py.__version__}
 
 
 def git_state() -> str:

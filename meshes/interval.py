@@ -9,6 +9,7 @@ from dolfinx.io import XDMFFile
 from dolfinx.mesh import Mesh, create_interval
 from mpi4py import MPI
 
+from kinlim.compat import cell_nodes
 from kinlim.errors import InputError
 
 Array = NDArray[np.float64]
@@ -50,7 +51,7 @@ def read(path: str | Path) -> Array:
                 mesh = file.read_mesh(name=_name(path))
             if mesh.topology.dim != 1:
                 raise InputError(f"{path}: is a mesh of dimension {mesh.topology.dim}; an interval has dimension 1")
-            x, ends = mesh.geometry.x[:, 0], mesh.geometry.dofmap
+            x, ends = mesh.geometry.x[:, 0], cell_nodes(mesh)
             if (
                 mesh.geometry.x[:, 1:].any()
                 or len(ends) != len(x) - 1

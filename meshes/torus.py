@@ -19,6 +19,8 @@ from dolfinx import cpp
 from dolfinx.mesh import Mesh, to_type
 from mpi4py import MPI
 
+from kinlim.compat import create_topology, index_map
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -131,19 +133,13 @@ def torus(comm: MPI.Comm, cells: int, dimension: int, shape: Shape = "simplex") 
     local = np.concatenate([mine, around])
     vertices = lattice.vertices(local)
     kind = to_type(NAMES[shape, dimension])
-    topology = cpp.mesh.create_topology(
-        comm,
-        [kind],
-        [lattice.number(vertices).ravel()],
-        [local],
-        [owner(around).astype(np.int32)],
-        np.unique(facets),
-    )
+    owners = owner(around).astype(np.int32)
+    topology = create_topology(comm, kind, lattice.number(vertices).ravel(), local, owners, np.unique(facets))
     element = basix.ufl.element("Lagrange", NAMES[shape, dimension], 1, shape=(dimension,))
     nodes = vertices.shape[1]
     cell_map = topology.index_map(dimension)
     assert np.array_equal(topology.original_cell_index, local)
-    node_map = cpp.common.IndexMap(
+    node_map = index_map(
         comm,
         nodes * len(mine),
         (cell_map.ghosts[:, None] * nodes + np.arange(nodes)).ravel(),
