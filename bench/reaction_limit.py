@@ -18,6 +18,7 @@ import xarray as xr
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from kinlim.compat import on_this_machine
 from kinlim.fem.reaction.limit import solve
 from kinlim.fem.reaction.refinement import distance
 from kinlim.study import check
@@ -96,7 +97,7 @@ def ranks(cells: int, rounds: int) -> None:
     for count in (1, 2):
         fastest: dict[str, Any] = {}
         for _ in range(rounds):
-            command = ["mpirun", "-n", str(count), "--oversubscribe", sys.executable, __file__, "--worker", str(cells)]
+            command = [*on_this_machine(count), sys.executable, __file__, "--worker", str(cells)]
             printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             attrs = json.loads(printed.strip().splitlines()[-1])
             if not fastest or _seconds(attrs) < _seconds(fastest):

@@ -27,7 +27,9 @@ from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from kinlim.compat import interpolation_points
 from kinlim.errors import InputError, RunError
+from kinlim.fem.compiled import compiled
 from kinlim.fem.pinned import discretise
 from kinlim.fem.probe import Nodes
 from kinlim.parallel import on_root
@@ -146,7 +148,7 @@ class HeatEquations:
         self.owned = space.dofmap.index_map.size_local * space.dofmap.bs
         both = ufl.as_vector([initial[0]] * STAGES + [initial[1]] * STAGES)
         self.start = fem.Function(space)
-        self.start.interpolate(fem.Expression(both, space.element.interpolation_points()))
+        self.start.interpolate(fem.Expression(both, interpolation_points(space)))
 
         domain.topology.create_connectivity(0, 1)
         held = mesh.exterior_facet_indices(domain.topology)
@@ -158,7 +160,7 @@ class HeatEquations:
         self.dt = fem.Constant(domain, 1.0)
         trial, test = ufl.TrialFunction(space), ufl.TestFunction(space)
         system = equations(trial, self.given, self.before, test, self.dt, fem.Constant(domain, lam), dx)
-        self.left, self.right = fem.form(ufl.lhs(system)), fem.form(ufl.rhs(system))
+        self.left, self.right = compiled(ufl.lhs(system)), compiled(ufl.rhs(system))
         self.load = la.vector(space.dofmap.index_map, space.dofmap.bs)
         self.vectors: list[PETSc.Vec] = []
         self.solvers: dict[float, PETSc.KSP] = {}
@@ -174,7 +176,7 @@ class HeatEquations:
             )
             for i in range(STAGES)
         )  # fmt: skip
-        self.integrals = fem.form(ufl.inner(sums, ufl.TestFunction(per_cell)) * dx)
+        self.integrals = compiled(ufl.inner(sums, ufl.TestFunction(per_cell)) * dx)
         self.cells = la.vector(per_cell.dofmap.index_map, per_cell.dofmap.bs)
 
     def restart(self) -> None:

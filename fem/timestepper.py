@@ -14,6 +14,7 @@ from dolfinx import fem, la
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
+from kinlim.fem.compiled import compiled
 from kinlim.fem.stepper import Stepper
 
 FORCED = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": "basic"}
@@ -144,7 +145,7 @@ class TimeStepper(Stepper):
     def _compile(self, form: ufl.Form) -> tuple[fem.Form, fem.Form]:
         """Compile the form and shift d/du_t + d/du of it."""
         jacobian = self.shift * ufl.derivative(form, self.u_t) + ufl.derivative(form, self.u)
-        return fem.form(form), fem.form(jacobian)
+        return compiled(form), compiled(jacobian)
 
     def _fill(self, function: fem.Function, vector: PETSc.Vec) -> None:
         self.values[function][: self.owned] = vector.array_r

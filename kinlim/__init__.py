@@ -8,7 +8,7 @@ comparison = kinlim.compare(particles, pde)
 kinlim.run(study, "results/mine")         # all three, and a report, into a folder
 """
 
-import kinlim.compat  # isort: skip - before all that loads MPI
+import kinlim.compat  # isort: skip # noqa: F401 - before all that loads MPI
 
 from kinlim.api import compare, converge, iterate, load, simulate, solve
 from kinlim.errors import InputError, RunError, Stopped

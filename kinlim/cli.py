@@ -17,8 +17,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from kinlim import api, sweeps, workflow
+from kinlim import api, compat, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
+from kinlim.progress import compiling
 from kinlim.results import CONVERGENCE, ITERATION, REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
 from kinlim.study import STUDIES, Study, check, load, override
@@ -34,6 +35,9 @@ MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore
 
 INTERRUPTED = 130
 """Exit code of a command ended by Ctrl-C."""
+
+MOST_THREADS = 4096
+"""Threads per rank."""
 
 LONGEST = 1000
 """Characters of an error message."""
@@ -57,7 +61,12 @@ Set = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=4096, help="Threads per rank for the particles. [default: all cores]", show_default=False),
+    typer.Option(
+        metavar="N",
+        callback=lambda threads: _threads(threads),
+        help="Threads per rank for the particles. [default: all cores]",
+        show_default=False,
+    ),
 ]
 Replicas = Annotated[
     int | None,
@@ -222,6 +231,7 @@ def main() -> NoReturn:
     debug = "--debug" in arguments
     # PETSc would answer a closed pipe and a crash with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+    compiling.shown = _rank() == 0
     try:
         if petsc_options:
             _start_petsc(petsc_options)
@@ -265,8 +275,8 @@ def _start_petsc(options: list[str]) -> None:
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
-    """End with a message that all ranks agree on; rank 0 prints it."""
-    if _rank() == 0:
+    """End with a message that all ranks agree on; rank 0 prints it, or the first of those that should have been ranks."""
+    if _rank() == 0 and (compat.lost_ranks() is None or compat.first_of_lost()):
         if debug:
             traceback.print_exc()
         print(f"kinlim: {_line(message)}", file=sys.stderr, flush=True)  # noqa: T201
@@ -353,6 +363,12 @@ def _tell(study: Study, numbers: dict[str, Any], folder: Path) -> None:
     """Say what came out, and where the rest is."""
     _say("\n".join(api.side("validation", study).tell(numbers)))
     _say(f"Report: {folder / REPORT}")
+
+
+def _threads(threads: int | None) -> int | None:
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"--threads {threads}: must be from 1 to {MOST_THREADS}")
+    return threads
 
 
 def _version() -> NoReturn:

@@ -5,15 +5,18 @@ kinlim calls the function that has kept its own.
 """
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from dolfinx.fem import FunctionSpace
     from dolfinx.mesh import Mesh
     from mpi4py import MPI
 
@@ -29,12 +32,15 @@ DOLFINX = ("fenics-dolfinx", "dolfinx-solver-real", "dolfinx-solver-complex")
 INDEX_MAP_TAG = 7201
 """Of the messages by which ranks agree on an index map; no other messages are under way then."""
 
-LAUNCHED = {
-    "OMPI_COMM_WORLD_SIZE": ("OMPI_COMM_WORLD_RANK", "Open MPI"),
-    "PMI_SIZE": ("PMI_RANK", "MPICH"),
-    "SLURM_STEP_NUM_TASKS": ("SLURM_PROCID", "Slurm"),
-}
-"""Variables in which launchers say how many processes they started, which one this is, and who they are."""
+LAUNCHED = {"OMPI_COMM_WORLD_SIZE": "Open MPI", "PMI_SIZE": "MPICH or Slurm", "SLURM_STEP_NUM_TASKS": "Slurm"}
+"""Variables in which launchers say how many processes they have started."""
+
+
+class LostRanks(NamedTuple):
+    """Processes that were started together and know nothing of each other."""
+
+    launcher: str
+    processes: int
 
 
 def dolfinx_version() -> tuple[int, int]:
@@ -102,22 +108,45 @@ def cell_nodes(mesh: "Mesh") -> NDArray[np.int32]:
     return nodes
 
 
-def lost_ranks(environment: Mapping[str, str] = os.environ) -> tuple[str, int, bool] | None:
-    """Who started this process among several, where MPI knows of one only; None if nobody did.
+def interpolation_points(space: "FunctionSpace") -> NDArray[np.float64]:
+    """Points of the reference cell where functions are evaluated to interpolate them, shape (points, dimension)."""
+    points: Any = space.element.interpolation_points
+    return np.asarray(points if dolfinx_version() >= (0, 10) else points())
 
-    `mpirun` of another MPI than the one that mpi4py loads starts as many runs that know nothing of each other.
 
-    Returns:
-        The launcher, the number of processes, and whether this is the first of them.
+def lost_ranks(environment: Mapping[str, str] = os.environ) -> LostRanks | None:
+    """Whether a launcher has started several processes, and MPI knows of this one only.
+
+    That is what `mpirun` of another MPI than the one that mpi4py has loaded does.
     """
     from mpi4py import MPI
 
-    if MPI.COMM_WORLD.size > 1 or MPI.Comm.Get_parent() != MPI.COMM_NULL:
+    if MPI.COMM_WORLD.size > 1:
         return None
-    for size, (rank, launcher) in LAUNCHED.items():
-        if environment.get(size, "1").isdecimal() and int(environment.get(size, "1")) > 1:
-            return launcher, int(environment[size]), environment.get(rank, "0") == "0"
+    for variable, name in LAUNCHED.items():
+        if (count := environment.get(variable, "")).isdecimal() and int(count) > 1:
+            return LostRanks(name, int(count))
     return None
+
+
+def first_of_lost(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process speaks for those that were started with it: by its launcher's number, if there is one."""
+    ranks = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+    return next((environment[name] for name in ranks if name in environment), "0") == "0"
+
+
+def launcher() -> str:
+    """Path of the command that starts ranks of the MPI in use, as far as that can be told."""
+    beside = Path(sys.executable).with_name("mpirun")
+    return str(beside) if beside.exists() else "mpirun"
+
+
+def on_this_machine(ranks: int) -> list[str]:
+    """Start of a command that runs so many ranks here, whatever the number of cores."""
+    from mpi4py import MPI
+
+    more = ["--oversubscribe"] if MPI.get_vendor()[0] == "Open MPI" else []
+    return [launcher(), *more, "-n", str(ranks)]
 
 
 def mpi_library() -> str:

@@ -2,21 +2,29 @@
 
 import os
 from collections.abc import Callable
-from typing import TypeVar
 
 from mpi4py import MPI
 
+from kinlim.compat import launcher, lost_ranks, mpi_library
 from kinlim.errors import InputError, RunError
-
-T = TypeVar("T")
 
 
 def world() -> MPI.Comm:
-    """All ranks."""
+    """All ranks.
+
+    Raises:
+        InputError: several processes were started together, and each is alone.
+    """
+    if (lost := lost_ranks()) is not None:
+        raise InputError(
+            f"{lost.launcher} has started {lost.processes} processes, and each is alone, so that all would do the whole "
+            f"work: kinlim runs on {mpi_library()}, whose own launcher starts ranks that know each other "
+            f"({launcher()} -n {lost.processes} kinlim ...)"
+        )
     return MPI.COMM_WORLD
 
 
-def on_root(comm: MPI.Comm, action: Callable[[], T]) -> T:
+def on_root[T](comm: MPI.Comm, action: Callable[[], T]) -> T:
     """Call `action` on rank 0 and give its result to all ranks; an InputError or RunError is raised on all of them.
 
     Collective. Any other exception stays on rank 0, where the command line ends all ranks.

@@ -1,6 +1,7 @@
 """Progress with an estimate of the time left, for anything that lasts over two seconds; silent otherwise."""
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Self, TextIO
@@ -14,6 +15,64 @@ QUIET = 2.0
 LINE_EVERY = 10.0
 """Seconds between lines where the output is not a terminal (mpirun, a log file)."""
 
+ESTIMABLE = 0.01
+"""Fraction that must be done before the rest can be estimated."""
+
+
+class Compilation:
+    """The compilation of kernels and forms that goes on in this process; use `compiling` as a context around each.
+
+    It is told of once, when it has taken `QUIET` seconds in all; meters leave its time out of their estimates. Threads
+    may compile at the same time, and compiling one thing may mean to compile another.
+
+    Attributes:
+        shown: whether this process tells.
+        seconds: that it has taken.
+    """
+
+    def __init__(self, shown: bool, stream: TextIO | None = None) -> None:
+        """Nothing is being compiled yet."""
+        self.shown, self.stream, self.seconds = shown, stream, 0.0
+        self.lock, self.under_way, self.since = threading.Lock(), 0, 0.0
+        self.alarm: threading.Timer | None = None
+        self.told = False
+
+    def __enter__(self) -> Self:
+        """Something is being compiled."""
+        with self.lock:
+            self.under_way += 1
+            if self.under_way == 1:
+                self.since = time.monotonic()
+                if self.shown and not self.told:
+                    self.alarm = threading.Timer(max(QUIET - self.seconds, 0.0), self._tell)
+                    self.alarm.daemon = True
+                    self.alarm.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """It is compiled."""
+        with self.lock:
+            self.under_way -= 1
+            if self.under_way == 0:
+                self.seconds += time.monotonic() - self.since
+                if self.alarm is not None:
+                    self.alarm.cancel()
+
+    def spent(self) -> float:
+        """Seconds that it has taken until now."""
+        with self.lock:
+            return self.seconds + (time.monotonic() - self.since if self.under_way else 0.0)
+
+    def _tell(self) -> None:
+        self.told = True
+        print("compiling (what is compiled is kept for the next run)", file=self.stream or sys.stderr, flush=True)
+
+
+compiling = Compilation(shown=False)
+"""Of this process. The command line lets rank 0 tell."""
+
 
 class Meter:
     """Shows how far a stage has come: a bar on a terminal, a line now and then elsewhere.
@@ -24,8 +83,8 @@ class Meter:
     def __init__(self, label: str, shown: bool, stream: TextIO | None = None, begun: float = 0.0) -> None:
         """Start the clock; `label` names the stage, of which the fraction `begun` was done before."""
         self.label, self.shown, self.begun, self.stream = label, shown, begun, stream or sys.stderr
-        self.started = time.monotonic()
-        self.next_line = self.started + QUIET
+        self.started = time.monotonic() - compiling.spent()
+        self.next_line = QUIET
         self.bar: Progress | None = None
         self.task = TaskID(0)
 
@@ -35,8 +94,8 @@ class Meter:
 
     def __call__(self, fraction: float) -> None:
         """Report the fraction done, in [0, 1]."""
-        now = time.monotonic()
-        if not self.shown or now < self.next_line:
+        elapsed = time.monotonic() - compiling.spent() - self.started
+        if not self.shown or elapsed < self.next_line:
             return
         if self.stream.isatty():
             if self.bar is None:
@@ -46,11 +105,10 @@ class Meter:
                 self.bar.start()
             self.bar.update(self.task, completed=fraction)
             return
-        elapsed = now - self.started
         done = fraction - self.begun
-        left = f", about {elapsed * (1 - fraction) / done:.0f} s left" if done > 0 else ""
+        left = f", about {elapsed * (1 - fraction) / done:.0f} s left" if done >= ESTIMABLE else ""
         print(f"{self.label}: {fraction:.0%} after {elapsed:.0f} s{left}", file=self.stream, flush=True)
-        self.next_line = now + LINE_EVERY
+        self.next_line = elapsed + LINE_EVERY
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.jump import jump
 from kinlim.stochastic.layout import (
     DRAWS,
@@ -42,8 +43,8 @@ def draw(plan: Plan, shared: Shared, mine: Thread) -> None:
             _draw_batch(mine.lanes, plan.steps, mine.block, target)
             free = _deal(plan, shared, mine, target, whole, b * whole, free)
             jump(mine.lanes, plan.strides[-1], mine.other)
-            mine.lanes[:] = mine.other
-        mine.stream[:] = mine.lanes[:, 0]
+            put(mine.lanes, mine.other)
+        put(mine.stream, mine.lanes[:, 0])
     if me == threads - 1:
         rest = size - batches * whole
         target = _target(plan, shared, mine)
@@ -59,7 +60,7 @@ def _leap(plan: Plan, mine: Thread, batches: int) -> None:
     """Move the thread's stream ahead by a number of batches."""
     for k in range(plan.leaps.shape[0]):
         if (batches >> k) & 1:
-            mine.other[:, 0] = mine.stream
+            put(mine.other[:, 0], mine.stream)
             jump(mine.other[:, :1], plan.leaps[k], mine.stream.reshape(4, 1))
 
 
@@ -68,9 +69,9 @@ def _spread(plan: Plan, mine: Thread) -> None:
     """Let the pieces of a batch begin at the thread's stream, `steps` words apart: first 2 of them, then 4, ..."""
     if (mine.lanes[:, 0] == mine.stream).all():
         return  # as the batch before has left them
-    mine.lanes[:, 0] = mine.stream
+    put(mine.lanes[:, 0], mine.stream)
     for k in range(plan.strides.shape[0] - 1):
-        mine.other[:, : 1 << k] = mine.lanes[:, : 1 << k]
+        put(mine.other[:, : 1 << k], mine.lanes[:, : 1 << k])
         jump(mine.other[:, : 1 << k], plan.strides[k], mine.lanes[:, 1 << k : 2 << k])
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kinlim.errors import RunError
 from kinlim.law import ROUNDING, SCALE, GaussianLaw, PolynomialLaw
 from kinlim.stochastic.arithmetic import point_on_circle
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.directions import normal
 from kinlim.stochastic.streams import following
 from kinlim.stochastic.vectors import LENGTH, load, store
@@ -90,7 +91,7 @@ def equilibrium(v: Velocities, streams: NDArray[np.uint64], spread: float) -> No
     words, room = np.zeros((4, LENGTH), np.uint64), np.empty((3 * CHUNK, LENGTH))
     for first in range(0, replicas, LENGTH):
         lanes = min(LENGTH, replicas - first)
-        words[:, :lanes] = streams[:, first : first + lanes]
+        put(words[:, :lanes], streams[:, first : first + lanes])
         a, b, c, d = load(words, 0), load(words, LENGTH), load(words, 2 * LENGTH), load(words, 3 * LENGTH)
         for begin in range(0, particles, CHUNK):
             count = min(CHUNK, particles - begin)
@@ -106,7 +107,7 @@ def equilibrium(v: Velocities, streams: NDArray[np.uint64], spread: float) -> No
         store(words, LENGTH, b)
         store(words, 2 * LENGTH, c)
         store(words, 3 * LENGTH, d)
-        streams[:, first : first + lanes] = words[:, :lanes]
+        put(streams[:, first : first + lanes], words[:, :lanes])
 
 
 @njit(inline="always")

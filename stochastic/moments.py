@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kinlim.stochastic.arithmetic import fma
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.statistic import Statistic
 from kinlim.stochastic.vectors import LENGTH, load, store
 
@@ -223,10 +224,10 @@ def _move(count: float, powers: Array, by: Array, result: Array) -> None:
             width = min(STRIP, entries - begin)
             m[0, :width] = count
             m[1, :width] = 0.0
-            m[2:, :width] = powers[g, :, begin : begin + width]
+            put(m[2:, :width], powers[g, :, begin : begin + width])
             u = by[g, begin : begin + width]
             for j in range(last + 1):
                 for p in range(last + 1, j, -1):
                     for i in range(width):
                         m[p, i] += u[i] * m[p - 1, i]
-            result[g, :, begin : begin + width] = m[2:, :width]
+            put(result[g, :, begin : begin + width], m[2:, :width])

@@ -22,6 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kinlim.stochastic.arithmetic import fma, unbiased_sine_and_cosine
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.streams import following
 from kinlim.stochastic.triples import expect_triples, read_triples, write_triples
 from kinlim.stochastic.vectors import (
@@ -207,9 +208,9 @@ def advance(v: NDArray[np.float64], balls: int, streams: Words, collisions: int,
     for lane in range(LANES):
         room[BASE // LANES, lane] = (lane * v.shape[1]) << 32
     for group in range(0, v.shape[0], LANES):
-        room[:4] = streams[:, group : group + LANES]
+        put(room[:4], streams[:, group : group + LANES])
         run(from_streams, 0, v[group : group + LANES], balls - 2, collisions, room)
-        streams[:, group : group + LANES] = room[:4]
+        put(streams[:, group : group + LANES], room[:4])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

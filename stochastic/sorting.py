@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.redistribute import LANES
 from kinlim.stochastic.streams import following
 
@@ -89,7 +90,7 @@ def advance(
     choices, flat = np.uint64(balls - 1), v.reshape(v.size)
     for first in range(0, v.shape[0], LANES):
         state = streams[:, first : first + LANES]
-        latest[:] = last[first : first + LANES]
+        put(latest, last[first : first + LANES])
         carried = 0
         while carried < collisions:
             count = min(STEPS, collisions - carried)
@@ -102,7 +103,7 @@ def advance(
                     stamp[k, lane] = done + carried + k + 1
             _sort_pairs(flat, count, site, stamp, latest, pair)
             carried += count
-        last[first : first + LANES] = latest
+        put(last[first : first + LANES], latest)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

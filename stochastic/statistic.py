@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +45,7 @@ Statistics = Mapping[str, Statistic]
 """All that a model keeps of a set of replicas, by name."""
 
 
-S = TypeVar("S", bound=Statistic)
-
-
-def typed(statistic: Statistic, kind: type[S]) -> S:
+def typed[S: Statistic](statistic: Statistic, kind: type[S]) -> S:
     """The statistic, as what it is."""
     assert isinstance(statistic, kind)
     return statistic

@@ -49,6 +49,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kinlim.stochastic.barrier import wait_for_all
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.drawing import draw
 from kinlim.stochastic.jump import polynomial
 from kinlim.stochastic.layout import (
@@ -108,7 +109,7 @@ def proceed(plan: Plan, shared: Shared, mine: Thread) -> bool:
             where[SIZE] = min(plan.chunk, where[LEFT])
             draw(plan, shared, mine)
             _meet(plan, shared, mine)
-            mine.stream[:] = shared.stream
+            put(mine.stream, shared.stream)
             where[PANEL] = plan.panels * where[ME] // threads - 1
             where[STAGE] = OPEN
         elif where[STAGE] == OPEN:

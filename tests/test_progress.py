@@ -1,10 +1,12 @@
 """Progress: silent for two seconds, then a line now and then, or a bar, with the time that is left."""
 
 import io
+import time
 
 import pytest
 
-from kinlim.progress import Meter
+from kinlim import progress
+from kinlim.progress import Compilation, Meter
 
 
 class Terminal(io.StringIO):
@@ -56,3 +58,53 @@ def test_nothing_done_yet_has_no_estimate(clock):
         clock[0] += 3
         meter(0.0)
     assert stream.getvalue() == "balls: 0% after 3 s\n"
+
+
+def test_less_than_a_hundredth_has_no_estimate(clock):
+    # 1 in 1000 after 3 s, most of which was no work: "2997 s left" would be an alarm without a reason
+    stream = io.StringIO()
+    with Meter("balls", True, stream) as meter:
+        clock[0] += 3
+        meter(0.001)
+    assert stream.getvalue() == "balls: 0% after 3 s\n"
+
+
+def test_compilation_is_left_out_of_the_estimate(clock, monkeypatch):
+    # 40 s of compilation and 10 s of work for a quarter: 30 s are left, not 150
+    monkeypatch.setattr(progress, "compiling", compiling := Compilation(shown=False))
+    stream = io.StringIO()
+    with Meter("balls", True, stream) as meter:
+        with compiling:
+            clock[0] += 40
+            meter(0.0)  # by another thread, while the compiler is at work
+        clock[0] += 10
+        meter(0.25)
+    assert stream.getvalue() == "balls: 25% after 10 s, about 30 s left\n"
+
+
+def test_compilation_is_told_once_while_it_goes_on(monkeypatch):
+    monkeypatch.setattr(progress, "QUIET", 0.05)
+    stream = io.StringIO()
+    compiling = Compilation(shown=True, stream=stream)
+    for _ in range(2):
+        with compiling, compiling:
+            while not stream.getvalue():
+                time.sleep(0.01)
+    assert stream.getvalue().count("compiling") == 1
+
+
+def test_what_is_compiled_at_once_is_not_told():
+    stream = io.StringIO()
+    with Compilation(shown=True, stream=stream) as compiling:
+        pass
+    assert compiling.alarm.finished.is_set()
+    assert stream.getvalue() == ""
+
+
+def test_a_kernel_that_numba_compiles_is_noticed():
+    numba = pytest.importorskip("numba")
+    __import__("kinlim.stochastic")
+    before = progress.compiling.seconds
+    numba.njit(lambda x: x + 1)(1)
+    assert progress.compiling.seconds > before
+    assert progress.compiling.under_way == 0

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 import ufl
 from dolfinx import fem, mesh
 
+from kinlim.fem.compiled import compiled
+
 POINTS = 4
 """Times through which the rate is interpolated."""
 
@@ -56,7 +58,7 @@ class EndFlux:
         at_ends = mesh.compute_incident_entities(domain.topology, ends, 0, 1)
         tags = mesh.meshtags(domain, 1, np.sort(at_ends), np.ones(len(at_ends), np.int32))
         dx = ufl.Measure("dx", domain, subdomain_data=tags, metadata={"quadrature_degree": quadrature})(1)
-        self.forms = [fem.form(form) for form in (stored * chi[1] * dx, steady(chi, dx))]
+        self.forms = [compiled(form) for form in (stored * chi[1] * dx, steady(chi, dx))]
 
     def start(self, time: float, total: float = 0.0, history: Sequence[tuple[float, float]] = ()) -> None:
         """Begin, or go on from a `total` and a `history` that were kept. Collective."""

@@ -11,6 +11,7 @@ from dolfinx import fem
 
 from kinlim.checkpoint import State
 from kinlim.errors import InputError
+from kinlim.fem.compiled import compiled
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.probe import Nodes, Probe
 from kinlim.pinned import PinnedStudy
@@ -40,7 +41,7 @@ class Balance:
     def __init__(self, u: fem.Function, energy: Any, dx: Any) -> None:
         """Compile the integrals; `energy` is the density as an expression of u. Collective."""
         self.comm = u.function_space.mesh.comm
-        self.forms = [fem.form(u[0] * dx), fem.form(energy * dx)]
+        self.forms = [compiled(u[0] * dx), compiled(energy * dx)]
         self.start: Array = np.zeros(2)
 
     def now(self) -> Array:

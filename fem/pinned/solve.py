@@ -17,6 +17,7 @@ from mpi4py import MPI
 
 from kinlim.checkpoint import State
 from kinlim.errors import InputError, RunError, Stopped
+from kinlim.fem.compiled import compiled
 from kinlim.fem.formula import to_ufl
 from kinlim.fem.pinned import a, b_prime, c, noflux, paper
 from kinlim.fem.pinned.flux import EndFlux
@@ -223,7 +224,7 @@ def solve(
     flux = EndFlux(u, held, system.stored(u, delta), lambda chi, dx: weak_form(REST, chi, dx), degree)
     balance = Balance(u, system.energy(u, delta), dx)
     mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]) / unit
-    mismatch = [fem.form(part**2 * dx) for part in (u[0] - mu0, u[0])]
+    mismatch = [compiled(part**2 * dx) for part in (u[0] - mu0, u[0])]
     error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in mismatch)
     record = Record(study, u, balance, flux, unit)
     first_step = model.times[-1] * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
@@ -233,7 +234,7 @@ def solve(
     else:
         first_step = record.restore(checkpoint)
 
-    compiled = time.perf_counter()
+    ready = time.perf_counter()
     with (
         StopRequests() as requests,
         TimeStepper(
@@ -296,7 +297,7 @@ def solve(
             1,
             ended - began,
             study=dump(study),
-            stepping_seconds=ended - compiled,
+            stepping_seconds=ended - ready,
             regularisation=float(delta.value) * unit**2,
             widest_cell_times_lambda=float(np.diff(record.nodes.x[:: settings.degree]).max() * model.lam),
             initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,

@@ -17,6 +17,7 @@ from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
 from kinlim.errors import RunError
+from kinlim.fem.compiled import compiled
 from kinlim.fem.reaction.diffusion import density_of
 
 Array = NDArray[np.float64]
@@ -59,9 +60,9 @@ def corrected(m: fem.Function, shift: Array, dx_mass: ufl.Measure) -> fem.Functi
         parts.append(part)
     trial, test = ufl.TrialFunction(space), ufl.TestFunction(space)
     rhs = m * test * dx_mass + ufl.inner(ufl.as_vector(parts), ufl.grad(test)) * ufl.dx
-    matrix = fem_petsc.assemble_matrix(fem.form(trial * test * dx_mass))
+    matrix = fem_petsc.assemble_matrix(compiled(trial * test * dx_mass))
     matrix.assemble()
-    vector = fem_petsc.assemble_vector(fem.form(rhs))
+    vector = fem_petsc.assemble_vector(compiled(rhs))
     vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
     found, solver = fem.Function(space, name="m_corrected"), PETSc.KSP().create(space.mesh.comm)
     solution = matrix.createVecRight()

@@ -11,6 +11,7 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from kinlim.checkpoint import State
+from kinlim.fem.compiled import compiled
 from kinlim.fem.reaction.diffusion import density_of, entropy
 from kinlim.fem.sampling import Sampler, TorusNodes, grid
 from kinlim.phase import POSITIONS
@@ -40,10 +41,10 @@ class Observer:
         self.sampler = Sampler(u.function_space, grid(POINTS[self.dimension - 1], self.dimension))
         degree = u.function_space.element.basix_element.degree
         dx = ufl.dx(metadata={"quadrature_degree": degree + BEYOND})
-        self.entropy = fem.form(entropy(u, fem.Constant(mesh, rho_inf)) * dx)
+        self.entropy = compiled(entropy(u, fem.Constant(mesh, rho_inf)) * dx)
         self.wave, self.phase = fem.Constant(mesh, np.zeros(self.dimension)), fem.Constant(mesh, 0.0)
         angle = 2 * ufl.pi * ufl.inner(self.wave, ufl.SpatialCoordinate(mesh)) + self.phase
-        self.mode = fem.form(2 * u * ufl.cos(angle) * dx)
+        self.mode = compiled(2 * u * ufl.cos(angle) * dx)
 
     def values(self) -> Array:
         """Values of m at the grid, shape (n^d,). Collective."""
