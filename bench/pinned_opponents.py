@@ -258,7 +258,7 @@ def lines(
     if method == "LSODA":
         options = {"lband": 3, "uband": 3}
     else:
-        options = {"jac_sparsity": diags([1] * 7, range(-3, 4), shape=(u.size, u.size))}
+        options = {"jac_sparsity": diags([1.0] * 7, range(-3, 4), shape=(u.size, u.size))}
     result = solve_ivp(rate, (0, end_time), u, method, rtol=rtol, atol=np.tile(rtol * sizes, x.size), **options)
     if not result.success:
         raise RuntimeError(f"{method} with cells = {cells}, rtol = {rtol}: {result.message}")

@@ -156,6 +156,14 @@ class Stepper(ABC):
         """Largest absolute value of the solution. Collective."""
         return float(self.solution.norm(PETSc.NormType.NORM_INFINITY))
 
+    def preconditioner(self) -> str:
+        """The one that was used, as PETSc calls it: "lu petsc", "lu mumps", "hypre boomeramg", "gamg", ..."""
+        pc = self.ts.getSNES().getKSP().getPC()
+        kind = pc.getType()
+        if kind in ("lu", "cholesky"):
+            return f"{kind} {pc.getFactorSolverType() or ''}".rstrip()
+        return f"{kind} {pc.getHYPREType()}" if kind == "hypre" else str(kind)
+
     def statistics(self) -> dict[str, int]:
         """Counts since the beginning."""
         return {

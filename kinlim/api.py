@@ -77,7 +77,9 @@ def solve(
     if name is not None and name not in names:
         raise InputError(f"the study has no solution {name!r}; it has {', '.join(names)}")
     solution = side("fem", study).SOLVERS[name or names[0]](study, comm, **more)
-    return solution.merge(side("fem", study).estimate(study, solution, comm)) if estimate_error else solution
+    if estimate_error:
+        return solution.merge(side("fem", study).estimate(study, solution, comm), compat="no_conflicts")
+    return solution
 
 
 def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":

@@ -275,7 +275,7 @@ def _start_petsc(options: list[str]) -> None:
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
-    """End with a message that all ranks agree on; rank 0 prints it, or the first of those that should have been ranks."""
+    """End with a message that all ranks agree on; rank 0 prints it, or the first of those that are no ranks."""
     if _rank() == 0 and (compat.lost_ranks() is None or compat.first_of_lost()):
         if debug:
             traceback.print_exc()

@@ -17,8 +17,8 @@ def world() -> MPI.Comm:
     """
     if (lost := lost_ranks()) is not None:
         raise InputError(
-            f"{lost.launcher} has started {lost.processes} processes, and each is alone, so that all would do the whole "
-            f"work: kinlim runs on {mpi_library()}, whose own launcher starts ranks that know each other "
+            f"{lost.launcher} has started {lost.processes} processes, and each is alone, so all would do the whole "
+            f"work. kinlim runs on {mpi_library()}, whose own launcher starts ranks that know each other "
             f"({launcher()} -n {lost.processes} kinlim ...)"
         )
     return MPI.COMM_WORLD

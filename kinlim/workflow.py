@@ -169,7 +169,8 @@ def _solve(results: Results, study: Study, name: str, comm: "MPI.Comm", resume: 
         keep=lambda state: results.write_checkpoint(kept, state),
     )
     on_root(comm, lambda: _write_solution(results, study, name, dataset))
-    _log(results, comm, f"solve {name}" if len(study.solutions) > 1 else "solve", began)
+    with_it = f" with the preconditioner {used}" if (used := dataset.attrs.get("preconditioner")) else ""
+    _log(results, comm, f"solve {name if len(study.solutions) > 1 else ''}".rstrip() + with_it, began)
 
 
 def _log(results: Results, comm: "MPI.Comm", what: str, began: float) -> None:

@@ -107,7 +107,7 @@ def test_a_curve_in_the_plane_is_no_interval(tmp_path):
     x = np.linspace(0, 2, 8)
     cells = np.stack([np.arange(7), np.arange(1, 8)], axis=1)
     element = basix.ufl.element("Lagrange", "interval", 1, shape=(2,))
-    mesh = create_mesh(MPI.COMM_SELF, cells, np.stack([x, np.sin(x)], axis=1), element)
+    mesh = create_mesh(MPI.COMM_SELF, cells, x=np.stack([x, np.sin(x)], axis=1), e=element)
     with XDMFFile(MPI.COMM_SELF, tmp_path / "curve.xdmf", "w") as file:
         file.write_mesh(mesh)
     with pytest.raises(InputError, match="is not an interval"):

@@ -330,7 +330,8 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
             changes.semilogy(k[1:], _positive(a[1:] / mu[1:]), "-", color=color, lw=1.2, label=label)
             changes.semilogy(k[1:], _positive(b[1:] / w[1:]), ":", color=color, lw=1.2)
         powers.loglog(_positive(b[1:-1]), _positive(a[2:]), "o", ms=3, color=color, label=label)
-    changes.axhline(verdict["tolerance"], color="0.6", lw=0.8)
+    if np.isfinite(changes.dataLim.y1):  # a line at one height alone gives a logarithmic axis no range
+        changes.axhline(verdict["tolerance"], color="0.6", lw=0.8)
     changes.set(title="Relative change: μ in H¹ (lines), w in L¹ (dots)", xlabel="iteration k")
 
     reached = [(one["iterations"], one["time"]) for one in verdict["front"] if one["time"] is not None]

@@ -287,7 +287,7 @@ def solve(
                     f"the energy at t = {moment:.6g} is {now:.4g} of that at the start, and {gone:.4g} of it went out "
                     f"through the ends: this is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
                 )
-        counts = record.counts(stepper.statistics())
+        counts, preconditioner = record.counts(stepper.statistics()), stepper.preconditioner()
     ended = time.perf_counter()
 
     attributes = on_root(
@@ -301,6 +301,7 @@ def solve(
             regularisation=float(delta.value) * unit**2,
             widest_cell_times_lambda=float(np.diff(record.nodes.x[:: settings.degree]).max() * model.lam),
             initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
+            preconditioner=preconditioner,
             **counts,
         ),
     )

@@ -71,6 +71,11 @@ class KineticStepper(Stepper):
         """The unknowns at the time reached, a copy."""
         return np.array(self.solution.array_r)
 
+    def preconditioner(self) -> str:
+        """The one that was used: the elimination of the velocities, unless PETSc's options chose another."""
+        used = super().preconditioner()
+        return "elimination" if used == "python" else used
+
     def take(self) -> None:
         """Nothing to do: `u` looks at the solution itself."""
 

@@ -127,10 +127,10 @@ def _solve(
                         + ("; a checkpoint is written, --resume goes on from it" if keep is not None else "")
                     )
             run.observed.append(stepper.u)
-        counts = run.counts(stepper)
+        counts, preconditioner = run.counts(stepper), stepper.preconditioner()
     seconds = time.perf_counter() - began
     found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))
-    return found.assign_attrs(counts, **provenance(ranks, 1, seconds, study=dump(study)))
+    return found.assign_attrs(counts, preconditioner=preconditioner, **provenance(ranks, 1, seconds, study=dump(study)))
 
 
 class _Run:

@@ -78,7 +78,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None =
             "reference": "limit equation" if kinetic is None else "kinetic system",
         },
     )  # fmt: skip
-    return comparison if kinetic is None else comparison.merge(gaps(pde, kinetic))
+    return comparison if kinetic is None else comparison.merge(gaps(pde, kinetic), compat="no_conflicts")
 
 
 def _poisson(particles: xr.Dataset, axes: list[str]) -> float:
