@@ -30,7 +30,7 @@ DEMO_REPLICAS = 5000
 EXAMPLES = {"pinned": "pinned-paper.toml", "reaction": "reaction-torus.toml", "kac": "kac-reservoir.toml"}
 """The study that `kinlim new` prints, for each model."""
 
-MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore[assignment]
+MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; it names only this one subclass of it."""
 
 INTERRUPTED = 130

@@ -272,5 +272,5 @@ def _netcdf(dataset: xr.Dataset) -> bytes:
     # Into memory first: HDF5 cannot let go of a file on a full disk, and takes the process down with it.
     memory = io.BytesIO()
     with h5netcdf.File(memory, "w") as file:
-        dataset.dump_to_store(H5NetCDFStore(file))  # type: ignore[no-untyped-call]
+        dataset.dump_to_store(H5NetCDFStore(file))
     return memory.getvalue()

@@ -7,7 +7,7 @@ from numba.core import event
 from kinlim.progress import compiling
 
 
-class _Compiled(event.Listener):
+class _Compiled(event.Listener):  # type: ignore[misc] # numba has no types
     """Hears of kernels that numba compiles; of those that it finds in its cache it says nothing."""
 
     def on_start(self, event: Any) -> None:

@@ -27,6 +27,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.directions import direction, normal
 from kinlim.stochastic.quadruples import along, between, exchange, expect, push, write_rows
 from kinlim.stochastic.streams import following
@@ -166,7 +167,8 @@ def _side_by_side(
     places, omegas, xi, words = room
     for lane in range(LENGTH):
         words[8, lane] = lane * v.shape[1]
-    words[:4, :LENGTH], words[4:8, :LENGTH] = streams, fresh
+    put(words[:4, :LENGTH], streams)
+    put(words[4:8, :LENGTH], fresh)
     a, b, c, d = load(words, 0), load(words, BLOCK), load(words, 2 * BLOCK), load(words, 3 * BLOCK)
     e, f, g, h = load(words, 4 * BLOCK), load(words, 5 * BLOCK), load(words, 6 * BLOCK), load(words, 7 * BLOCK)
     start = load(words, 8 * BLOCK)
@@ -199,7 +201,8 @@ def _side_by_side(
     store(words, 5 * BLOCK, f)
     store(words, 6 * BLOCK, g)
     store(words, 7 * BLOCK, h)
-    streams[:], fresh[:] = words[:4, :LENGTH], words[4:8, :LENGTH]
+    put(streams, words[:4, :LENGTH])
+    put(fresh, words[4:8, :LENGTH])
 
 
 @njit(inline="always")

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.stochastic.copying import put
 from kinlim.stochastic.fixed import Singles, Words32, fly, locate
 from kinlim.stochastic.profiles import Sampler, velocities
 from kinlim.stochastic.recombination import AT_ONCE, edges, react, settle
@@ -97,7 +98,8 @@ def _enter(
     if total > pos.shape[1]:
         more = total + total // 4
         longer, faster = np.empty((d, more), np.uint32), np.empty((d, more), np.float32)
-        longer[:, :number], faster[:, :number] = pos[:, :number], vel[:, :number]
+        put(longer[:, :number], pos[:, :number])
+        put(faster[:, :number], vel[:, :number])
         pos, vel = longer, faster
     length, at = -(-new // (RUNS if present.size <= FEW else 1)), 0
     for k in range(length):

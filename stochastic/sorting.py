@@ -156,7 +156,7 @@ def perform(
                 site[k, lane] = _left_site(words[j], pairs) if busy else idle
                 stamp[k, lane] = done + 1 + np.int64(when[j]) if busy else 0
         _sort_pairs(v, count, site, stamp, latest, pair)
-    return latest.max()
+    return int(latest.max())
 
 
 def workspace() -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

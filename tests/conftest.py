@@ -1,11 +1,16 @@
-"""Small studies, so that the whole suite takes a minute or two."""
+"""Small studies, and what all tests have in common."""
 
 import copy
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from kinlim.study import Study, check
+
+# No test depends on how fast the machine is.
+settings.register_profile("kinlim", deadline=None)
+settings.load_profile("kinlim")
 
 TABLES: dict[str, dict[str, Any]] = {
     "study": {"model": "pinned", "name": "small"},
@@ -78,3 +83,9 @@ def tables() -> dict[str, dict[str, Any]]:
 def study(tables: dict[str, dict[str, Any]]) -> Study:
     """The small study."""
     return check(tables)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and not rendered, for tests of what becomes of the files, not of what they show."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"not rendered"))

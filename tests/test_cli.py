@@ -31,6 +31,7 @@ def file(tmp_path, study):
     return path
 
 
+@pytest.mark.slow
 def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, capsys):
     assert kinlim("run", file, "-o", tmp_path / "all", monkeypatch=monkeypatch) == 0
     for stage in ("simulate", "solve"):
@@ -56,6 +57,8 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
         assert {"system", "boundary", "lambda", "cells", "degree", "steps"} <= pde.attrs.keys()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_compare_again_replaces_only_what_follows_from_the_datasets(tmp_path, file, monkeypatch):
     assert kinlim("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
     data = (tmp_path / "r" / "particles.nc").read_bytes()
@@ -95,6 +98,7 @@ def test_bad_input_ends_with_2_and_one_paragraph_and_no_folder(tmp_path, file, m
     assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_existing_result_folder_is_refused_and_kept(tmp_path, file, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert kinlim("solve", file, monkeypatch=monkeypatch) == 0
@@ -114,6 +118,8 @@ def test_the_users_own_figures_are_kept(tmp_path, file, monkeypatch, capsys):
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["figures"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_compare_refuses_data_of_another_study(tmp_path, file, monkeypatch, capsys):
     assert kinlim("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
     report = (tmp_path / "r" / "report.html").read_bytes()
@@ -124,6 +130,8 @@ def test_compare_refuses_data_of_another_study(tmp_path, file, monkeypatch, caps
     assert (tmp_path / "r" / "report.html").read_bytes() == report
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_compare_names_the_folder_of_an_unusable_dataset(tmp_path, file, monkeypatch, capsys):
     assert kinlim("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
     with xr.open_dataset(tmp_path / "r" / "pde.nc") as opened:
@@ -133,6 +141,7 @@ def test_compare_names_the_folder_of_an_unusable_dataset(tmp_path, file, monkeyp
     assert f"kinlim: {tmp_path / 'r'}: the dataset of the equations lacks sigma(time, x)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_wrong_petsc_options_are_told_before_the_particles(tmp_path, file):
     command = [sys.executable, "-m", "kinlim", "run", str(file), "-o", "r", "--", "-pde_ts_type", "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -142,6 +151,7 @@ def test_wrong_petsc_options_are_told_before_the_particles(tmp_path, file):
     assert not (tmp_path / "r" / "particles.nc").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["simulate", "solve"])
 def test_an_interrupt_is_heard_at_once(tmp_path, file, stage):
     # one block of an hour, or steps without end
@@ -195,6 +205,7 @@ def test_info_names_what_it_runs_on(monkeypatch, capsys):
     assert all(name in text for name in ("kinlim:", "DOLFINx:", "PETSc:", "mumps", "MPI:", "cores:", "GPU:"))
 
 
+@pytest.mark.slow
 def test_petsc_options_after_the_dashes_reach_petsc(tmp_path, file):
     # in a process of its own, since PETSc reads them once
     command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r"), "--", "-pde_ts_monitor"]
@@ -205,6 +216,7 @@ def test_petsc_options_after_the_dashes_reach_petsc(tmp_path, file):
 MPIRUN = on_this_machine(2)
 
 
+@pytest.mark.slow
 def test_under_mpirun_a_mistake_is_told_once(tmp_path, file):
     command = [*MPIRUN, sys.executable, "-m", "kinlim", "solve", str(file), "--set", "pde.cells=0"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -212,6 +224,7 @@ def test_under_mpirun_a_mistake_is_told_once(tmp_path, file):
     assert done.stderr.count("kinlim: --set pde.cells=0") == 1
 
 
+@pytest.mark.slow
 def test_an_error_on_one_rank_ends_all(tmp_path):
     # rank 1 fails while rank 0 waits for it: without an abort this would wait for ever
     script = tmp_path / "one_rank_fails.py"
@@ -234,6 +247,7 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     assert "kinlim [rank 1]: ZeroDivisionError: only here" in done.stderr
 
 
+@pytest.mark.slow
 def test_under_mpirun_one_study_gives_one_report(tmp_path, file):
     command = [*MPIRUN, sys.executable, "-m", "kinlim", "run", str(file), "-o", "r"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
@@ -255,6 +269,7 @@ def test_the_error_is_estimated_on_request(tmp_path, file, monkeypatch, capsys):
         assert 0 < total[-1] < 1e-2
 
 
+@pytest.mark.slow
 def test_converge_joins_the_folder_of_a_run(tmp_path, file, monkeypatch, capsys):
     few = ["--set", "pde.cells=16", "--set", "model.balls=20", "--set", "model.end_time=0.01"]
     assert kinlim("converge", file, "-o", tmp_path / "r", *few, monkeypatch=monkeypatch) == 0
@@ -271,6 +286,7 @@ def test_converge_joins_the_folder_of_a_run(tmp_path, file, monkeypatch, capsys)
     assert "holds convergence.nc" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_iterate_says_which_inequalities_hold(tmp_path, file, monkeypatch, capsys):
     few = ["--set", "model.sigma0='sin(pi*x)/3'", "--set", "model.mu0='cos(pi*x)'", "--set", "model.lambda=3",
            "--set", "pde.cells=12", "--set", "iteration.steps=20", "--set", "model.end_time=0.02"]  # fmt: skip
@@ -332,6 +348,7 @@ def test_paraview_reads_what_was_solved(tmp_path, file, monkeypatch):
     assert kinlim("paraview", tmp_path / "r", monkeypatch=monkeypatch) == 2  # kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

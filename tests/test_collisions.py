@@ -136,6 +136,7 @@ def twin(mode, v, system, reservoir, drawn, fresh, spread=0.7):
             move(v[j], -by, omega)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("system", "reservoir"), [(1, 1), (2, 1), (1, 7), (3, 2), (10, 300)])
 def test_kernel_and_its_plain_twin_agree_bit_by_bit(mode, system, reservoir):
@@ -311,6 +312,7 @@ def test_directions_have_length_one_without_systematic_error():
     assert np.arctan2(out[1], out[0]) == pytest.approx(r * np.pi / 2, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_normals_are_what_box_and_muller_say():
     # logarithms near 0 and 1, exponents, the law as a whole
     count = 400_000

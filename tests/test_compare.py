@@ -64,6 +64,7 @@ def test_pure_noise_is_noise():
     assert np.mean(chi2) == pytest.approx(1, abs=4 * np.sqrt(2 / SITES / 40))
 
 
+@pytest.mark.slow
 def test_noise_alone_is_called_a_difference_only_as_often_as_stated():
     # the test statistic over 400 made-up pairs is N(0, 1)
     z = np.concatenate([compare(*datasets(seed=seed)).excess_z_mu.values for seed in range(200)])

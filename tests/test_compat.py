@@ -69,6 +69,7 @@ def test_nodes_of_cells():
     assert np.ptp(mesh.geometry.x[:, 0][compat.cell_nodes(mesh)], axis=1) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts processes")
 @pytest.mark.parametrize("where", [ROOT, ROOT / "tests", Path("/")])
 @pytest.mark.parametrize("module", ["kinlim.fem.pinned", "kinlim.stochastic.ensemble", "kinlim.meshes.torus"])

@@ -97,6 +97,7 @@ def test_any_text_is_a_formula_or_an_input_error(text):
     assert np.isfinite(values).all()
 
 
+@pytest.mark.slow
 def test_ufl_agrees_with_numpy_in_every_function():
     # a function mapped to the wrong UFL operator (log for ln, say) would show
     domain = mesh.create_interval(MPI.COMM_SELF, 1, (0.2, 0.9))

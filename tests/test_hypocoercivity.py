@@ -503,6 +503,7 @@ def test_rate_of_an_oscillation(phase):
     assert found.frequency == pytest.approx(21, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_rate_of_noisy_series_is_within_its_uncertainty():
     rng, t = np.random.default_rng(11), np.linspace(0, 1, 41)
     error = np.full(41, 3e-3)

@@ -30,6 +30,7 @@ LAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_samples_have_the_law(name):
     # all symmetric functions of degree 1 and 2: a wrong sign, a wrong choice of particles, a reservoir that knows of it
@@ -64,6 +65,7 @@ def test_sums_over_particles():
                 assert sums.product(a, b) == pytest.approx((part[..., a] * part[..., b]).sum(axis=1) / 0.25, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_fourth_moments_of_a_polynomial_law():
     # degree 2 would not notice a proposal with the wrong number of degrees of freedom in every case
     law, _ = LAWS["two quartic"]

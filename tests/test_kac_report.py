@@ -37,6 +37,7 @@ def file(tmp_path, kac):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
     assert command("run", file, "-o", tmp_path / "all", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
@@ -58,6 +59,8 @@ def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
     assert "3 particles with a reservoir of 12" in page
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_done_is_kept_and_more_is_added(tmp_path, file, monkeypatch, capsys):
     assert command("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
     assert command("run", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
@@ -105,6 +108,7 @@ def test_datasets_of_two_reservoirs_are_not_compared(kac):
         kinlim.compare(particles, kinlim.solve(check(kac)))
 
 
+@pytest.mark.slow
 def test_a_law_that_is_no_polynomial_says_so(tmp_path, kac):
     kac["model"]["h0"] = {"family": "gaussian", "temperature": 1.5}
     kac["particles"]["replicas"] = 300
@@ -150,6 +154,7 @@ def test_what_is_called_beyond_noise():
     assert sure(10**6, 1000) > 4.8
 
 
+@pytest.mark.slow
 def test_a_sweep_finds_the_orders(tmp_path, file, monkeypatch, capsys):
     arguments = (
         "sweep",
@@ -184,6 +189,8 @@ def test_a_sweep_finds_the_orders(tmp_path, file, monkeypatch, capsys):
     assert before == after
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_only_gets_more(tmp_path, file, monkeypatch, capsys):
     def sweep(*more):
         return command("sweep", file, "-o", tmp_path / "s", *more, monkeypatch=monkeypatch)
@@ -212,6 +219,7 @@ def test_a_sweep_only_gets_more(tmp_path, file, monkeypatch, capsys):
     assert "belongs to another study (model.mu = 4.0 there, 2.0 here)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_signal_between_stages(tmp_path, kac, monkeypatch):
     # outside the particles too a signal ends with what is done, and not in the middle of a word
     kac["particles"]["replicas"] = 100
@@ -229,6 +237,7 @@ def test_a_signal_between_stages(tmp_path, kac, monkeypatch):
     assert workflow.run(study, tmp_path / "r", resume=True)["overall"]["count_reservoir"] > 0
 
 
+@pytest.mark.slow
 def test_systems_that_have_not_parted_get_a_report(tmp_path, kac):
     # no gain, no difference, one time or none after 0: nothing to put on a logarithmic axis
     kac["particles"]["replicas"] = 4
@@ -238,6 +247,8 @@ def test_systems_that_have_not_parted_get_a_report(tmp_path, kac):
         assert numbers["overall"]["chi2_difference"] is None
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_with_particles_shows_the_distance(tmp_path, file, monkeypatch):
     arguments = ("sweep", file, "--over", "model.reservoir=6,24", "-o", tmp_path / "s", "--replicas", 4000)
     assert command(*arguments, monkeypatch=monkeypatch) == 0
@@ -253,6 +264,7 @@ def test_a_sweep_with_particles_shows_the_distance(tmp_path, file, monkeypatch):
         assert last["sampled_exact"] == pytest.approx(last["distance"], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parallel
 def test_ranks_share_a_sweep(tmp_path, kac):
     # what only rank 0 writes must not wait for the others
@@ -287,6 +299,8 @@ def test_bad_sweeps_are_refused_before_any_work(tmp_path, file, over, message, m
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_over_balls(tmp_path, tables, monkeypatch):
     # the same command serves the other model
     tables["particles"]["replicas"] = 40

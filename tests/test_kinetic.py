@@ -161,6 +161,7 @@ def test_mass_entropy_and_region(epsilon):
     assert data.highest_g.max() < 1 / lo + 1e-4
 
 
+@pytest.mark.slow
 def test_lemma_31_with_the_right_factor():
     # (sqrt a - 1)^2 <= (a - 1) ln(a)/4 turns epsilon^2 dH/dt = -(6) into int int (sqrt(rho_f rho_g) - 1)^2 <=
     # epsilon^2 (H(0) - H(t))/4, and what is dropped into bounds for f_perp and g_perp; f0 is nearly sharp for the first
@@ -185,6 +186,7 @@ def test_a_skew_profile_conserves_and_stays_in_the_region():
     np.testing.assert_allclose(flux, data.flux_g, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [0.2, 1e-4])
 @pytest.mark.parametrize("degree", [1, 2, 3])
 def test_order_in_x(epsilon, degree):
@@ -213,6 +215,7 @@ def test_order_in_time(epsilon, least):
     assert np.log2(errors[0] / errors[1]) > least
 
 
+@pytest.mark.slow
 def test_errors_are_uniform_in_epsilon():
     # on one mesh and with one tolerance; a scheme that has to resolve epsilon fails from 1e-2 on
     errors = []
@@ -233,6 +236,7 @@ def test_the_limit_of_small_epsilon_is_the_diffusion_equation():
     np.testing.assert_allclose(data.m[1:, ::2], limit(data.time.values[1:], m0, 1.0, 0.5), atol=2e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "m0", "least", "most"),
     [
@@ -298,6 +302,7 @@ def test_referee_stays_in_the_region_and_dissipates(epsilon, dt):
     assert referee.mass_difference(f, g) == pytest.approx(mass, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_referee_and_solver_agree():
     # first order in h and dt together, so that extrapolation leaves what is of second order; the two schemes share
     # nothing but the velocities

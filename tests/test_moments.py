@@ -24,7 +24,7 @@ def merged(cuts):
     return total
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 300), max_size=6))
 def test_any_cut_gives_the_moments_of_the_whole(cuts):
     total = merged(cuts)

@@ -167,6 +167,7 @@ def test_paths_tend_to_their_limits(swap, study, quantity):
     assert np.divide(*off) == pytest.approx(1.7, abs=0.3)
 
 
+@pytest.mark.slow
 def test_last_swap_across_a_threshold_is_gaussian_from_random_order(swap):
     # variance n for every threshold, here three: a variance of the order's counts taken wrong would depend on k
     n = 200

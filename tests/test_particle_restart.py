@@ -58,6 +58,7 @@ def same(one, other):
     return [name for name in one.data_vars if not one[name].equals(other[name])] == []
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_particles_are_those_of_one_run(tmp_path, slow):
     file, folder = study_file(tmp_path / "s.toml", slow), tmp_path / "r"
     resume: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ def test_killed_and_resumed_particles_are_those_of_one_run(tmp_path, slow):
     assert float(found.attrs["wall_seconds"]) > 0
 
 
+@pytest.mark.slow
 def test_a_signal_ends_with_75_and_a_hint(tmp_path, slow):
     file, folder = study_file(tmp_path / "s.toml", slow), tmp_path / "r"
     running = start_and_wait(command(file, folder), folder, 1)
@@ -87,6 +89,8 @@ def test_a_signal_ends_with_75_and_a_hint(tmp_path, slow):
     assert "add --resume" in again.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_replicas_can_be_raised_and_not_lowered(tmp_path, tables):
     tables["particles"] |= {"replicas": 200, "block": 64, "pilot": 32}
     file, folder = study_file(tmp_path / "s.toml", tables), tmp_path / "r"
@@ -108,6 +112,8 @@ def test_replicas_can_be_raised_and_not_lowered(tmp_path, tables):
     assert Results(folder).study().particles.replicas == 500
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_refused_resume_changes_nothing(tmp_path, tables):
     tables["particles"] |= {"replicas": 500, "block": 64}
     file, folder = study_file(tmp_path / "s.toml", tables), tmp_path / "r"
@@ -125,6 +131,7 @@ def test_a_refused_resume_changes_nothing(tmp_path, tables):
     assert (folder / "study.toml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_too_many_replicas_asked_for_can_be_taken_back(tmp_path, slow):
     file, folder = study_file(tmp_path / "s.toml", slow), tmp_path / "r"
     running = start_and_wait(command(file, folder, "--replicas", "1000000000"), folder, 1)
@@ -134,6 +141,8 @@ def test_too_many_replicas_asked_for_can_be_taken_back(tmp_path, slow):
     assert xr.load_dataset(folder / PARTICLES, engine="h5netcdf").attrs["replicas"] == 30000
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_what_else_differs_is_refused(tmp_path, tables):
     file, folder = study_file(tmp_path / "s.toml", tables), tmp_path / "r"
     subprocess.run(command(file, folder), check=True)
@@ -167,6 +176,8 @@ def test_a_damaged_checkpoint_of_particles_leads_to_the_one_before(tmp_path, tab
     assert same(kinlim.simulate(study), kinlim.simulate(study, checkpoint=found))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_particles_that_are_not_the_equations_are_not_compared(tmp_path, tables):
     tables["particles"] |= {"kernel": "sorting", "follow": [3]}
     file = study_file(tmp_path / "s.toml", tables)

@@ -68,6 +68,7 @@ def test_momentum_and_energy_are_conserved(tables, system, boundary, grading):
     assert float((result.min_w / result.max_w).min()) >= -1e-10
 
 
+@pytest.mark.slow
 def test_the_systems_agree_on_smooth_positive_data_at_their_order(tables):
     # one lambda for all: with the paper's lambda_B in (B') they would differ by a factor sqrt 2 in front of sigma
     tables["model"] |= {"mu0": "cos(pi*x)", "sigma0": "1+cos(2*pi*x)/2", "lambda": 5, "end_time": 0.05}

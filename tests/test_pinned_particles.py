@@ -86,6 +86,7 @@ def test_the_seed_matters_and_repeats(tables):
     assert not simulate(check(tables)).mu.equals(first.mu)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("kernel", ["redistribute", "sorting"])
 def test_replicas_one_by_one_in_tiles_are_those_in_lanes(tables, kernel, threads, monkeypatch):

@@ -40,6 +40,7 @@ def tables():
     return copy.deepcopy(TABLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dimension", "shape", "degree", "lumped", "cells", "within"),
     [
@@ -192,6 +193,7 @@ def test_data_without_a_flux_need_no_correction(tables):
     assert "m_corrected" not in solve(check(tables))
 
 
+@pytest.mark.slow
 @pytest.mark.parallel
 @pytest.mark.parametrize(("dimension", "pde"), [(1, {"cells": 16}), (2, {"cells": 8}), (3, {"cells": 5, "degree": 1})])
 def test_ranks_do_not_matter(tables, dimension, pde):

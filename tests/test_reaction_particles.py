@@ -70,6 +70,7 @@ PROFILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROFILES)
 def test_velocities_have_their_law(name):
     # a transposed Cholesky factor, a component with the weight of another, the k of a wrong dimension
@@ -152,6 +153,7 @@ def outcome(a, b, mean, rate, cells, seed):
 CHAINS = [(2, 3, 0.4, 0.2), (0, 4, 1.5, 0.5), (7, 5, 3.0, 0.05), (60, 40, 14.0, 0.006), (300, 250, 70.0, 0.001)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a", "b", "mean", "rate"), CHAINS)
 def test_a_cell_obeys_the_master_equation(a, b, mean, rate):
     # a rate off by a factor, a ceiling that is too low, an order that is not uniform
@@ -208,6 +210,7 @@ def test_who_dies_is_as_in_a_plain_twin(a, b, mean, rate):
     assert stats.chi2_contingency(np.array(table)).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_sifting_takes_away_what_it_should():
     # a particle that is passed over, one that is taken twice, a number that is lost, an order that changes
     rng = np.random.default_rng(8)
@@ -241,6 +244,7 @@ def test_sifting_takes_away_what_it_should():
         assert stats.chi2(len(mine) - 1).cdf(spread) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_initial_particles_have_the_data_as_mean(tables, d):
     # densities that forget the velocity, kinds exchanged, axes in another order

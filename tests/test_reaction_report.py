@@ -44,6 +44,7 @@ with adios2.FileReader(sys.argv[1]) as file:
 FIGURES = {f"figures/{name}.png" for name in ("densities", "decay", "entropy", "particles")}
 
 
+@pytest.mark.slow
 def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
     assert command("run", file, "-o", tmp_path / "all", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
@@ -84,6 +85,8 @@ def test_particles_agree_with_the_kinetic_system_and_not_with_the_limit(reaction
     assert (z[1] ** 2).mean() > 20
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_done_is_kept_and_the_rest_is_made(tmp_path, file, monkeypatch, capsys):
     assert command("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
     assert command("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
@@ -95,6 +98,7 @@ def test_what_is_done_is_kept_and_the_rest_is_made(tmp_path, file, monkeypatch, 
     assert (tmp_path / "r" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_between_the_solutions(tmp_path, reaction, monkeypatch):
     study, draw = check(reaction), report_module.png
 
@@ -110,6 +114,7 @@ def test_a_signal_between_the_solutions(tmp_path, reaction, monkeypatch):
     assert workflow.run(study, tmp_path / "r", resume=True)["overall"]["count_m"] > 0
 
 
+@pytest.mark.slow
 def test_a_sweep_over_epsilon_finds_the_order(tmp_path, file, monkeypatch, capsys):
     # even data: order 2; an order of 1 would come from a drift of the masses, or from a mesh that is too coarse
     even = ("--set", 'model.g0="1/(1.6 + 0.6*cos(2*pi*x))"', "--set", "kinetic.degree=6", "--set", "kinetic.rtol=1e-8",
@@ -136,6 +141,7 @@ def plane(reaction, **model):
     return check(reaction)
 
 
+@pytest.mark.slow
 def test_in_the_plane_particles_are_held_against_the_limit(tmp_path, reaction):
     numbers = workflow.run(plane(reaction), tmp_path / "r")
     assert numbers["reference"] == "limit equation"
@@ -146,6 +152,7 @@ def test_in_the_plane_particles_are_held_against_the_limit(tmp_path, reaction):
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page), re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_a_plane_wave_has_a_kinetic_system_with_the_marginals(tmp_path, reaction):
     # a power law loses 1/2 of k for every component integrated out: with k unchanged, chi2 would be narrower
     study = plane(reaction, f0="1.6 + 0.4*cos(2*pi*x)", g0="0.9", chi2={"family": "power", "k": 3.5})
@@ -157,6 +164,7 @@ def test_a_plane_wave_has_a_kinetic_system_with_the_marginals(tmp_path, reaction
     assert numbers["reference"] == "kinetic system"
 
 
+@pytest.mark.slow
 def test_in_space(tmp_path, reaction):
     study = plane(reaction, dimension=3, f0="1.6 + 0.4*cos(2*pi*x) + 0.2*sin(2*pi*z)", chi2={"family": "power", "k": 4})
     tables = study.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -168,6 +176,7 @@ def test_in_space(tmp_path, reaction):
         assert pde["m"].dims == ("time", "x", "y", "z")
 
 
+@pytest.mark.slow
 def test_converge_and_paraview(tmp_path, file, monkeypatch, capsys):
     assert command("converge", file, "-o", tmp_path / "c", monkeypatch=monkeypatch) == 0
     assert "FAILED" not in capsys.readouterr().out
@@ -188,6 +197,7 @@ def test_converge_and_paraview(tmp_path, file, monkeypatch, capsys):
     np.testing.assert_allclose(np.sort(found), np.sort(np.repeat(last, 2)), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

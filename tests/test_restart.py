@@ -63,7 +63,8 @@ def test_other_ranks_go_on_to_the_same_solution(tables, monkeypatch):
     checkpoint = stopped_halfway(study, alone, monkeypatch)
     for name in SOLUTION[:-1]:
         rest = solve(study, together, checkpoint=checkpoint)
-        assert rest[name].values == pytest.approx(whole[name].values, rel=1e-10, abs=1e-10), name
+        # sigma is sqrt(2 w): at ends that are held, where w = 0, an error of 1e-19 in w is one of 4e-10 in sigma
+        assert rest[name].values == pytest.approx(whole[name].values, rel=1e-10, abs=1e-9), name
 
 
 def test_a_checkpoint_of_another_mesh_is_refused(tables, tmp_path, monkeypatch):
@@ -149,6 +150,7 @@ def test_a_checkpoint_of_another_study_is_refused(tmp_path, study, tables):
         results.read_checkpoint("pde.checkpoint")
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_command_with_75_and_resume_finishes_it(tmp_path, tables):
     tables["pde"] |= {"cells": 4000, "rtol": 1e-11}  # some seconds
     file = tmp_path / "slow.toml"

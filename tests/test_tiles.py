@@ -121,7 +121,8 @@ def test_sorting_in_tiles_knows_the_last_swap(layout, threads):
     assert np.array_equal(stream, streams[:, 0])
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     balls=st.integers(5, 900),

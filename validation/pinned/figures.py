@@ -145,7 +145,7 @@ def field(pde: xr.Dataset) -> Figure:
             shading="gouraud", rasterized=True,
         )  # fmt: skip
         bar = figure.colorbar(image, ax=axis)
-        bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+        bar.formatter.set_powerlimits((-2, 3))
         axis.set_title(title, fontsize=11)
         axis.set_xlabel("position x")
     axes[0].set_ylabel("time t")

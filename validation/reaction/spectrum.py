@@ -128,7 +128,7 @@ def count(mode: Mode) -> int:
 def _turns(mode: Mode, edge: float) -> int | None:
     """Turns of D about 0 while s goes down the line Re s = edge, or None where D vanishes on it."""
     y = _edge_points(mode)
-    value = dispersion(mode, edge + 1j * y)
+    value = dispersion(mode, np.asarray(edge + 1j * y, np.complex128))
     for _ in range(40):
         if not value.all():
             return None
@@ -138,7 +138,7 @@ def _turns(mode: Mode, edge: float) -> int | None:
             return round(-(float(steps.sum()) + float(np.angle(value[0] / value[-1]))) / (2 * np.pi))
         middle = (y[wide] + y[wide + 1]) / 2
         y = np.insert(y, wide + 1, middle)
-        value = np.insert(value, wide + 1, dispersion(mode, edge + 1j * middle))
+        value = np.insert(value, wide + 1, dispersion(mode, np.asarray(edge + 1j * middle, np.complex128)))
     return None
 
 
