@@ -231,6 +231,9 @@ def main() -> NoReturn:
     debug = "--debug" in arguments
     # PETSc would answer a closed pipe and a crash with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+    if (lost := compat.lost_ranks()) is not None:
+        print(f"kinlim: {lost}" if lost.first else "", end="\n" * lost.first, file=sys.stderr)  # noqa: T201
+        sys.exit(InputError.exit_code)
     compiling.shown = _rank() == 0
     try:
         if petsc_options:
@@ -275,8 +278,8 @@ def _start_petsc(options: list[str]) -> None:
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
-    """End with a message that all ranks agree on; rank 0 prints it, or the first of those that are no ranks."""
-    if _rank() == 0 and (compat.lost_ranks() is None or compat.first_of_lost()):
+    """End with a message that all ranks agree on; rank 0 prints it."""
+    if _rank() == 0:
         if debug:
             traceback.print_exc()
         print(f"kinlim: {_line(message)}", file=sys.stderr, flush=True)  # noqa: T201

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from dolfinx.mesh import Mesh
     from mpi4py import MPI
 
-if find_spec("dolfinx_solver") is not None:
+WHEEL = find_spec("dolfinx_solver") is not None
+"""Whether DOLFINx is the one from PyPI, which has MPICH with it."""
+
+# MPICH ends the process when it finds itself started by PMIx, as by Open MPI's mpirun: see `lost_ranks`.
+STARTABLE = not (WHEEL and "PMIX_RANK" in os.environ and "PMI_RANK" not in os.environ)
+
+if WHEEL and STARTABLE:
     # DOLFINx from PyPI finds the libraries of MPI only if they are loaded before it. `kinlim` imports this file first.
     import dolfinx_solver  # noqa: F401
 
@@ -35,12 +41,32 @@ INDEX_MAP_TAG = 7201
 LAUNCHED = {"OMPI_COMM_WORLD_SIZE": "Open MPI", "PMI_SIZE": "MPICH or Slurm", "SLURM_STEP_NUM_TASKS": "Slurm"}
 """Variables in which launchers say how many processes they have started."""
 
+RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
+"""Variables in which they say which one this is."""
+
 
 class LostRanks(NamedTuple):
-    """Processes that were started together and know nothing of each other."""
+    """Processes that were started together and know nothing of each other.
+
+    Attributes:
+        launcher: who started them.
+        processes: how many.
+        library: the MPI that they have loaded, or would load.
+        first: whether this is the one that speaks for them.
+    """
 
     launcher: str
     processes: int
+    library: str
+    first: bool
+
+    def __str__(self) -> str:
+        """What is wrong, and what to do."""
+        return (
+            f"{self.launcher} has started {self.processes} processes, and each is alone, so all would do the whole "
+            f"work. kinlim runs on {self.library}, whose own launcher starts ranks that know each other: "
+            f"{launcher()} -n {self.processes} kinlim ..."
+        )
 
 
 def dolfinx_version() -> tuple[int, int]:
@@ -117,22 +143,20 @@ def interpolation_points(space: "FunctionSpace") -> NDArray[np.float64]:
 def lost_ranks(environment: Mapping[str, str] = os.environ) -> LostRanks | None:
     """Whether a launcher has started several processes, and MPI knows of this one only.
 
-    That is what `mpirun` of another MPI than the one that mpi4py has loaded does.
+    That is what `mpirun` of another MPI than the one that mpi4py loads does.
     """
-    from mpi4py import MPI
+    library = "MPICH"
+    if STARTABLE:
+        from mpi4py import MPI
 
-    if MPI.COMM_WORLD.size > 1:
-        return None
-    for variable, name in LAUNCHED.items():
-        if (count := environment.get(variable, "")).isdecimal() and int(count) > 1:
-            return LostRanks(name, int(count))
-    return None
-
-
-def first_of_lost(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process speaks for those that were started with it: by its launcher's number, if there is one."""
-    ranks = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
-    return next((environment[name] for name in ranks if name in environment), "0") == "0"
+        if MPI.COMM_WORLD.size > 1:
+            return None
+        library = mpi_library()
+    found = {name: environment.get(variable, "") for variable, name in LAUNCHED.items()}
+    counts = {name: int(count) for name, count in found.items() if count.isdecimal()}
+    name = next((name for name, count in counts.items() if count > 1), None if STARTABLE else "PMIx")
+    first = next((environment[variable] for variable in RANKS if variable in environment), "0") == "0"
+    return None if name is None else LostRanks(name, counts.get(name, 1), library, first)
 
 
 def launcher() -> str:

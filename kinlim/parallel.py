@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from mpi4py import MPI
 
-from kinlim.compat import launcher, lost_ranks, mpi_library
+from kinlim.compat import lost_ranks
 from kinlim.errors import InputError, RunError
 
 
@@ -16,11 +16,7 @@ def world() -> MPI.Comm:
         InputError: several processes were started together, and each is alone.
     """
     if (lost := lost_ranks()) is not None:
-        raise InputError(
-            f"{lost.launcher} has started {lost.processes} processes, and each is alone, so all would do the whole "
-            f"work. kinlim runs on {mpi_library()}, whose own launcher starts ranks that know each other "
-            f"({launcher()} -n {lost.processes} kinlim ...)"
-        )
+        raise InputError(str(lost))
     return MPI.COMM_WORLD
 
 

@@ -1,5 +1,6 @@
 """Installations: several processes that are no ranks, versions of DOLFINx, imports from anywhere."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -20,24 +21,28 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize(
     ("environment", "lost"),
     [
-        ({}, None),
-        ({"OMPI_COMM_WORLD_SIZE": "1"}, None),
-        ({"PMI_SIZE": "many"}, None),
-        ({"SLURM_NTASKS": "8"}, None),  # of a batch script, which starts one process by itself
-        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, ("Open MPI", 2)),
-        ({"PMI_SIZE": "3"}, ("MPICH or Slurm", 3)),
-        ({"SLURM_STEP_NUM_TASKS": "4"}, ("Slurm", 4)),
+        ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, ("Open MPI", 2, False)),
+        ({"PMI_SIZE": "3"}, ("MPICH or Slurm", 3, True)),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}, ("Slurm", 4, True)),
     ],
 )
 def test_processes_of_another_launcher_are_noticed(environment, lost):
-    assert compat.lost_ranks(environment) == lost
+    found = compat.lost_ranks(environment)
+    assert (found.launcher, found.processes, found.first) == lost
 
 
-def test_one_of_them_speaks():
-    assert compat.first_of_lost({"OMPI_COMM_WORLD_RANK": "0"})
-    assert not compat.first_of_lost({"OMPI_COMM_WORLD_RANK": "1"})
-    assert not compat.first_of_lost({"SLURM_PROCID": "3"})
-    assert compat.first_of_lost({})
+@pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="ranks that know each other are not lost")
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OMPI_COMM_WORLD_SIZE": "1"},
+        {"PMI_SIZE": "many"},
+        {"SLURM_NTASKS": "8"},  # of a batch script, which starts one process by itself
+    ],
+)
+def test_one_process_is_none_of_several(environment):
+    assert compat.lost_ranks(environment) is None
 
 
 @pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="ranks that know each other are not lost")
@@ -45,6 +50,19 @@ def test_they_are_refused_in_words(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     with pytest.raises(InputError, match=r"Slurm has started 4 processes, and each is alone.*mpirun -n 4 kinlim"):
         parallel.world()
+
+
+@pytest.mark.skipif(not compat.WHEEL, reason="Open MPI is what it expects")
+@pytest.mark.parametrize(("rank", "words"), [("0", "Open MPI has started 2 processes"), ("1", "")])
+def test_mpich_is_not_started_by_another_launcher(rank, words):
+    # it would end the process with a page about PMI versions
+    started = {"PMIX_RANK": rank, "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": rank}
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PMI")}
+    command = [sys.executable, "-m", "kinlim", "info"]
+    done = subprocess.run(command, env=alone | started, capture_output=True, text=True, cwd="/")
+    assert done.returncode == 2
+    assert done.stderr.removeprefix("kinlim: ").startswith(words)
+    assert done.stderr.count("\n") == (rank == "0")
 
 
 @pytest.mark.parametrize(("version", "expected"), [("0.9.0", (0, 9)), ("0.11.0.post0", (0, 11)), ("1.0.0rc1", (1, 0))])
