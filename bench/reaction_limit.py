@@ -1,6 +1,6 @@
 """The limit equation of generation and recombination: linear iterations, time steps, seconds, ranks.
 
-    OMP_NUM_THREADS=1 python bench/reaction_limit.py [--only iterations ranks schemes overshoot] [--rounds 3]
+    OMP_NUM_THREADS=1 python bench/reaction_limit.py [--only iterations multigrid ranks ...] [--rounds 3]
 
 Data: m between -0.9 and 4.6, full D1, up to t = 0.01, rtol 1e-4 unless a table says otherwise. Seconds are those of
 time stepping, split into assembly, linear solver (preconditioner included) and all else, which is Python and PETSc's
@@ -19,7 +19,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from kinlim.compat import on_this_machine
-from kinlim.fem.reaction.limit import solve
+from kinlim.fem.reaction.limit import CYCLE, GAMG, HYPRE, solve
 from kinlim.fem.reaction.refinement import distance
 from kinlim.study import check
 
@@ -76,7 +76,7 @@ HEAD = (
 
 def iterations() -> None:
     """GMRES iterations under refinement; the table of ranks has 64^3."""
-    print(f"\nGMRES with BoomerAMG under refinement\n{HEAD}")
+    print(f"\nGMRES with multigrid under refinement\n{HEAD}")
     for dimension, degree, shape, meshes in (
         (2, 1, "simplex", (16, 32, 64, 128, 256)),
         (2, 2, "simplex", (16, 32, 64, 128, 256)),
@@ -88,6 +88,28 @@ def iterations() -> None:
         for cells in meshes:
             found = solve(study(dimension, cells, degree=degree, shape=shape))
             print(line(f"{dimension}D P{degree} {shape} {cells}^{dimension}", found), flush=True)
+
+
+def multigrid(rounds: int) -> None:
+    """Hypre's multigrid beside PETSc's own, where PETSc has both; of the seconds, the fastest of some rounds."""
+    database = PETSc.Options("pde_")
+    print(f"\nhypre beside PETSc's GAMG\n{HEAD}")
+    for dimension, degree, meshes in ((2, 1, (16, 32, 64, 128, 256)), (2, 2, (16, 32, 64, 128)), (3, 1, (8, 16, 32))):
+        for cells in meshes:
+            best: dict[str, xr.Dataset] = {}
+            for _ in range(rounds):
+                for name, options in (("hypre", HYPRE), ("gamg", GAMG | {"pc_mg_cycle_type": CYCLE[dimension]})):
+                    if name == "hypre" and not PETSc.Sys.hasExternalPackage("hypre"):
+                        continue
+                    for key, value in options.items():
+                        database[key] = value
+                    found = solve(study(dimension, cells, degree=degree))
+                    for key in options:
+                        database.delValue(key)
+                    if name not in best or _seconds(found.attrs) < _seconds(best[name].attrs):
+                        best[name] = found
+            for name, found in best.items():
+                print(line(f"{dimension}D P{degree} {cells}^{dimension} {name}", found), flush=True)
 
 
 def ranks(cells: int, rounds: int) -> None:
@@ -159,7 +181,7 @@ def overshoot() -> None:
 def main() -> None:
     """Read the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--only", nargs="+", default=["iterations", "ranks", "schemes", "overshoot"])
+    parser.add_argument("--only", nargs="+", default=["iterations", "multigrid", "ranks", "schemes", "overshoot"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cells", type=int, default=64, help="along each axis, for the table of ranks")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
@@ -170,6 +192,8 @@ def main() -> None:
     for name in arguments.only:
         if name == "ranks":
             ranks(arguments.cells, arguments.rounds)
+        elif name == "multigrid":
+            multigrid(arguments.rounds)
         else:
             {"iterations": iterations, "schemes": schemes, "overshoot": overshoot}[name]()
 
