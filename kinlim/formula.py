@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from kinlim.errors import InputError
 
@@ -25,8 +24,16 @@ FUNCTIONS: dict[str, int] = {
 }  # fmt: skip
 """Function name and number of arguments."""
 
+
+def _erf(x: Any) -> Any:
+    """The error function; SciPy is loaded when a formula has it evaluated."""
+    from scipy.special import erf
+
+    return erf(x)
+
+
 NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "erf": erf,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "erf": _erf,
     "abs": np.abs, "tanh": np.tanh, "min": np.minimum, "max": np.maximum,
 }  # fmt: skip
 

@@ -12,7 +12,6 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
-from scipy.optimize import minimize
 
 from kinlim.errors import InputError
 from kinlim.formula import Formula
@@ -182,6 +181,8 @@ def lowest(g: Polynomial) -> tuple[float, NDArray[np.float64]]:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     points = np.concatenate([np.zeros((1, 3)), *(r * directions for r in np.geomspace(0.01, 1e4, 40))])
     best = points[np.argsort(relative(points))[:30]]
+    from scipy.optimize import minimize
+
     found = [minimize(lambda x: float(relative(x)), x, method="BFGS", options={"maxiter": 100}).x for x in best]
     candidates = np.concatenate([best, [x for x in found if np.isfinite(x).all()]])
     values = relative(candidates)

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
-from scipy.special import gammaln, roots_hermitenorm, roots_jacobi
 
 from kinlim.table import Table
 
@@ -242,6 +241,8 @@ class PowerProfile(Table):
     def density(self, v: Array) -> Array:
         """Chi at v, shape (points, dimension)."""
         d = v.shape[1]
+        from scipy.special import gammaln
+
         scale = np.exp(gammaln(self.k) - gammaln(self.k - d / 2)) / pi ** (d / 2)
         return np.asarray(scale * (1 + (v**2).sum(axis=1)) ** -self.k, np.float64)
 
@@ -252,6 +253,8 @@ class PowerProfile(Table):
         power of 1 - s less, so that 1 and |v|^2 have exact means; angles by the trapezoidal rule and Gauss-Legendre.
         """
         d = dimension
+        from scipy.special import roots_jacobi
+
         nodes, weights = roots_jacobi(count, self.k - d / 2 - 2, d / 2 - 1)
         s = (1 + nodes) / 2
         weights = weights * (1 - s)
@@ -299,6 +302,8 @@ def _density(m: Mixture, v: Array) -> Array:
 
 def _quadrature(m: Mixture, count: int) -> tuple[Array, Array]:
     d = m.means.shape[1]
+    from scipy.special import roots_hermitenorm
+
     nodes, weights = roots_hermitenorm(count)
     weights = weights / weights.sum()
     grid = np.stack(np.meshgrid(*[nodes] * d, indexing="ij"), axis=-1).reshape(-1, d)

@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import h5netcdf
-import xarray as xr
-from xarray.backends import H5NetCDFStore
+from typing import TYPE_CHECKING, Any
 
 from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
 from kinlim.study import Study, check, dump, load, parse
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 STUDY, PARTICLES, METRICS, FIGURES, REPORT, LOG = (
     "study.toml", "particles.nc", "metrics.json", "figures", "report.html", "log.txt",
@@ -124,12 +123,14 @@ class Results:
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
         return load(path)
 
-    def read(self, name: str) -> xr.Dataset:
+    def read(self, name: str) -> "xr.Dataset":
         """One of the datasets, in memory; it may have another number of replicas than the study, where some are added.
 
         Raises:
             InputError: it is missing, unreadable, or of another study than the folder.
         """
+        import xarray as xr
+
         path = self.path / name
         if not path.exists():
             stage = "simulate" if name == PARTICLES else "solve"
@@ -147,7 +148,7 @@ class Results:
             raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
         return dataset
 
-    def write_dataset(self, name: str, dataset: xr.Dataset) -> None:
+    def write_dataset(self, name: str, dataset: "xr.Dataset") -> None:
         """Write NetCDF-4 that `xarray.open_dataset` reads without kinlim."""
         data = _netcdf(dataset)
         self.write(name, lambda path: path.write_bytes(data))
@@ -267,8 +268,11 @@ class Difference:
         return f"{self.key} = {self.before!r} there, {self.now!r} here{more}"
 
 
-def _netcdf(dataset: xr.Dataset) -> bytes:
+def _netcdf(dataset: "xr.Dataset") -> bytes:
     """Give the dataset as NetCDF-4."""
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
     # Into memory first: HDF5 cannot let go of a file on a full disk, and takes the process down with it.
     memory = io.BytesIO()
     with h5netcdf.File(memory, "w") as file:

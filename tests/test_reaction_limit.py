@@ -282,7 +282,7 @@ def test_convergence_is_measured(tables, monkeypatch):
     assert (tolerance.error_m <= 10 * tolerance.value).all()
 
 
-# --- linear solvers -----------------------------------------------------------------------------------------------------
+# --- linear solvers ---------------------------------------------------------------------------------------------------
 
 MULTIGRIDS = {"gamg": limit.GAMG | {"pc_mg_cycle_type": limit.CYCLE[2]}}
 if PETSc.Sys.hasExternalPackage("hypre"):
@@ -306,7 +306,7 @@ def chosen():
 
 @pytest.mark.parametrize("name", MULTIGRIDS)
 def test_iterations_hardly_grow_under_refinement(tables, chosen, name):
-    # measured with gamg: 3.2 to 4.9 on 32^2 and 128^2, a factor of 1.52; its smoother alone goes from 6.0 to 17.2, of 2.8
+    # gamg goes from 3.2 to 4.9 on 32^2 and 128^2, a factor of 1.52; its smoother alone from 6.0 to 17.2, one of 2.8
     chosen(MULTIGRIDS[name])
     tables["model"]["dimension"] = 2
     means = []
