@@ -27,7 +27,15 @@ WHEEL = find_spec("dolfinx_solver") is not None
 STARTABLE = not (WHEEL and "PMIX_RANK" in os.environ and "PMI_RANK" not in os.environ)
 
 if WHEEL and STARTABLE:
-    # DOLFINx from PyPI finds the libraries of MPI only if they are loaded before it. `kinlim` imports this file first.
+    # `kinlim` imports this file first. DOLFINx from PyPI and h5py have an HDF5 each, and h5py's must be the first of
+    # the two; and DOLFINx finds the libraries of MPI only if they are loaded before it.
+    try:
+        import h5py  # noqa: F401
+    except ValueError as error:
+        raise ImportError(
+            "h5py cannot be loaded after DOLFINx from PyPI (each has an HDF5 of its own): put `import kinlim`, or "
+            "`import h5py`, before the imports of dolfinx and petsc4py"
+        ) from error
     import dolfinx_solver  # noqa: F401
 
 Indices = NDArray[np.int64]

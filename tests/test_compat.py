@@ -93,3 +93,22 @@ def test_nodes_of_cells():
 @pytest.mark.parametrize("module", ["kinlim.fem.pinned", "kinlim.stochastic.ensemble", "kinlim.meshes.torus"])
 def test_one_spelling_of_an_import_works_from_everywhere(where, module):
     subprocess.run([sys.executable, "-c", f"import {module}"], cwd=where, check=True)
+
+
+WRITES = "import numpy as np, xarray as xr; xr.Dataset({'a': ('x', np.ones(3))}).to_netcdf('a.nc', engine='h5netcdf')"
+
+
+@pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts processes")
+@pytest.mark.parametrize("first", ["", "import h5py", "import xarray", "from mpi4py import MPI"])
+def test_datasets_are_written_after_dolfinx_is_loaded(tmp_path, first):
+    # DOLFINx from PyPI and h5py have an HDF5 each: the wrong one first, and h5py finds no datatypes
+    program = f"{first}\nimport kinlim, dolfinx.io\nfrom dolfinx.fem import petsc\n{WRITES}"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert (tmp_path / "a.nc").stat().st_size > 1000
+
+
+@pytest.mark.skipif(not compat.WHEEL or MPI.COMM_WORLD.size > 1, reason="of the wheels")
+def test_the_wrong_order_is_told_in_words():
+    program = "from mpi4py import MPI\nimport dolfinx.io, dolfinx.fem.petsc\nimport kinlim"
+    done = subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, text=True)
+    assert "put `import kinlim`, or `import h5py`, before the imports of dolfinx" in done.stderr.splitlines()[-1]
