@@ -39,6 +39,7 @@ def elements():
     return [pde[name].values.reshape(-1)[order] for name in ("node_x", "node_mu", "node_sigma")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["Heun", "RKL2", "LSODA", "BDF"])
 def test_errors_fall_at_least_fourfold_when_cells_double(opponents, elements, program):
     # against another discretisation: a wrong factor, end or time step leaves an error that does not fall

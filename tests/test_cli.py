@@ -192,6 +192,7 @@ def test_version(monkeypatch, capsys):
     assert capsys.readouterr().out == f"kinlim {__version__}\n"
 
 
+@pytest.mark.slow
 def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
     assert kinlim("new", "pinned", monkeypatch=monkeypatch) == 0
     path = tmp_path / "new.toml"
@@ -256,6 +257,7 @@ def test_under_mpirun_one_study_gives_one_report(tmp_path, file):
         assert particles.attrs["ranks"] == 2
 
 
+@pytest.mark.slow
 def test_the_error_is_estimated_on_request(tmp_path, file, monkeypatch, capsys):
     assert kinlim("solve", file, "-o", tmp_path / "r", "--estimate-error", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
@@ -307,6 +309,7 @@ def test_iterate_refuses_a_spread_at_the_ends(tmp_path, file, monkeypatch, capsy
     assert not (tmp_path / "r").exists()  # refused before the folder was made
 
 
+@pytest.mark.slow
 def test_a_mesh_from_a_file(tmp_path, file, monkeypatch, capsys):
     (tmp_path / "nodes.txt").write_text("0 0.1 0.3 0.5 0.6 0.8 1")
     text = file.read_text().replace("cells = 40\n", f"mesh = '{tmp_path / 'nodes.txt'}'\n")
@@ -332,6 +335,7 @@ with adios2.FileReader(sys.argv[1]) as file:
 """
 
 
+@pytest.mark.slow
 def test_paraview_reads_what_was_solved(tmp_path, file, monkeypatch):
     # by the reader of another ADIOS2, in a process of its own: two of them in one do not get along
     if subprocess.run([sys.executable, "-c", "import adios2"], capture_output=True).returncode:

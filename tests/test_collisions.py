@@ -159,6 +159,7 @@ def test_kernel_and_its_plain_twin_agree_bit_by_bit(mode, system, reservoir):
         assert left[0, 0] == drawn[3 * events[0], 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_a_run_may_be_cut_anywhere(mode):
     # words drawn ahead of a cut and lost, or a stream of xi that is not put back

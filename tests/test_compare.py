@@ -179,6 +179,7 @@ def test_what_cannot_be_read_is_refused(side, fault):
         compare(*((dataset, pde) if side == "particles" else (particles, dataset)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bias", "says", "not_says"),
     [(0.0, "No difference beyond noise", "differ:"), (0.2, "Particles and equations differ:", "No difference")],

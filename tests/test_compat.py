@@ -98,6 +98,7 @@ def test_one_spelling_of_an_import_works_from_everywhere(where, module):
 WRITES = "import numpy as np, xarray as xr; xr.Dataset({'a': ('x', np.ones(3))}).to_netcdf('a.nc', engine='h5netcdf')"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts processes")
 @pytest.mark.parametrize("first", ["", "import h5py", "import xarray", "from mpi4py import MPI"])
 def test_datasets_are_written_after_dolfinx_is_loaded(tmp_path, first):
@@ -107,6 +108,7 @@ def test_datasets_are_written_after_dolfinx_is_loaded(tmp_path, first):
     assert (tmp_path / "a.nc").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compat.WHEEL or MPI.COMM_WORLD.size > 1, reason="of the wheels")
 def test_the_wrong_order_is_told_in_words():
     program = "from mpi4py import MPI\nimport dolfinx.io, dolfinx.fem.petsc\nimport kinlim"

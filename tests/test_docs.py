@@ -12,6 +12,7 @@ def blocks_of(name):
     return re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_a_model_of_your_own_has_sixty_lines_and_the_known_answer():
     (program,) = blocks_of("a-model-of-your-own.md")
     assert len(program.splitlines()) <= 60

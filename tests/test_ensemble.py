@@ -67,6 +67,7 @@ def test_every_replica_is_merged_once_in_order_on_any_layout(replicas, size):
     assert found["word"].count.tolist() == run(replicas=replicas, size=size, threads=1)["word"].count.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parallel
 def test_a_slow_rank_holds_up_nobody():
     # dealt out evenly beforehand, half of the blocks would wait for the rank that takes 50 times as long

@@ -284,6 +284,7 @@ def test_remark_1_is_the_derivative_of_h0_and_its_rate_is_kept():
     assert proved > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", RHOS)
 @pytest.mark.parametrize("epsilon", [1.0, 0.1, 0.01])
 def test_explicit_bounds_are_below_the_exact_gap(rho, epsilon):

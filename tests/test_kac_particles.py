@@ -81,6 +81,7 @@ def test_fourth_moments_of_a_polynomial_law():
         assert abs(value.mean() - law.moment(alpha)) < 4.5 * value.std() / sqrt(len(value)), alpha
 
 
+@pytest.mark.slow
 def test_a_density_that_is_negative_after_all_is_noticed():
     law = PolynomialLaw.model_construct(family="polynomial", density=Formula.parse("1+x", ("x", "y", "z")))
     streams = np.empty((4, 2000), np.uint64)
@@ -89,6 +90,7 @@ def test_a_density_that_is_negative_after_all_is_noticed():
         Start(law, 1).draw(np.zeros((2000, 2, 3)), streams)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupled", [True, False])
 @pytest.mark.parametrize(
     "physics",

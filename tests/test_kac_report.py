@@ -131,6 +131,7 @@ def test_a_law_far_from_every_polynomial(kac, system):
     assert exact.attrs["plateau"] / exact.attrs["resolved"] == pytest.approx(limit, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_law_without_low_degrees_is_refused(kac):
     # He_3 is not seen by degree 2; 12 + x^3 - 3x and the like are negative, so even: a small He_4 beside 1
     kac["model"]["h0"] = {"family": "polynomial", "density": "1 + ((2*pi)**2*x**4 - 6*(2*pi)*x**2 + 3)/6"}

@@ -290,6 +290,7 @@ def test_what_does_not_exist_is_refused():
     assert [str(label) for label in Sector(2, (1, 1, 0), 1, 1).labels] == ["xy", "x|y", "y|x", "|xy"]
 
 
+@pytest.mark.slow
 def test_one_particle_has_the_eigenvalues_of_closed_form():
     for n in range(1, 6):
         expected = sorted(tau(k, n - 2 * k) for k in range(n // 2 + 1) for _ in range(2 * (n - 2 * k) + 1))

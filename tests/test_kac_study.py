@@ -134,6 +134,7 @@ def test_moments_of_the_laws(law):
             assert law.moment(alpha) == pytest.approx(quadrature(law, alpha), abs=1e-10 * factorial(n))
 
 
+@pytest.mark.slow
 def test_distance_from_equilibrium():
     # sum over all Hermite functions of one particle: slow, but nothing of the closed forms enters
     for law in (GAUSSIAN, POLYNOMIAL):

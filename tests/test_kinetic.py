@@ -144,6 +144,7 @@ def test_linear_systems_are_solved_exactly(epsilon):
     np.testing.assert_allclose(found, d, atol=1e-12 / epsilon)  # right sides cancel down to epsilon here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1.0, 0.1, 1e-2, 1e-3, 1e-4])
 def test_mass_entropy_and_region(epsilon):
     # rounding errors of the reaction, divided by epsilon^2, would change the mass by 1e-11 at 1e-4; a wrong power of
@@ -175,6 +176,7 @@ def test_lemma_31_with_the_right_factor():
         assert (data.perp_g <= wide / lo**2 * gone + 1e-15).all()
 
 
+@pytest.mark.slow
 def test_a_skew_profile_conserves_and_stays_in_the_region():
     data = solve(study(0.05, chi1=SKEW, chi2=HEAVY, end=0.05, modes=16))
     assert np.abs(data.mass_difference - data.attrs["mass_difference_start"]).max() < 1e-12
@@ -201,6 +203,7 @@ def test_order_in_x(epsilon, degree):
         assert np.log2(found[0] / found[1]) > degree + 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "least"), [(1.0, 3.8), (1e-3, 2.0)])
 def test_order_in_time(epsilon, least):
     # a Jacobian that is not exact leaves a Rosenbrock scheme with order one. For small epsilon rho_f rho_g = 1 is a
@@ -262,6 +265,7 @@ def test_order_of_the_distance_to_the_limit(data, m0, least, most):
     assert (orders < most).all()
 
 
+@pytest.mark.slow
 def test_small_perturbations_decay_at_the_rate_of_the_linearised_system():
     # the slowest eigenvalue of (7), rescaled, for one Fourier mode and the K velocities
     epsilon, rho, size = 0.05, 1.5, 1e-3
@@ -322,6 +326,7 @@ def test_referee_and_solver_agree():
     assert np.abs(2 * means[2] - means[1] - exact).max() < errors[2] / 10
 
 
+@pytest.mark.slow
 def test_higher_dimensions_are_those_of_the_marginals():
     flat = {
         "dimension": 2,
@@ -343,6 +348,7 @@ def test_all_ranks_get_the_dataset():
     assert data.attrs["failed_solves"] == 0
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_bit_by_bit(monkeypatch):
     import kinlim.fem.reaction.kinetic as kinetic
 

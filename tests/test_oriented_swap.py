@@ -135,6 +135,7 @@ def test_macroscopic_prediction_and_its_plain_twin_agree(swap):
 # --- the kernel against the references --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_few_balls(swap):
     # laws and moments of the last swap, and one velocity's place, from both beginnings: a last swap that is one
     # collision off (60 standard errors), a pair that is left out, velocities sorted the other way

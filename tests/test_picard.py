@@ -220,6 +220,7 @@ def test_ranks_do_not_matter():
         assert shared[name].values == pytest.approx(alone[name].values, rel=1e-8, abs=1e-11, nan_ok=True), name
 
 
+@pytest.mark.slow
 def test_an_iterate_that_grows_too_large_is_not_followed(monkeypatch):
     # nothing may turn into a number that is none, neither here nor in the verdict
     monkeypatch.setattr(picard, "BOUND", 2.0)
@@ -235,6 +236,7 @@ def test_an_iterate_that_grows_too_large_is_not_followed(monkeypatch):
     present(trace, verdict)
 
 
+@pytest.mark.slow
 def test_nothing_follows_when_the_first_step_grows_too_large(monkeypatch):
     monkeypatch.setattr(picard, "BOUND", 0.5)
     trace = iterate(p_study(), MPI.COMM_SELF, steps=4, iterations=12, tolerance=1e-8)
@@ -264,6 +266,7 @@ def worst(trace):
     return {one["label"]: one for one in wellposed.judge(trace)["inequalities"]}
 
 
+@pytest.mark.slow
 def test_the_verdict_can_be_shown(required):
     present(required[0], wellposed.judge(*required))
 
@@ -291,6 +294,7 @@ def test_printed_6_5_fails_the_more_the_smaller_the_data():
         assert tenth[label]["max_ratio"] == pytest.approx(one[label]["max_ratio"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_without_spread_the_zeroth_step_contradicts_6_9():
     # b_0 = 0 would leave mu_1 = mu_0; the ratio is infinite, and JSON has no such number
     trace = iterate(p_study(model={"sigma0": "0"}), MPI.COMM_SELF, steps=10, iterations=3, tolerance=1e-8)
@@ -300,6 +304,7 @@ def test_without_spread_the_zeroth_step_contradicts_6_9():
     present(trace, wellposed.judge(trace))
 
 
+@pytest.mark.slow
 def test_at_rest_it_converges_at_once():
     trace = iterate(p_study(model={"mu0": "0.5", "sigma0": "0"}), MPI.COMM_SELF, steps=10, iterations=5, tolerance=1e-8)
     assert trace.sizes["iteration"] == 2

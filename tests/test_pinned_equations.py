@@ -15,6 +15,7 @@ from kinlim.study import check
 SYSTEMS, ENDS = ("A", "B'", "C"), ("noflux", "paper")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", ENDS)
 @pytest.mark.parametrize(
     ("system", "degree", "cells"),

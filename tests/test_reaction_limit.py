@@ -206,6 +206,7 @@ def test_ranks_do_not_matter(tables, dimension, pde):
         assert shared[name].values == pytest.approx(alone[name].values, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_where_a_point_lies_in_the_dataset(tables):
     # x and y exchanged, or a grid that is not i/n, would show
     tables["model"] |= {"dimension": 2, "f0": "2+cos(2*pi*x)+0.3*sin(2*pi*y)", "g0": "1"}
@@ -273,6 +274,7 @@ def test_data_all_but_constant(tables, size):
     assert found.m.values == pytest.approx(np.full((3, 256), 1.5), abs=1.1e-9)
 
 
+@pytest.mark.slow
 def test_convergence_is_measured(tables, monkeypatch):
     monkeypatch.setattr(refinement, "MESHES", {1: ((8, 16), (1, 2))})
     tables["pde"] = {"cells": 16, "rtol": 1e-5}
@@ -304,6 +306,7 @@ def chosen():
         database.delValue(key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MULTIGRIDS)
 def test_iterations_hardly_grow_under_refinement(tables, chosen, name):
     # gamg goes from 3.2 to 4.9 on 32^2 and 128^2, a factor of 1.52; its smoother alone from 6.0 to 17.2, one of 2.8

@@ -96,6 +96,7 @@ def test_velocities_have_their_law(name):
         assert stats.kstest(s / (1 + s), stats.beta(d / 2, profile.k - d / 2).cdf).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_flights_are_exact():
     # wrapping, fast particles of heavy tails, cells across the seam of a shifted grid
     rng = np.random.default_rng(1)
@@ -196,6 +197,7 @@ def plain(a, b, mean, rate, rng):
             other.pop(rng.integers(len(other)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a", "b", "mean", "rate"), CHAINS[:3])
 def test_who_dies_is_as_in_a_plain_twin(a, b, mean, rate):
     # older ones that die too often, a new A that dies with its B, a list of new ones that is not kept in order
@@ -276,6 +278,7 @@ def test_initial_particles_have_the_data_as_mean(tables, d):
     assert np.abs(((found["product"] - exact) / found["product_se"]).values).max() < 4.5
 
 
+@pytest.mark.slow
 def test_data_beyond_their_bound_are_noticed(tables):
     tables["model"]["f0"] = "1+3*exp(-((x-0.50245)*3000)**2)"  # a needle between all points that are looked at
     study = check(tables)
@@ -283,6 +286,7 @@ def test_data_beyond_their_bound_are_noticed(tables):
         ReactingGas(study).begin(np.array([[1], [2], [3], [4]], np.uint64).repeat(2000, axis=1), 0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_equilibrium_stays(tables, d):
     # rates of creation and destruction that do not balance, kinds that are not destroyed together, cells left out
@@ -306,6 +310,7 @@ def test_equilibrium_stays(tables, d):
     assert np.abs(((last["mode"]) / last["mode_se"]).values).max() < 4.5
 
 
+@pytest.mark.slow
 def test_equilibrium_stays_with_few_particles(tables):
     # new A and B at one point: they would meet too often, and the mass of A would be 0.93
     epsilon, cells = 2e-4, 5000
@@ -349,6 +354,7 @@ def test_layouts_give_the_same_bits(tables):
         assert other[name].values == pytest.approx(first[name].values, rel=1e-10, abs=1e-12), name
 
 
+@pytest.mark.slow
 def test_a_small_wave_decays_as_the_linearised_equations_say(tables):
     # a flight of v instead of v/epsilon, dt once more or less, chi1 in place of chi2: the rate would be off by a factor
     amplitude, epsilon, end = 0.1, 0.1, 0.04

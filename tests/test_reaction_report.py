@@ -72,6 +72,7 @@ def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
     assert "c(1 + |v|²)^(−3)" in page
 
 
+@pytest.mark.slow
 def test_particles_agree_with_the_kinetic_system_and_not_with_the_limit(reaction):
     # at epsilon = 0.2 the limit is far off: the report must tell the two apart
     reaction["particles"] |= {"replicas": 20, "bias": 0.004, "per_unit": 20000}

@@ -145,6 +145,7 @@ def test_replicas_are_served_in_groups():
     assert np.array_equal(both_streams, np.concatenate([streams, others], axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("longest", [0, 1, 2, 43])
 def test_tiles_of_one_replica_are_the_replica(longest):
     # lanes of one replica on tiles that touch: a store beyond a triple, a list read too far or an idle lane that

@@ -244,6 +244,7 @@ def counted(p):
     return float(-np.expm1(len(p) * np.log1p(-min(p.values()))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "first"), [(1, 0), (2**64 - 1, 10**9)])
 def test_streams_of_neighbours_are_independent(seed, first):
     # More than a hundred tests: correlations of uniforms, bits, weights, angles and centres between r and r + 2^k;
@@ -286,6 +287,7 @@ def one_word_later(seed):
     return states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeding", [consecutive, one_replica_number])
 def test_the_battery_rejects_seeds_that_only_count(seeding):
     p = battery(outputs(seeding(12345)))

@@ -64,6 +64,7 @@ LAYOUTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("n", "collisions", "layout"), LAYOUTS)
 def test_a_replica_in_tiles_has_the_bits_of_the_plain_kernel(n, collisions, layout, threads):
@@ -104,6 +105,7 @@ def test_tiles_serve_one_replica_after_the_other():
         assert np.array_equal(row[:n], v[0, :n])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("layout", [{}, TINY | {"chunk": 4000, "tile": 4}])
 def test_sorting_in_tiles_knows_the_last_swap(layout, threads):
