@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
-import petsc4py
-
 from kinlim.compat import DOLFINX, installed
 from kinlim.version import __version__
 
@@ -24,7 +22,13 @@ def versions() -> dict[str, str]:
             found[name] = installed(distributions)
         except PackageNotFoundError:
             found[name] = "not installed"
-    return found | {"petsc4py": petsc4py.__version__}
+    try:
+        import petsc4py  # inside DOLFINx's wheels it is no distribution of its own
+
+        found["petsc4py"] = petsc4py.__version__
+    except ImportError:
+        found["petsc4py"] = "not installed"
+    return found
 
 
 def git_state() -> str:
