@@ -232,7 +232,8 @@ def main() -> NoReturn:
     # PETSc would answer a closed pipe and a crash with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
     if (lost := compat.lost_ranks()) is not None:
-        print(f"kinlim: {lost}" if lost.first else "", end="\n" * lost.first, file=sys.stderr)  # noqa: T201
+        if lost.first:
+            print(f"kinlim: {lost}", file=sys.stderr)  # noqa: T201
         sys.exit(InputError.exit_code)
     compiling.shown = _rank() == 0
     try:

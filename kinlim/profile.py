@@ -240,9 +240,9 @@ class PowerProfile(Table):
 
     def density(self, v: Array) -> Array:
         """Chi at v, shape (points, dimension)."""
-        d = v.shape[1]
         from scipy.special import gammaln
 
+        d = v.shape[1]
         scale = np.exp(gammaln(self.k) - gammaln(self.k - d / 2)) / pi ** (d / 2)
         return np.asarray(scale * (1 + (v**2).sum(axis=1)) ** -self.k, np.float64)
 
@@ -252,9 +252,9 @@ class PowerProfile(Table):
         With r = |v| and s = r^2/(1 + r^2), of the law Beta(d/2, k - d/2): Gauss-Jacobi in s for the weight with one
         power of 1 - s less, so that 1 and |v|^2 have exact means; angles by the trapezoidal rule and Gauss-Legendre.
         """
-        d = dimension
         from scipy.special import roots_jacobi
 
+        d = dimension
         nodes, weights = roots_jacobi(count, self.k - d / 2 - 2, d / 2 - 1)
         s = (1 + nodes) / 2
         weights = weights * (1 - s)
@@ -301,9 +301,9 @@ def _density(m: Mixture, v: Array) -> Array:
 
 
 def _quadrature(m: Mixture, count: int) -> tuple[Array, Array]:
-    d = m.means.shape[1]
     from scipy.special import roots_hermitenorm
 
+    d = m.means.shape[1]
     nodes, weights = roots_hermitenorm(count)
     weights = weights / weights.sum()
     grid = np.stack(np.meshgrid(*[nodes] * d, indexing="ij"), axis=-1).reshape(-1, d)

@@ -64,7 +64,8 @@ def test_other_ranks_go_on_to_the_same_solution(tables, monkeypatch):
     for name in SOLUTION[:-1]:
         rest = solve(study, together, checkpoint=checkpoint)
         # sigma is sqrt(2 w): at ends that are held, where w = 0, an error of 1e-19 in w is one of 4e-10 in sigma
-        assert rest[name].values == pytest.approx(whole[name].values, rel=1e-10, abs=1e-9), name
+        within = 1e-9 if "sigma" in name else 1e-10
+        assert rest[name].values == pytest.approx(whole[name].values, rel=1e-10, abs=within), name
 
 
 def test_a_checkpoint_of_another_mesh_is_refused(tables, tmp_path, monkeypatch):
