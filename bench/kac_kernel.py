@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from in_turn import Timing, compiled, long_enough, outside, table
 
-from kinlim.stochastic.collisions import Clocks, advance, advance_alone, components, velocities
+from kinlim.stochastic.kac.collisions import Clocks, advance, advance_alone, components, velocities
 from kinlim.stochastic.streams import start
 
 REPLICAS = 8

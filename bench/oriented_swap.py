@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from scipy.interpolate import PchipInterpolator
 
-from kinlim.stochastic.redistribute import LANES, width
-from kinlim.stochastic.sorting import advance, workspace
+from kinlim.stochastic.pinned.redistribute import LANES, width
+from kinlim.stochastic.pinned.sorting import advance, workspace
 from kinlim.stochastic.streams import start
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from kinlim.stochastic.redistribute import LANES, advance, width, workspace
+from kinlim.stochastic.pinned.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from in_turn import Timing, compiled, long_enough, outside, table
 
 import kinlim
-from kinlim.stochastic.balls import redistribute_lists
-from kinlim.stochastic.redistribute import LANES, advance, velocities, workspace
+from kinlim.stochastic.pinned.balls import redistribute_lists
+from kinlim.stochastic.pinned.redistribute import LANES, advance, velocities, workspace
+from kinlim.stochastic.pinned.tiles import Tiles
 from kinlim.stochastic.streams import modulated_white_noise, start
-from kinlim.stochastic.tiles import Tiles
 
 PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
 

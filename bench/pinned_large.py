@@ -20,13 +20,13 @@ import numpy as np
 from in_turn import compiled
 from numba import njit
 
-from kinlim.stochastic import redistribute
-from kinlim.stochastic.drawing import draw
-from kinlim.stochastic.layout import PANEL, SIZE, Plan, Shared, Thread
-from kinlim.stochastic.levels import open_panel, sift
-from kinlim.stochastic.redistribute import LANES
+from kinlim.stochastic.pinned import redistribute
+from kinlim.stochastic.pinned.drawing import draw
+from kinlim.stochastic.pinned.layout import PANEL, SIZE, Plan, Shared, Thread
+from kinlim.stochastic.pinned.levels import open_panel, sift
+from kinlim.stochastic.pinned.redistribute import LANES
+from kinlim.stochastic.pinned.tiles import Tiles
 from kinlim.stochastic.streams import modulated_white_noise, start
-from kinlim.stochastic.tiles import Tiles
 
 COLLISIONS = 8_000_000
 """In a measurement, about: half a second for the slowest."""

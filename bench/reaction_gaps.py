@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from scipy.integrate import solve_ivp
 
-from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
+from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.validation.reaction import sobolev
 from kinlim.validation.reaction.decay import rate
 from kinlim.validation.reaction.functionals import functionals

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from in_turn import compiled, over, summary
 
-from kinlim.profile import GaussianProfile
-from kinlim.stochastic.profiles import sampler, velocities
-from kinlim.stochastic.reacting import Kind, Rules, run
+from kinlim.models.reaction.profile import GaussianProfile
+from kinlim.stochastic.reaction.profiles import sampler, velocities
+from kinlim.stochastic.reaction.reacting import Kind, Rules, run
+from kinlim.stochastic.reaction.supply import places
 from kinlim.stochastic.streams import start
-from kinlim.stochastic.supply import places
 from kinlim.stochastic.vectors import LENGTH
 
 X = 0.245

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from kinlim.fem.reaction.kinetic import solve
-from kinlim.reaction import ReactionStudy
+from kinlim.models.reaction.tables import ReactionStudy
 
 Array = NDArray[np.float64]
 

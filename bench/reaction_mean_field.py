@@ -6,7 +6,7 @@ Discrete velocities (Gauss quadrature of chi) and Fourier series in space, in di
 reaction take turns as for the particles; with `width`, partners are found in cells of that width on a grid shifted at
 random, which on average replaces rho_g in the loss of f by its mean with the weight of a tent of half-width `width`
 (and rho_f in that of g). Printed: how much faster a small wave decays than without either, against `time_step_bias` and
-`cell_bias` of `kinlim.reaction.KineticReaction`, which predict it for long waves.
+`cell_bias` of `kinlim.models.reaction.tables.KineticReaction`, which predict it for long waves.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinlim.reaction import KineticReaction
+from kinlim.models.reaction.tables import KineticReaction
 
 Array = NDArray[np.float64]
 

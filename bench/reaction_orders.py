@@ -14,7 +14,7 @@ from math import log2
 from typing import Any
 
 from kinlim import api
-from kinlim.profile import PowerProfile
+from kinlim.models.reaction.profile import PowerProfile
 from kinlim.study import check
 from kinlim.validation.reaction import measured
 from kinlim.validation.reaction.linearised import Linearised

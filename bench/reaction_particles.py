@@ -21,14 +21,14 @@ from reaction_mean_field import POINTS, MeanField
 
 from mpi4py import MPI
 
-from kinlim.profile import GaussianProfile
-from kinlim.reaction import ReactionStudy
-from kinlim.stochastic.fixed import UNIT
-from kinlim.stochastic.profiles import sampler
-from kinlim.stochastic.reacting import Rules, run
+from kinlim.models.reaction.profile import GaussianProfile
+from kinlim.models.reaction.tables import ReactionStudy
 from kinlim.stochastic.reaction import simulate
+from kinlim.stochastic.reaction.fixed import UNIT
+from kinlim.stochastic.reaction.profiles import sampler
+from kinlim.stochastic.reaction.reacting import Rules, run
+from kinlim.stochastic.reaction.supply import places
 from kinlim.stochastic.streams import start
-from kinlim.stochastic.supply import places
 from kinlim.stochastic.vectors import LENGTH
 from kinlim.study import check
 

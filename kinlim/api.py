@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinlim import study as studies
 from kinlim.errors import InputError
-from kinlim.pinned import PinnedStudy
+from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.study import Study
 
 if TYPE_CHECKING:
@@ -110,15 +110,15 @@ REFINES = "refines meshes and time steps, and this model's solution has none"
 
 
 def as_in_the_paper(study: Study) -> PinnedStudy:
-    """The study that `iterate` works on; see `kinlim.fem.picard.as_in_the_paper`."""
-    from kinlim.fem import picard
+    """The study that `iterate` works on; see `kinlim.fem.pinned.picard.as_in_the_paper`."""
+    from kinlim.fem.pinned import picard
 
     return picard.as_in_the_paper(of_pinned(study, "iterate"))
 
 
 def iterate(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
-    """Run the iteration of the well-posedness proof; see `kinlim.fem.picard.iterate`. Collective."""
-    from kinlim.fem import picard
+    """Run the iteration of the well-posedness proof; see `kinlim.fem.pinned.picard.iterate`. Collective."""
+    from kinlim.fem.pinned import picard
     from kinlim.parallel import world
 
     pinned = of_pinned(study, "iterate")

@@ -147,7 +147,7 @@ def converge(study: StudyFile, output: Output = None, set: Set = None) -> None:
 @app.command()
 def iterate(study: StudyFile, output: Output = None, set: Set = None) -> None:
     """Run the iteration of the well-posedness proof, with all its norms and inequalities."""
-    from kinlim.validation import wellposed
+    from kinlim.validation.pinned import wellposed
 
     loaded, folder = _study(study, output, set)
     _say(wellposed.text(workflow.iterate(loaded, folder)))

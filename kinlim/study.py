@@ -13,9 +13,9 @@ from pydantic_core import ErrorDetails
 
 from kinlim.base import BaseStudy
 from kinlim.errors import InputError
-from kinlim.kac import KacStudy
-from kinlim.pinned import PinnedStudy
-from kinlim.reaction import ReactionStudy
+from kinlim.models.kac.tables import KacStudy
+from kinlim.models.pinned.tables import PinnedStudy
+from kinlim.models.reaction.tables import ReactionStudy
 
 Study = BaseStudy
 """Any study."""

@@ -256,10 +256,10 @@ def iterate(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None)
     """Run the iteration of the well-posedness proof on a study and write iteration.nc, .json, .html and figure.
 
     Collective. The fixed point is held against the time-stepped solution of (B') with the paper's ends. Returns the
-    verdict of `kinlim.validation.wellposed.judge`; raises as `run` does.
+    verdict of `kinlim.validation.pinned.wellposed.judge`; raises as `run` does.
     """
     from kinlim.parallel import world
-    from kinlim.validation import wellposed
+    from kinlim.validation.pinned import wellposed
 
     iterated = api.as_in_the_paper(study)
     api.check(iterated, comm=comm)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from kinlim.stochastic import directions
 from kinlim.stochastic.arithmetic import fma
-from kinlim.stochastic.collisions import (
+from kinlim.stochastic.kac.collisions import (
     NEAR,
     Clocks,
     advance,

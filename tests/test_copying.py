@@ -9,7 +9,7 @@ from numba import njit
 
 from kinlim.stochastic.copying import put
 
-KERNELS = sorted((Path(__file__).parent.parent / "stochastic").glob("*.py"))
+KERNELS = sorted((Path(__file__).parent.parent / "stochastic").rglob("*.py"))
 
 
 def assigned_slices(source):

@@ -9,8 +9,8 @@ from scipy.integrate import quad, solve_ivp
 from scipy.linalg import expm
 
 from kinlim.errors import InputError
-from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
-from kinlim.reaction import KineticReaction
+from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
+from kinlim.models.reaction.tables import KineticReaction
 from kinlim.validation.reaction import sobolev
 from kinlim.validation.reaction.decay import rate
 from kinlim.validation.reaction.functionals import functionals

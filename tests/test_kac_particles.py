@@ -12,14 +12,14 @@ from mpi4py import MPI
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.kac import solve
 from kinlim.formula import Formula
-from kinlim.law import SCALE, GaussianLaw, PolynomialLaw
-from kinlim.stochastic.collisions import components, velocities
-from kinlim.stochastic.initial import Start
+from kinlim.models.kac.law import SCALE, GaussianLaw, PolynomialLaw
+from kinlim.models.kac.symmetric import labels, orbit
 from kinlim.stochastic.kac import simulate
-from kinlim.stochastic.observables import Sums, evaluate
+from kinlim.stochastic.kac.collisions import components, velocities
+from kinlim.stochastic.kac.initial import Start
+from kinlim.stochastic.kac.observables import Sums, evaluate
 from kinlim.stochastic.streams import start
 from kinlim.study import check
-from kinlim.symmetric import labels, orbit
 from kinlim.validation.kac import compare
 
 LAWS = {

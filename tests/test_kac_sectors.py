@@ -16,7 +16,7 @@ from kinlim.fem.kac import theorem
 from kinlim.fem.kac.evolution import Evolution
 from kinlim.fem.kac.one_particle import l_squared, r_ratio, r_star, rho, shapes, tau
 from kinlim.fem.kac.sectors import Sector, initial, sectors
-from kinlim.symmetric import Label, labels, orbit
+from kinlim.models.kac.symmetric import Label, labels, orbit
 
 RATES = 1.3, 0.7, 2.1  # lambda_S, lambda_R, mu, all different
 SIZES = [(1, 1), (1, 4), (3, 1), (5, 7), (100, 10**6)]

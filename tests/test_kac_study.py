@@ -8,10 +8,10 @@ from numpy.polynomial.hermite_e import hermegauss, hermeval
 
 from kinlim.errors import InputError
 from kinlim.formula import Formula
-from kinlim.law import SCALE, GaussianLaw, PolynomialLaw, lowest, squared_distance
-from kinlim.polynomial import Polynomial
+from kinlim.models.kac.law import SCALE, GaussianLaw, PolynomialLaw, lowest, squared_distance
+from kinlim.models.kac.polynomial import Polynomial
+from kinlim.models.kac.symmetric import multi_indices
 from kinlim.study import check, dump, parse
-from kinlim.symmetric import multi_indices
 
 GAUSSIAN = GaussianLaw(family="gaussian", temperature=1.4, drift=(0.2, 0.0, -0.3))
 POLYNOMIAL = PolynomialLaw(family="polynomial", density="4*pi**2*x**2*(y-z)**2/2")

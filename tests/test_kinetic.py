@@ -13,8 +13,8 @@ from kinlim.fem.reaction.kinetic import check, solve
 from kinlim.fem.reaction.system import KineticSystem
 from kinlim.fem.reaction.upwind import Upwind
 from kinlim.fem.reaction.velocities import velocities
-from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
-from kinlim.reaction import ReactionStudy
+from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
+from kinlim.models.reaction.tables import ReactionStudy
 
 NORMAL = {"family": "gaussian", "covariance": 1.0}
 NARROW = {"family": "gaussian", "covariance": 0.5}

@@ -12,13 +12,13 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from kinlim.errors import InputError
-from kinlim.fem import picard
-from kinlim.fem.picard import QUANTITIES, STAGES, HeatEquations, equations, iterate, step_ends
-from kinlim.fem.pinned import solve
+from kinlim.fem.pinned import picard, solve
+from kinlim.fem.pinned.picard import QUANTITIES, STAGES, HeatEquations, equations, iterate, step_ends
 from kinlim.fem.probe import Nodes
 from kinlim.meshes.interval import graded, interval
 from kinlim.study import check
-from kinlim.validation import inequalities, report, wellposed
+from kinlim.validation import report
+from kinlim.validation.pinned import inequalities, wellposed
 
 
 def p_study(lambda_b=10.0, end_time=0.1, size=1.0, observe=(0.25, 0.5, 1.0), model=None, **pde):

@@ -9,9 +9,8 @@ import pytest
 from mpi4py import MPI
 
 from kinlim.errors import Stopped
-from kinlim.stochastic import balls
-from kinlim.stochastic.pinned import simulate
-from kinlim.stochastic.redistribute import LANES, advance, width, workspace
+from kinlim.stochastic.pinned import balls, simulate
+from kinlim.stochastic.pinned.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
 from kinlim.study import check
 

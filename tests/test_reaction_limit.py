@@ -16,7 +16,7 @@ from kinlim.fem.reaction.diffusion import density_of
 from kinlim.fem.reaction.layer import lifetime
 from kinlim.fem.reaction.limit import solve
 from kinlim.fem.reaction.monotone import is_monotone
-from kinlim.reaction import LimitEquation
+from kinlim.models.reaction.tables import LimitEquation
 from kinlim.study import check
 
 TABLES = {

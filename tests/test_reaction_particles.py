@@ -11,15 +11,15 @@ from scipy.linalg import expm
 from mpi4py import MPI
 
 from kinlim.errors import RunError
-from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
-from kinlim.stochastic.fixed import fly, locate
-from kinlim.stochastic.gas import ReactingGas
-from kinlim.stochastic.profiles import sampler, velocities
+from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.stochastic.reaction import simulate
-from kinlim.stochastic.recombination import AT_ONCE, edges, react, settle
-from kinlim.stochastic.sift import CHUNK, sift
+from kinlim.stochastic.reaction.fixed import fly, locate
+from kinlim.stochastic.reaction.gas import ReactingGas
+from kinlim.stochastic.reaction.profiles import sampler, velocities
+from kinlim.stochastic.reaction.recombination import AT_ONCE, edges, react, settle
+from kinlim.stochastic.reaction.sift import CHUNK, sift
+from kinlim.stochastic.reaction.supply import places
 from kinlim.stochastic.streams import start
-from kinlim.stochastic.supply import places
 from kinlim.stochastic.vectors import LENGTH
 from kinlim.study import check
 

@@ -6,7 +6,7 @@ from scipy.integrate import quad
 
 import kinlim
 from kinlim.errors import InputError
-from kinlim.profile import GaussianProfile, MixtureProfile, PowerProfile
+from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.study import check, dump, parse
 
 PROFILES = [

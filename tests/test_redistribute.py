@@ -10,8 +10,8 @@ from numpy.polynomial.polynomial import polyval
 from scipy import stats
 
 from kinlim.stochastic.arithmetic import mean_square, unbiased_sine_and_cosine
-from kinlim.stochastic.redistribute import LANES, PAD, advance, perform, width, workspace
-from kinlim.stochastic.redistribute import decode as kernel_decode
+from kinlim.stochastic.pinned.redistribute import LANES, PAD, advance, perform, width, workspace
+from kinlim.stochastic.pinned.redistribute import decode as kernel_decode
 from kinlim.stochastic.streams import modulated_white_noise, start, words
 from kinlim.stochastic.vectors import LENGTH, bits, load, store
 

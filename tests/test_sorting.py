@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kinlim.stochastic.redistribute import LANES, PAD, width
-from kinlim.stochastic.sorting import STEPS, advance, perform, workspace
+from kinlim.stochastic.pinned.redistribute import LANES, PAD, width
+from kinlim.stochastic.pinned.sorting import STEPS, advance, perform, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start, words
 
 SEEDS = range(1, 11)

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from kinlim.stochastic import redistribute, sorting
-from kinlim.stochastic.balls import redistribute_lists, sort_lists, sorting_workspace
-from kinlim.stochastic.barrier import wait_for_all
-from kinlim.stochastic.layout import SPARE, left_site, number
-from kinlim.stochastic.redistribute import LANES
+from kinlim.stochastic.pinned import redistribute, sorting
+from kinlim.stochastic.pinned.balls import redistribute_lists, sort_lists, sorting_workspace
+from kinlim.stochastic.pinned.barrier import wait_for_all
+from kinlim.stochastic.pinned.layout import SPARE, left_site, number
+from kinlim.stochastic.pinned.redistribute import LANES
+from kinlim.stochastic.pinned.tiles import Tiles, _quotient
 from kinlim.stochastic.streams import modulated_white_noise, start
-from kinlim.stochastic.tiles import Tiles, _quotient
 
 
 @njit(nogil=True)

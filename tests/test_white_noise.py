@@ -6,10 +6,9 @@ from scipy import stats
 
 from mpi4py import MPI
 
-from kinlim.stochastic import white_noise
 from kinlim.stochastic.moments import Moments
-from kinlim.stochastic.pinned import simulate
-from kinlim.stochastic.white_noise import EDGES, PAIR_EDGES, R_EDGES, Frame
+from kinlim.stochastic.pinned import simulate, white_noise
+from kinlim.stochastic.pinned.white_noise import EDGES, PAIR_EDGES, R_EDGES, Frame
 from kinlim.study import check
 from kinlim.validation.pinned.white_noise import measure
 

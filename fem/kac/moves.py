@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinlim.fem.kac.pair import Outcome, collide
-from kinlim.symmetric import Label, MultiIndex, labels
+from kinlim.models.kac.symmetric import Label, MultiIndex, labels
 
 Array = NDArray[np.float64]
 

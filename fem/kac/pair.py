@@ -12,7 +12,7 @@ from functools import cache
 from itertools import product
 from math import comb, factorial, prod
 
-from kinlim.symmetric import MultiIndex, multi_indices
+from kinlim.models.kac.symmetric import MultiIndex, multi_indices
 
 Polynomial = dict[int, int]
 """Coefficients by exponents of x_1, x_2, x_3, y_1, y_2, y_3, which are the digits of a number in base BASE."""

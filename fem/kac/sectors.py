@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kinlim.errors import InputError
 from kinlim.fem.kac.moves import block, moves
-from kinlim.symmetric import Label, MultiIndex, multi_indices, orbit
+from kinlim.models.kac.symmetric import Label, MultiIndex, multi_indices, orbit
 
 Array = NDArray[np.float64]
 

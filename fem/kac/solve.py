@@ -18,12 +18,12 @@ from kinlim.fem.kac import theorem
 from kinlim.fem.kac.evolution import Distances, Evolution
 from kinlim.fem.kac.one_particle import l_squared, tau
 from kinlim.fem.kac.sectors import Sector, initial, sectors
-from kinlim.kac import KacStudy
+from kinlim.models.kac.symmetric import Label
+from kinlim.models.kac.tables import KacStudy
 from kinlim.parallel import on_root
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
 from kinlim.study import dump
-from kinlim.symmetric import Label
 
 Array = NDArray[np.float64]
 

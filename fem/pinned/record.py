@@ -14,7 +14,7 @@ from kinlim.errors import InputError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.probe import Nodes, Probe
-from kinlim.pinned import PinnedStudy
+from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.study import dump
 
 Array = NDArray[np.float64]

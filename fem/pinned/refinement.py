@@ -14,8 +14,8 @@ from kinlim.errors import InputError, RunError
 from kinlim.fem.pinned.manufactured import errors, errors_in_time
 from kinlim.fem.pinned.solve import SYSTEMS, nodes_of, solve
 from kinlim.meshes.interval import graded
+from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root
-from kinlim.pinned import PinnedStudy
 from kinlim.provenance import provenance
 from kinlim.study import dump
 

@@ -24,8 +24,8 @@ from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.pinned.record import Balance, Record
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.meshes.interval import graded, interval, read, refine
+from kinlim.models.pinned.tables import PinnedBalls, PinnedStudy
 from kinlim.parallel import on_root
-from kinlim.pinned import PinnedBalls, PinnedStudy
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
 from kinlim.signals import StopRequests

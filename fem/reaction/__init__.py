@@ -5,7 +5,7 @@ from mpi4py import MPI
 from kinlim.fem import torus_vtx
 from kinlim.fem.reaction import kinetic, limit
 from kinlim.fem.reaction.refinement import converge
-from kinlim.reaction import ReactionStudy
+from kinlim.models.reaction.tables import ReactionStudy
 
 SOLVERS = {"pde": limit.solve, "kinetic": kinetic.solve}
 """By the name of what they write."""

@@ -15,10 +15,10 @@ from kinlim.fem.reaction.balances import INTEGRALS, integrands
 from kinlim.fem.reaction.integration import KineticStepper
 from kinlim.fem.reaction.observations import dataset
 from kinlim.fem.reaction.system import KineticSystem
+from kinlim.models.reaction.tables import KineticSettings, ReactionStudy
 from kinlim.parallel import on_root
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
-from kinlim.reaction import KineticSettings, ReactionStudy
 from kinlim.signals import StopRequests
 from kinlim.study import dump
 

@@ -21,10 +21,10 @@ from kinlim.fem.reaction.layer import corrected, lifetime
 from kinlim.fem.reaction.limit_record import Record
 from kinlim.fem.reaction.monotone import is_monotone
 from kinlim.meshes.torus import torus
+from kinlim.models.reaction.tables import LimitEquation, ReactionStudy
 from kinlim.parallel import on_root
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
-from kinlim.reaction import LimitEquation, ReactionStudy
 from kinlim.signals import StopRequests
 from kinlim.study import dump
 

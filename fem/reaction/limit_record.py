@@ -14,8 +14,8 @@ from kinlim.checkpoint import State
 from kinlim.fem.compiled import compiled
 from kinlim.fem.reaction.diffusion import density_of, entropy
 from kinlim.fem.sampling import Sampler, TorusNodes, grid
-from kinlim.phase import POSITIONS
-from kinlim.reaction import ReactionStudy
+from kinlim.models.reaction.phase import POSITIONS
+from kinlim.models.reaction.tables import ReactionStudy
 from kinlim.study import dump
 
 Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ from kinlim.fem.compiled import compiled
 from kinlim.fem.reaction.conserving import ConservingStepper
 from kinlim.fem.reaction.diffusion import residual
 from kinlim.fem.reaction.limit import measures, options, space_of
-from kinlim.reaction import LimitEquation
+from kinlim.models.reaction.tables import LimitEquation
 
 Array = NDArray[np.float64]
 

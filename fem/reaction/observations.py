@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kinlim.fem.reaction.balances import INTEGRALS, accumulate, entropy, integrands
 from kinlim.fem.reaction.system import KineticSystem, relative
-from kinlim.reaction import ReactionStudy
+from kinlim.models.reaction.tables import ReactionStudy
 
 Array = NDArray[np.float64]
 

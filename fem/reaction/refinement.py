@@ -11,9 +11,9 @@ from mpi4py import MPI
 from kinlim.errors import RunError
 from kinlim.fem.reaction.limit import ORDER, solve
 from kinlim.fem.reaction.manufactured import error, errors_in_time
+from kinlim.models.reaction.tables import LimitEquation, ReactionStudy
 from kinlim.parallel import on_root
 from kinlim.provenance import provenance
-from kinlim.reaction import LimitEquation, ReactionStudy
 from kinlim.study import dump
 
 FINE = (1e-9, 1e-8, 1e-6)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kinlim.fem.reaction.elements import Line, line
 from kinlim.fem.reaction.velocities import Velocities, velocities
-from kinlim.reaction import KineticReaction, KineticSettings
+from kinlim.models.reaction.tables import KineticReaction, KineticSettings
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kinlim.errors import RunError
 from kinlim.fem.reaction.velocities import Velocities, velocities
-from kinlim.reaction import KineticReaction
+from kinlim.models.reaction.tables import KineticReaction
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq
 
 from kinlim.errors import InputError
-from kinlim.profile import GaussianProfile, Mixture, PowerProfile, Profile
+from kinlim.models.reaction.profile import GaussianProfile, Mixture, PowerProfile, Profile
 
 Array = NDArray[np.float64]
 

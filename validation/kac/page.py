@@ -42,7 +42,7 @@ def html(
     """
     groups = {str(group): particles.sel(group=group).isel(time=-1) for group in particles["group"].to_numpy()}
     return render(
-        "kac.html",
+        "kac/page.html",
         particles=particles.attrs,
         exact=exact.attrs,
         model=model_of(exact),

@@ -40,7 +40,7 @@ def html(
         pde: the solution.
     """
     return render(
-        "pinned.html",
+        "pinned/page.html",
         particles=particles.attrs,
         pde=pde.attrs,
         comparison=comparison.attrs,

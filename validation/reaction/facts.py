@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kinlim.reaction import ReactionStudy
+from kinlim.models.reaction.tables import ReactionStudy
 
 Array = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kinlim.reaction import KineticReaction
+from kinlim.models.reaction.tables import KineticReaction
 from kinlim.validation.reaction.linearised import Linearised
 from kinlim.validation.reaction.spectrum import Gap, gap
 from kinlim.validation.reaction.theorem import METHODS, bound, lattice

@@ -17,8 +17,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kinlim.profile import PowerProfile, Profile
-from kinlim.reaction import KineticReaction
+from kinlim.models.reaction.profile import PowerProfile, Profile
+from kinlim.models.reaction.tables import KineticReaction
 from kinlim.validation.reaction.plasma import GaussianLaw, Law, StudentLaw
 
 Array = NDArray[np.float64]

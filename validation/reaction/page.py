@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from kinlim.profile import Profile
+from kinlim.models.reaction.profile import Profile
 from kinlim.validation.chance import sure
 from kinlim.validation.reaction import facts, figures
 from kinlim.validation.reaction.comparison import DENSITIES, judged, mode_of
@@ -172,7 +172,7 @@ def html(
     """
     model = facts.study_of(pde).model
     return render(
-        "reaction.html",
+        "reaction/page.html",
         particles=particles.attrs,
         pde=pde.attrs,
         kinetic=None if kinetic is None else kinetic.attrs,

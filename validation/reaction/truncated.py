@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import roots_hermitenorm
 
-from kinlim.profile import PowerProfile
+from kinlim.models.reaction.profile import PowerProfile
 from kinlim.validation.reaction.linearised import Mode
 from kinlim.validation.reaction.plasma import DiscreteLaw, GaussianLaw, Law, StudentLaw
 from kinlim.validation.reaction.spectrum import dispersion
