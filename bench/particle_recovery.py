@@ -21,10 +21,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from mpi4py import MPI
+
 import kinlim
 from kinlim.checkpoint import State, decode
-from kinlim.results import PARTICLES, Results, checkpoint_of
+from kinlim.keeper import Keeper
+from kinlim.results import Results, checkpoint_of
 
+PARTICLES = "particles.nc"
 PARTICLES_CHECKPOINT = checkpoint_of(PARTICLES)
 
 PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
@@ -87,11 +91,11 @@ def damage(count: int, random: np.random.Generator) -> None:
     """Print how many damaged checkpoints were noticed, and how many led to the one before."""
     study = kinlim.load(PAPER, [*SETTINGS, "particles.replicas=200"])
     states: list[State] = []
-    kinlim.simulate(study, keep=states.append)
+    kinlim.simulate(study, keeper=Keeper(MPI.COMM_WORLD, write=states.append))
     noticed = used = 0
     with tempfile.TemporaryDirectory() as name:
         results = Results(Path(name) / "r")
-        results.claim(study, (PARTICLES,))
+        results.prepare(study, (PARTICLES,))
         for state in states[-2:]:
             results.write_checkpoint(PARTICLES_CHECKPOINT, state)
         path = results.path / PARTICLES_CHECKPOINT

@@ -80,7 +80,7 @@ class Run:
 
 def by_kinlim(study: Study, degree: int, cells: int, rtol: float) -> Result:
     """Solve by kinlim; values at the sites."""
-    pde = kinlim.solve(study.vary(degree=degree, cells=cells, rtol=rtol))
+    pde = kinlim.solve(study.vary("pde", degree=degree, cells=cells, rtol=rtol))
     return pde["mu"].to_numpy()[-1], pde["sigma"].to_numpy()[-1], pde.attrs["stepping_seconds"]
 
 

@@ -10,7 +10,7 @@ kinlim.run(study, "results/mine")         # all three, and a report, into a fold
 
 import kinlim.compat  # isort: skip # noqa: F401 - before all that loads MPI
 
-from kinlim.api import compare, converge, iterate, load, simulate, solve
+from kinlim.api import compare, converge, load, simulate, solve
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.version import __version__
 from kinlim.workflow import run
@@ -22,7 +22,6 @@ __all__ = [
     "__version__",
     "compare",
     "converge",
-    "iterate",
     "load",
     "run",
     "simulate",

@@ -4,20 +4,23 @@ The modules that do the work are imported when a stage is called, not before: a 
 wait for PETSc and numba to load.
 """
 
+import hashlib
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kinlim import study as studies
+from kinlim.base import Study
 from kinlim.errors import InputError
-from kinlim.models.pinned.tables import PinnedStudy
-from kinlim.study import Study
+from kinlim.model import Refined, Side
+from kinlim.study import model_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from mpi4py import MPI
+
+    from kinlim.keeper import Keeper
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -25,27 +28,25 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     return studies.load(path, overrides)
 
 
-def side(layer: str, study: Study) -> Any:
-    """The module of the study's model in a layer: "stochastic", "fem" or "validation" (see `kinlim.base.BaseStudy`)."""
-    return import_module(f"kinlim.{layer}.{study.study.model}")
-
-
-def simulate(study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None, **more: Any) -> "xr.Dataset":
-    """Simulate the particles; see `simulate` in `kinlim.stochastic` of the model. Collective over `comm`.
+def simulate(
+    study: Study, *, comm: "MPI.Comm | None" = None, threads: int | None = None, keeper: "Keeper | None" = None
+) -> "xr.Dataset":
+    """Simulate the particles. Collective.
 
     Args:
         study: the study.
         comm: the ranks; by default all.
         threads: per rank; None for all cores.
-        more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
+        keeper: what to go on from, and where to keep finished replicas; its ranks count then.
 
     Raises:
-        InputError: the study asks for what its particles cannot do, such as a bias that they cannot meet.
+        InputError: the study asks for what its particles cannot do, such as a bias that they cannot meet; or it has no
+            particles.
     """
-    from kinlim.parallel import world
-
-    study.simulable()
-    return side("stochastic", study).simulate(study, comm or world(), threads, **more)
+    there = model_of(study).wanted(study, "simulate")
+    if not there:
+        raise InputError(f"study.model = '{study.study.model}': has no particles")
+    return make(there[0], study, _keeper(comm, keeper), threads)
 
 
 def solve(
@@ -54,103 +55,100 @@ def solve(
     *,
     comm: "MPI.Comm | None" = None,
     estimate_error: bool = False,
-    **more: Any,
+    keeper: "Keeper | None" = None,
 ) -> "xr.Dataset":
-    """Solve the equations; see `SOLVERS` in `kinlim.fem` of the model. Collective over `comm`, by default all ranks.
+    """Solve the equations. Collective.
 
     Args:
         study: the study.
-        name: of the solution: "pde", "kinetic" or "exact"; None for the first that the study has.
-        comm: the ranks.
-        estimate_error: add what `kinlim.fem.pinned.refinement.estimate` finds.
-        more: `checkpoint` and `keep` of `kinlim.fem.pinned.solve`.
+        name: of the solution, such as "pde", "kinetic" or "exact"; None for the first that the study has.
+        comm: the ranks; by default all.
+        estimate_error: add error_NAME(source, time), what better solutions tell of the errors.
+        keeper: what to go on from, and where to keep how far it has come; its ranks count then.
 
     Raises:
-        InputError: an estimate is asked for, and the model has none; or the study has no such solution.
+        InputError: the equations cannot be solved as the study asks, or it has no such solution.
     """
-    from kinlim.parallel import world
+    keeper = _keeper(comm, keeper)
+    return make(model_of(study).side(study, name), study, keeper, estimate_error=estimate_error)
 
-    comm = comm or world()
-    if estimate_error:
-        of_pinned(study, "solve --estimate-error")
-    names = [Path(file).stem for file in study.solutions]
-    if name is not None and name not in names:
-        raise InputError(f"the study has no solution {name!r}; it has {', '.join(names)}")
-    solution = side("fem", study).SOLVERS[name or names[0]](study, comm, **more)
-    if estimate_error:
-        return solution.merge(side("fem", study).estimate(study, solution, comm), compat="no_conflicts")
-    return solution
+
+def make(
+    side: Side, study: Study, keeper: "Keeper", threads: int | None = None, *, estimate_error: bool = False
+) -> "xr.Dataset":
+    """The dataset of a side. Collective.
+
+    Raises:
+        InputError: as `Maker.make` of `kinlim.model`; or its errors are to be estimated, and it has none.
+    """
+    maker = refined(side, study, "--estimate-error") if estimate_error else side.maker()
+    maker.check(study, keeper.comm)
+    dataset = maker.make(study, keeper, threads)
+    if isinstance(maker, Refined) and estimate_error:
+        from kinlim.fem.refinement import estimate
+
+        errors = estimate(maker, maker.better(study), maker.unknowns, dataset, keeper.comm)
+        dataset = dataset.merge(errors, compat="no_conflicts")
+    if (source := model_of(study).source) is not None:
+        dataset.attrs["model_file_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
+    return dataset
 
 
 def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
-    """Measure errors under refinement; see `converge` in `kinlim.fem` of the model. Collective.
+    """Measure errors of the first solution under refinement; see `Refined.converge` in `kinlim.model`. Collective.
 
     Raises:
-        InputError: the model's solution is exact, so there is nothing to refine.
+        InputError: there is nothing to refine.
     """
-    from kinlim.parallel import world
-
-    return having("converge", study, REFINES).converge(study, comm or world())
+    return refined(model_of(study).side(study), study, "kinlim converge").converge(study, _keeper(comm, None).comm)
 
 
-def having(name: str, study: Study, what: str) -> Any:
-    """The model's module in `kinlim.fem`, which has a function of this name.
+def refined(side: Side, study: Study, what: str) -> Refined:
+    """What makes a dataset that has errors of meshes and time steps, which `what` measures.
 
     Raises:
-        InputError: it has none; `what` says what the command of the same name does.
+        InputError: it has none.
     """
-    module = side("fem", study)
-    if not hasattr(module, name):
-        command = name.removeprefix("to_")
-        raise InputError(f"study.model = '{study.study.model}': `kinlim {command}` {what}")
-    return module
-
-
-REFINES = "refines meshes and time steps, and this model's solution has none"
-
-
-def as_in_the_paper(study: Study) -> PinnedStudy:
-    """The study that `iterate` works on; see `kinlim.fem.pinned.picard.as_in_the_paper`."""
-    from kinlim.fem.pinned import picard
-
-    return picard.as_in_the_paper(of_pinned(study, "iterate"))
-
-
-def iterate(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
-    """Run the iteration of the well-posedness proof; see `kinlim.fem.pinned.picard.iterate`. Collective."""
-    from kinlim.fem.pinned import picard
-    from kinlim.parallel import world
-
-    pinned = of_pinned(study, "iterate")
-    return picard.iterate(pinned, comm or world(), **pinned.iteration.model_dump())
+    maker = side.maker()
+    if not isinstance(maker, Refined):
+        raise InputError(
+            f"study.model = '{study.study.model}': `{what}` refines meshes and time steps, and this model's solution "
+            "has none"
+        )
+    return maker
 
 
 def check(study: Study, *, comm: "MPI.Comm | None" = None) -> None:
-    """Raise InputError if the solver cannot use the study. Collective; takes milliseconds."""
-    from kinlim.parallel import world
-
-    side("fem", study).check(study, comm or world())
+    """Raise InputError if an equation cannot be solved as the study asks. Collective; takes milliseconds."""
+    for side in model_of(study).wanted(study, "solve"):
+        side.maker().check(study, _keeper(comm, None).comm)
 
 
 def compare(particles: "xr.Dataset", *solutions: "xr.Dataset") -> "xr.Dataset":
     """Hold particles against the solution, or against all; see `compare` in `kinlim.validation` of the model.
+
+    The attribute `verdicts` says what follows, a sentence a line.
 
     Raises:
         InputError: they are not of one model.
     """
     first, *others = (dataset.attrs.get("model") for dataset in (particles, *solutions))
     for other in others:
-        if other != first or first not in studies.STUDIES:
+        if other != first:
             raise InputError(f"particles of the model {first!r} and a solution of {other!r} cannot be compared")
-    return import_module(f"kinlim.validation.{first}").compare(particles, *solutions)
+    text = particles.attrs.get("study")
+    if not isinstance(text, str):
+        raise InputError("the particles were not made by kinlim (they have no attribute study)")
+    model = model_of(studies.check(studies.parse(text, "the study of the particles"), "the study of the particles"))
+    names = [side.name for side in model.sides if side.stage == "solve"]
+    data = {"particles": particles} | dict(zip(names, solutions, strict=False))
+    compared, numbers = model.compare().conclude(data)
+    return compared.assign_attrs(verdicts="\n".join(verdict["sentence"] for verdict in numbers["verdicts"]))
 
 
-def of_pinned(study: Study, command: str) -> PinnedStudy:
-    """The study, if it is one of pinned balls; `command` is for nothing else.
+def _keeper(comm: "MPI.Comm | None", keeper: "Keeper | None") -> "Keeper":
+    """The keeper, or one that keeps nothing."""
+    from kinlim.keeper import Keeper
+    from kinlim.parallel import world
 
-    Raises:
-        InputError: it is of another model.
-    """
-    if not isinstance(study, PinnedStudy):
-        raise InputError(f"study.model = '{study.study.model}': `kinlim {command}` is for the model pinned")
-    return study
+    return keeper or Keeper(comm or world())

@@ -1,6 +1,7 @@
 """What every study is made of, whatever its model: a heading, the physics, the particles, and what it leaves behind."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,12 @@ Fractions = Annotated[tuple[float, ...], Field(min_length=1, max_length=1000, st
 
 
 class Heading(Table):
-    """What is studied, and under which name; a model narrows `model` to its own name."""
+    """What is studied, and under which name.
+
+    Attributes:
+        model: name of a model, or the path of the file that declares it.
+        name: of the study, and of its result folder.
+    """
 
     model: str
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")]
@@ -22,9 +28,13 @@ class Physics(Table):
     """What both sides share: above all, when they are observed.
 
     Attributes:
+        LIMITS: parameters that a limit theorem is about, by their keys, and where they go: "up" to infinity as the
+            number of particles does, or "down" to 0.
         end_time: T.
         observe: when both sides are recorded, as increasing fractions of T.
     """
+
+    LIMITS: ClassVar[Mapping[str, Literal["up", "down"]]] = {}
 
     end_time: Positive
     observe: Fractions
@@ -59,40 +69,24 @@ class Ensemble(Table):
     block: Annotated[int, Field(ge=1, le=2**20)]
 
 
-class BaseStudy(Table):
-    """A study: the tables of its file.
-
-    A model called `name` is a module of this name in each layer: `kinlim.name` with its study, `kinlim.stochastic.name`
-    with `simulate`, `kinlim.fem.name` with `solve`, `kinlim.validation.name` with the comparison and its report.
-
-    Attributes:
-        SOLUTIONS: the datasets that the deterministic side may write, in the order in which it does, and the tables of
-            the study that each depends on besides the physics.
-        SOLUTION_PICTURES: figures of the solutions alone, by name.
-        PICTURES: figures that a comparison may write besides.
-    """
-
-    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]]
-    SOLUTION_PICTURES: ClassVar[tuple[str, ...]]
-    PICTURES: ClassVar[tuple[str, ...]]
+class Study(Table):
+    """A study: the tables of its file. A model has a class of its own with its tables besides."""
 
     study: Heading
     model: Physics
     particles: Ensemble
 
-    @property
-    def solutions(self) -> tuple[str, ...]:
-        """Those datasets that this study has; here all of them."""
-        return tuple(self.SOLUTIONS)
+    def vary(self, table: str, **settings: Any) -> Self:
+        """The same study with other settings in one of its tables.
 
-    def simulable(self) -> None:
-        """Raise InputError if the particles cannot be simulated as wanted; here they always can.
-
-        What is wrong with particles alone must not stop a study whose equations alone are solved.
+        Raises:
+            ValidationError: pydantic's, where the table does not allow them.
         """
+        there: Table = getattr(self, table)
+        return self.model_copy(update={table: type(there).model_validate(there.model_dump() | settings)})
 
-    def sweepable(self, particles: bool) -> None:
-        """Raise InputError where a sweep, with particles or without, would have nothing to measure; here it has."""
 
-    def comparable(self) -> None:
-        """Raise InputError if the two sides are not meant to agree; here they always are."""
+def narrowed[S: Study](study: Study, kind: type[S]) -> S:
+    """The study as one of its model's class, which it is."""
+    assert isinstance(study, kind), type(study)
+    return study

@@ -11,24 +11,20 @@ import sys
 import time
 import tomllib
 import traceback
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from kinlim import api, compat, sweeps, workflow
+from kinlim import compat, models, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
-from kinlim.results import CONVERGENCE, ITERATION, REPORT, SWEEP, Results
+from kinlim.results import REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
-from kinlim.study import STUDIES, Study, check, load, override
+from kinlim.study import Study, check, load, model_of, override
 from kinlim.version import __version__
 
 DEMO_REPLICAS = 5000
-
-EXAMPLES = {"pinned": "pinned-paper.toml", "reaction": "reaction-torus.toml", "kac": "kac-reservoir.toml"}
-"""The study that `kinlim new` prints, for each model."""
 
 MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; it names only this one subclass of it."""
@@ -137,21 +133,26 @@ def solve(
 @app.command()
 def converge(study: StudyFile, output: Output = None, set: Set = None) -> None:
     """Measure errors and observed orders under refinement of mesh, degree and time step."""
-    from kinlim.validation import convergence
-
-    loaded, folder = _study(study, output, set)
-    _say(convergence.text(workflow.converge(loaded, folder)))
-    _say(f"Report: {folder / f'{CONVERGENCE}.html'}")
+    _say(workflow.converge(*_study(study, output, set)))
 
 
-@app.command()
-def iterate(study: StudyFile, output: Output = None, set: Set = None) -> None:
-    """Run the iteration of the well-posedness proof, with all its norms and inequalities."""
-    from kinlim.validation.pinned import wellposed
+def _add_command(name: str, help: str) -> None:
+    """Add a command that models have themselves."""
 
-    loaded, folder = _study(study, output, set)
-    _say(wellposed.text(workflow.iterate(loaded, folder)))
-    _say(f"Report: {folder / f'{ITERATION}.html'}")
+    def command(study: StudyFile, output: Output = None, set: Set = None) -> None:
+        loaded, folder = _study(study, output, set)
+        there = model_of(loaded).commands
+        if name not in there:
+            having = ", ".join(model.name for model, _ in models.every() if name in model.commands)
+            raise InputError(f"study.model = '{loaded.study.model}': `kinlim {name}` is for the model {having}")
+        _say(there[name].run()(loaded, folder))
+
+    app.command(name, help=help)(command)
+
+
+for _model in map(models.find, models.BUILT_IN):
+    for _name, _command in _model.commands.items():
+        _add_command(_name, _command.help)
 
 
 @app.command()
@@ -184,8 +185,8 @@ def sweep(
 
 
 @app.command()
-def paraview(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with pde.nc.")]) -> None:
-    """Write the solution of a result folder for ParaView, as pde.bp (VTX)."""
+def paraview(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with a solution.")]) -> None:
+    """Write the solution of a result folder for ParaView, such as pde.bp (VTX)."""
     from kinlim.parallel import on_root, world
 
     _say(f"For ParaView: {on_root(world(), lambda: workflow.paraview(folder))}")
@@ -202,17 +203,28 @@ def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result
 
 
 @app.command()
-def new(model: Annotated[str, typer.Argument(metavar="|".join(STUDIES), help="The model.")]) -> None:
+def new(model: Annotated[str, typer.Argument(metavar="MODEL", help="Its name, or the file that declares it.")]) -> None:
     """Print a commented study to start from."""
-    if model not in STUDIES:
-        raise InputError(f"{model!r} is not a model; the models are {', '.join(STUDIES)}")
-    _say(_example(model), end="")
+    try:
+        _say(models.find(model).start(), end="")
+    except InputError as error:
+        raise InputError(f"kinlim new {model}: {error}") from None
+
+
+@app.command("models")
+def list_models(
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE.py", help="Files with models of your own.")] = None,
+) -> None:
+    """List the models: built in, installed by other packages, and in the files given."""
+    for model, origin in (*models.every(), *((models.find(file), file) for file in files or ())):
+        _say(f"{model.name} ({origin}): {model.about or model.physics.__name__}")
 
 
 @app.command()
 def demo(output: Output = None, threads: Threads = None) -> None:
     """Run the paper's study with few replicas, in less than a minute."""
-    tables = override(tomllib.loads(_example("pinned")), [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
+    example = tomllib.loads(models.find(models.BUILT_IN[0]).example())
+    tables = override(example, [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
     folder = _unused(Path("results") / "demo") if output is None else _folder(output)
     _go(check(tables, "demo"), folder, workflow.STAGES, threads=threads)
 
@@ -328,31 +340,22 @@ def _stages(
     path: Path, output: str | None, overrides: list[str] | None, stages: tuple[workflow.Stage, ...], **more: Any
 ) -> Path:
     study, folder = _study(path, output, overrides)
-    _simulable(path, study, stages)
-    _go(study, folder, stages, **more)
+    _go(study, folder, stages, source=str(path), **more)
     return folder
 
 
 def _errors(results: Results) -> str:
-    """What the estimate of the error in pde.nc says of the last time."""
-    pde = results.read(results.study().solutions[0]).isel(time=-1)
-    lines = [f"Estimated relative L2 errors at the sites at {float(pde.fraction):g} T:"]
-    for name, symbol in (("mu", "mu"), ("sigma", "sigma")):
-        parts = ", ".join(
-            f"{source} {float(value):.2g}"
-            for source, value in zip(pde["source"].to_numpy(), pde[f"error_{name}"].to_numpy(), strict=True)
-        )
-        lines.append(f"  {symbol}: {float(pde[f'error_{name}_total']):.2g} ({parts})")
+    """What the estimates of errors in the first solution say of the last time."""
+    study = results.study()
+    dataset = results.read(model_of(study).side(study).file).isel(time=-1)
+    lines = [f"Estimated relative L2 errors at {float(dataset.fraction):g} T:"]
+    for total in (str(name) for name in dataset.data_vars if str(name).startswith("error_")):
+        if total.endswith("_total"):
+            name = total.removesuffix("_total")
+            values = zip(dataset["source"].to_numpy(), dataset[name].to_numpy(), strict=True)
+            parts = ", ".join(f"{source} {float(value):.2g}" for source, value in values)
+            lines.append(f"  {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})")
     return "\n".join(lines)
-
-
-def _simulable(path: Path, study: Study, stages: tuple[workflow.Stage, ...]) -> None:
-    """Refuse particles that cannot be simulated as wanted, with the name of the file."""
-    try:
-        if "simulate" in stages:
-            study.simulable()
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: Any) -> None:
@@ -365,7 +368,7 @@ def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: 
 
 def _tell(study: Study, numbers: dict[str, Any], folder: Path) -> None:
     """Say what came out, and where the rest is."""
-    _say("\n".join(api.side("validation", study).tell(numbers)))
+    _say("\n".join(workflow.tell(study, numbers)))
     _say(f"Report: {folder / REPORT}")
 
 
@@ -384,10 +387,6 @@ def _folder(output: str) -> Path:
     if not output.strip():
         raise InputError("-o: needs the name of a folder; '.' is this one")
     return Path(output)
-
-
-def _example(model: str) -> str:
-    return files("kinlim.examples").joinpath(EXAMPLES[model]).read_text(encoding="utf-8")
 
 
 def _unused(folder: Path) -> Path:

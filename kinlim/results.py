@@ -1,7 +1,7 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
 study.toml (resolved)   particles.nc   pde.nc, kinetic.nc or exact.nc   metrics.json   figures/*.png   report.html
-log.txt
+log.txt                 model.py (a copy, where the model is one from a file)
 While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it. That of the
 particles stays, so that replicas can be added.
 """
@@ -20,16 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
-from kinlim.study import Study, check, dump, load, parse
+from kinlim.model import STUDY
+from kinlim.study import Study, check, dump, load, model_of, parse
 
 if TYPE_CHECKING:
     import xarray as xr
 
-STUDY, PARTICLES, METRICS, FIGURES, REPORT, LOG = (
-    "study.toml", "particles.nc", "metrics.json", "figures", "report.html", "log.txt",
-)  # fmt: skip
-CONVERGENCE, ITERATION, SWEEP = "convergence", "iteration", "sweep"
-VTX, POINTS = "pde.bp", "points"
+METRICS, FIGURES, REPORT, LOG, MODEL = "metrics.json", "figures", "report.html", "log.txt", "model.py"
+CONVERGENCE, SWEEP, POINTS = "convergence", "sweep", "points"
 
 REPLICAS = ("particles", "replicas")
 """The key that can be raised later."""
@@ -41,9 +39,9 @@ def checkpoint_of(name: str) -> str:
 
 
 def tables_of(study: Study, name: str) -> tuple[str, ...]:
-    """The tables of a study that a dataset, or its checkpoint, depends on."""
-    tables = {Path(file).stem: tables for file, tables in study.SOLUTIONS.items()}
-    return ("study", "model", *tables.get(Path(name).stem, ("particles",)))
+    """The tables of a study that a dataset, or its checkpoint, depends on; all of them if no side makes it."""
+    own = [side.table for side in model_of(study).sides if side.name == Path(name).stem]
+    return ("study", "model", *(own or [side.table for side in model_of(study).sides]))
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Results:
 
     path: Path
 
-    def claim(self, study: Study, files: tuple[str, ...], *, resume: bool = False) -> None:
+    def prepare(self, study: Study, files: tuple[str, ...], *, resume: bool = False) -> None:
         """Make the folder ready to receive `files` of `study`, or refuse before any work is done.
 
         A stage may join a folder that holds another stage of the same study; nothing that is there is overwritten.
@@ -62,43 +60,14 @@ class Results:
         Raises:
             InputError: a file is there already, the folder belongs to another study, or it cannot be written.
         """
-        existing = self.path / STUDY
         try:
-            new = not existing.exists()
+            new = not self.has(STUDY)
             if resume and new:
                 raise InputError(f"{self.path}: holds nothing to resume (it has no {STUDY}); leave --resume out")
-            for name in () if resume else files:
-                checkpoint = checkpoint_of(name)
-                if self._checkpoints(checkpoint) and not self.has(name):
-                    raise InputError(
-                        f"{self.path}: holds {checkpoint} of an earlier run; add --resume to go on with it, or "
-                        "give another folder with -o"
-                    )
-            taken = (
-                []
-                if resume
-                else [
-                    name
-                    for name in (*files, *((PARTICLES, *study.solutions, LOG) if new else ()))
-                    if (self.path / name).exists()
-                ]
-            )
-            if taken:
-                raise InputError(
-                    f"{self.path}: holds {', '.join(dict.fromkeys(taken))} of an earlier run, which is kept; give "
-                    "another folder with -o, move this one away, or run only what is missing (simulate, solve, compare)"
-                )
-            counts = not resume or PARTICLES not in files
-            if not new and (different := self._difference(self.study(), study, replicas=counts)):
-                before = different.before
-                hint = (
-                    f", or add --set {different.key}={json.dumps(before)}"
-                    if resume and before is not None and not different.key.startswith("study.")
-                    else ""
-                )
-                raise InputError(
-                    f"{existing}: belongs to another study ({different}); give another folder with -o{hint}"
-                )
+            if not resume:
+                self._refuse_what_is_there(study, files, new)
+            if not new:
+                self._refuse_another(study, files, resume)
             self.path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.path).close()
             for left in self.path.glob(".*.part") if resume else ():  # of a run that was killed while it wrote
@@ -106,11 +75,97 @@ class Results:
         except OSError as error:
             raise InputError(f"{self.path}: the output folder cannot be written ({error.strerror})") from None
         if new:
-            self.adopt(study)
+            self.set_study(study)
 
-    def adopt(self, study: Study) -> None:
-        """Make the folder one of this study, which has passed `claim`."""
-        self.write(STUDY, lambda path: path.write_text(dump(study), encoding="utf-8"))
+    def _refuse_what_is_there(self, study: Study, files: tuple[str, ...], new: bool) -> None:
+        """Raise InputError if one of the files, or a checkpoint of one, is there; in a new folder, if any result is."""
+        for name in files:
+            checkpoint = checkpoint_of(name)
+            if self._checkpoints(checkpoint) and not self.has(name):
+                raise InputError(
+                    f"{self.path}: holds {checkpoint} of an earlier run; add --resume to go on with it, or "
+                    "give another folder with -o"
+                )
+        ours = (*(side.file for side in model_of(study).sides), LOG, FIGURES, MODEL) if new else ()
+        if taken := [name for name in dict.fromkeys((*files, *ours)) if self.has(name)]:
+            raise InputError(
+                f"{self.path}: holds {', '.join(taken)} of an earlier run, which is kept; give "
+                "another folder with -o, move this one away, or run only what is missing (simulate, solve, compare)"
+            )
+
+    def _refuse_another(self, study: Study, files: tuple[str, ...], resume: bool) -> None:
+        """Raise InputError if the folder is of another study."""
+        replicas = {side.file for side in model_of(study).sides if side.stage == "simulate"}
+        counts = not resume or not replicas & set(files)
+        if different := difference(self.study(), study, replicas=counts):
+            before = different.before
+            hint = (
+                f", or add --set {different.key}={json.dumps(before)}"
+                if resume and before is not None and not different.key.startswith("study.")
+                else ""
+            )
+            raise InputError(
+                f"{self.path / STUDY}: belongs to another study ({different}); give another folder with -o{hint}"
+            )
+
+    def extend(self, study: Study, files: tuple[str, ...]) -> None:
+        """Make the folder one of a study with as many replicas or more, once what it holds of `files` is verified.
+
+        Raises:
+            InputError: something is damaged, or has more replicas than the study.
+        """
+        simulated = [side for side in model_of(study).wanted(study, "simulate") if side.file in files]
+        for name in filter(self.has, files):
+            if name.endswith(".nc"):
+                dataset = self.read(name)
+                if name in (side.file for side in simulated):
+                    self._enough(name, int(dataset.attrs["replicas"]), replicas_of(study))
+        for side in simulated:
+            name = checkpoint_of(side.file)
+            state = self.read_checkpoint(name)
+            if state is not None and state.attrs["stage"] == "particles":
+                self._enough(name, state.attrs["replicas"], replicas_of(study))
+            elif state is None and self.has(side.file):
+                self.log(f"there is no {name}: replicas that are to be added begin with the first")
+        self.set_study(study)
+
+    def _enough(self, name: str, there: int, wanted: int) -> None:
+        """Refuse to go on to fewer replicas than there are."""
+        if there > wanted:
+            raise InputError(
+                f"{self.path / name}: has {there} replicas, and particles.replicas = {wanted}; with "
+                "--resume replicas can only be added"
+            )
+
+    def is_done(self, name: str) -> bool:
+        """Whether a dataset is there, with all its replicas if it has any; the checkpoint of a solution goes then."""
+        if not self.has(name):
+            return False
+        study = self.study()
+        simulated = name in (side.file for side in model_of(study).wanted(study, "simulate"))
+        if simulated:
+            return int(self.read(name).attrs["replicas"]) == replicas_of(study)
+        self.drop_checkpoint(checkpoint_of(name))
+        return True
+
+    def finish(self, name: str, dataset: "xr.Dataset") -> None:
+        """Write a dataset that is done.
+
+        The checkpoint of particles stays, so that replicas can be added; one of it is enough.
+        """
+        self.write_dataset(name, dataset)
+        if "replicas" in dataset.attrs:
+            self.drop(f"{checkpoint_of(name)}.previous")
+        else:
+            self.drop_checkpoint(checkpoint_of(name))
+
+    def set_study(self, study: Study) -> None:
+        """Make the folder one of this study, which has passed `prepare`; a model from a file is copied beside it."""
+        source = model_of(study).source
+        if source is not None and source.resolve() != (self.path / MODEL).resolve():
+            text = source.read_bytes()
+            self.write(MODEL, lambda path: path.write_bytes(text))
+        self.write_text(STUDY, dump(study))
 
     def has(self, name: str) -> bool:
         """Whether the file is there."""
@@ -121,7 +176,22 @@ class Results:
         path = self.path / STUDY
         if not path.is_file():
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
+        self._refuse_another_model(parse(path.read_text(encoding="utf-8"), str(path)))
         return load(path)
+
+    def _refuse_another_model(self, tables: dict[str, Any]) -> None:
+        """Raise InputError if the file of the model is no longer what it was when the folder was made."""
+        name = tables.get("study", {}).get("model", "")
+        copy = self.path / MODEL
+        if not str(name).endswith(".py") or not copy.exists():
+            return
+        file = Path(self.path, name)
+        if not file.exists() or file.read_bytes() != copy.read_bytes():
+            state = "has changed since" if file.exists() else "is gone"
+            raise InputError(
+                f"{self.path}: {file}, the file of its model, {state}; the version that made this folder is {copy}. "
+                "Put it back there, or give another folder with -o"
+            )
 
     def read(self, name: str) -> "xr.Dataset":
         """One of the datasets, in memory; it may have another number of replicas than the study, where some are added.
@@ -133,8 +203,8 @@ class Results:
 
         path = self.path / name
         if not path.exists():
-            stage = "simulate" if name == PARTICLES else "solve"
-            raise InputError(f"{path}: is missing; `kinlim {stage}` writes it")
+            stages = {side.file: side.stage for side in model_of(self.study()).sides}
+            raise InputError(f"{path}: is missing; `kinlim {stages.get(name, 'run')}` writes it")
         try:
             with xr.open_dataset(path, engine="h5netcdf") as opened:
                 dataset = opened.load()
@@ -144,7 +214,7 @@ class Results:
         if not isinstance(text, str):
             raise InputError(f"{path}: was not written by kinlim (it has no attribute study)")
         there, here = check(parse(text, str(path)), str(path)), self.study()
-        if different := self._difference(there, here, tables_of(here, name)):
+        if different := difference(there, here, tables_of(here, name)):
             raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
         return dataset
 
@@ -181,7 +251,7 @@ class Results:
                 continue
             text = str(state.attrs.get("study", ""))
             there, here = check(parse(text, str(path)), str(path)), self.study()
-            if different := self._difference(there, here, tables_of(here, name)):
+            if different := difference(there, here, tables_of(here, name)):
                 raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
             return state
         if problems:
@@ -219,6 +289,10 @@ class Results:
         except OSError as error:
             raise RunError(f"{self.path / LOG}: could not be written ({error.strerror})") from error
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write text as UTF-8."""
+        self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
     def write(self, name: str, action: Callable[[Path], Any]) -> None:
         """Let `action` write a file under a temporary name, then give it its own."""
         with self._whole(name) as temporary:
@@ -238,18 +312,23 @@ class Results:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
-    @staticmethod
-    def _difference(
-        old: Study, new: Study, tables: tuple[str, ...] | None = None, *, replicas: bool = False
-    ) -> "Difference | None":
-        """The first key in which two studies differ; the number of `replicas` counts only if asked for."""
-        there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
-        for table in here | there if tables is None else tables:
-            for key in here.get(table, {}) | there.get(table, {}):
-                before, now = there.get(table, {}).get(key), here.get(table, {}).get(key)
-                if before != now and ((table, key) != REPLICAS or replicas):
-                    return Difference(f"{table}.{key}", before, now)
-        return None
+
+def difference(
+    old: Study, new: Study, tables: tuple[str, ...] | None = None, *, replicas: bool = False
+) -> "Difference | None":
+    """The first key in which two studies differ; the number of `replicas` counts only if asked for."""
+    there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
+    for table in here | there if tables is None else tables:
+        for key in here.get(table, {}) | there.get(table, {}):
+            before, now = there.get(table, {}).get(key), here.get(table, {}).get(key)
+            if before != now and ((table, key) != REPLICAS or replicas):
+                return Difference(f"{table}.{key}", before, now)
+    return None
+
+
+def replicas_of(study: Study) -> int:
+    """How many replicas a study wants."""
+    return int(tomllib.loads(dump(study))[REPLICAS[0]][REPLICAS[1]])
 
 
 @dataclass(frozen=True)
@@ -261,7 +340,7 @@ class Difference:
     now: Any
 
     def __str__(self) -> str:
-        """Say it."""
+        """The key with both values, for a message."""
         more = (
             "; with --resume replicas can be added" if self.key == ".".join(REPLICAS) and self.before < self.now else ""
         )

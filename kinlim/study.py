@@ -1,9 +1,10 @@
 """Reading a study: TOML file and ``--set`` overrides in, one frozen object out, or one clear paragraph."""
 
+import copyreg
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,17 +12,17 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from kinlim.base import BaseStudy
+from kinlim.base import Study
 from kinlim.errors import InputError
-from kinlim.models.kac.tables import KacStudy
-from kinlim.models.pinned.tables import PinnedStudy
-from kinlim.models.reaction.tables import ReactionStudy
+from kinlim.model import Model
+from kinlim.models import find
 
-Study = BaseStudy
-"""Any study."""
+__all__ = ["Model", "Study", "check", "dump", "load", "model_of", "override", "parse"]
 
-STUDIES: dict[str, type[Study]] = {"pinned": PinnedStudy, "reaction": ReactionStudy, "kac": KacStudy}
-"""`[study] model` to the class that describes such a study."""
+
+def model_of(study: Study) -> Model:
+    """The model that a study is of."""
+    return find(study.study.model)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -58,11 +59,19 @@ def check(
     heading = data.get("study")
     if not isinstance(heading, Mapping):
         raise InputError(f"{source}: the table [study] is missing; it holds model and name")
-    model = heading.get("model")
-    if not isinstance(model, str) or model not in STUDIES:
-        given = "is missing" if model is None else f"= {_shown(model)} is not known"
-        raise InputError(f"{source}: study.model {given}; the models are {', '.join(STUDIES)}")
-    kind = STUDIES[model]
+    name = heading.get("model")
+    if not isinstance(name, str):
+        given = "is missing" if name is None else f"= {_shown(name)} must be a name in quotes"
+        raise InputError(f"{source}: study.model {given}; `kinlim models` lists the models")
+    try:
+        model = find(name, folder)
+    except InputError as error:
+        raise InputError(f"{source}: study.model = {_shown(name)}: {error}") from None
+    if model.source is not None:
+        data = {**data, "study": {**heading, "model": str(model.source)}}
+    kind = model.study
+    if kind is not model.tables:
+        copyreg.pickle(kind, _pickled)
     try:
         return kind.model_validate(data, context={"folder": folder})
     except ValidationError as error:
@@ -103,6 +112,11 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 def dump(study: Study) -> str:
     """The resolved study as TOML, every default written out; reading it back gives an equal study."""
     return tomli_w.dumps(study.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _pickled(study: Study) -> tuple[Callable[..., Study], tuple[Any, ...]]:
+    """How a study travels to other ranks, whose class is made when its model is read: as its tables."""
+    return check, (study.model_dump(mode="json", by_alias=True, exclude_none=True),)
 
 
 def _shown(value: Any) -> str:

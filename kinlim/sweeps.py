@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from kinlim import api
 from kinlim.errors import InputError
-from kinlim.results import FIGURES, PARTICLES, POINTS, STUDY, SWEEP, Results
-from kinlim.study import Study, dump, load
-from kinlim.workflow import STAGES, Stage, heeding, run, writes
+from kinlim.model import STUDY
+from kinlim.results import POINTS, SWEEP, Results
+from kinlim.study import Study, dump, load, model_of
+from kinlim.workflow import STAGES, Stage, run, stoppable, write_pictures, writes
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from mpi4py import MPI
 
 LONGEST = 100
@@ -110,63 +112,72 @@ def sweep(
     """
     from kinlim.parallel import default_threads, on_root, world
     from kinlim.provenance import provenance
-    from kinlim.validation import report
-    from kinlim.validation import sweep as sweeping
 
     comm = comm or world()
     results, began = Results(Path(folder)), time.perf_counter()
-    side, threads = api.side("validation", study), default_threads(comm) if threads is None else threads
-    files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *((PARTICLES,) if "simulate" in stages else ()))
+    threads = default_threads(comm) if threads is None else threads
     for point in points:
-        point.study.sweepable("simulate" in stages)
-        if "simulate" in stages:
-            point.study.simulable()
-    on_root(comm, lambda: results.claim(study, files, resume=resume))
+        model_of(point.study).compare().sweepable(point.study, stages)
+        for side in model_of(point.study).wanted(point.study):
+            if side.stage in stages:
+                side.maker().check(point.study, comm)
+    simulated = writes(study, "simulate") if "simulate" in stages else ()
+    files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *simulated)
+    on_root(comm, lambda: results.prepare(study, files, resume=resume))
     if resume:
         on_root(comm, lambda: _only_more(results, points, stages))
-        on_root(comm, lambda: results.adopt(study))
-    with heeding(comm) as heed:
+        on_root(comm, lambda: results.set_study(study))
+    with stoppable(comm) as pause:
         for number, point in enumerate(points):
-            heed(f"after {number} of {len(points)} points")
+            pause(f"after {number} of {len(points)} points")
             there = Results(results.path / point.folder)
             if not on_root(comm, lambda: _has_all(there, point.study, stages)):  # noqa: B023 - called at once
                 begun = on_root(comm, lambda: resume and there.has(STUDY))  # noqa: B023 - called at once
                 run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
-        heed("after the last point")
+        pause("after the last point")
+    about = on_root(comm, lambda: provenance(comm.size, threads, time.perf_counter() - began, study=dump(study)))
+    return on_root(comm, lambda: _conclude(study, points, results, stages, about))
 
-    def write() -> dict[str, Any]:
-        found, solutions = [], []
-        for point in points:
-            there = Results(results.path / point.folder)
-            solution = [there.read(name) for name in point.study.solutions]
-            particles = there.read(PARTICLES) if "simulate" in stages else None
-            comparison = None if particles is None else side.compare(particles, *solution)
-            found.append(side.measured(*solution, particles=particles, comparison=comparison))
-            solutions.append((point.values, solution))
-        about = provenance(comm.size, threads, time.perf_counter() - began, study=dump(study))
-        dataset = sweeping.gather([point.values for point in points], found).assign_attrs(
-            title=f"{study.study.name}: sweep", model=study.study.model, **about
-        )
-        verdict = {**sweeping.judge(dataset), "stages": list(stages)}
-        more, captions = side.overlay(solutions)
-        drawn = any(law["exponents"] for law in verdict["laws"])
-        pictures = {**more, **({SWEEP: report.png(sweeping.figure(dataset, verdict))} if drawn else {})}
-        page = sweeping.html(dataset, verdict, pictures, captions)
-        results.write_dataset(f"{SWEEP}.nc", dataset)
-        for name, data in pictures.items():
-            results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
-        results.write(f"{SWEEP}.html", lambda path: path.write_text(page, encoding="utf-8"))
-        results.write_json(f"{SWEEP}.json", verdict)
-        results.log(f"{SWEEP}: {len(points)} points, {time.perf_counter() - began:.2f} s on {comm.size} rank(s)")
-        return verdict
 
-    return on_root(comm, write)
+def _conclude(
+    study: Study, points: Sequence[Point], results: Results, stages: Sequence[Stage], about: dict[str, Any]
+) -> dict[str, Any]:
+    """Fit, draw and write what the points have measured, on rank 0 alone."""
+    from kinlim.validation import report
+    from kinlim.validation import sweep as sweeping
+
+    comparison = model_of(study).compare()
+    found, solutions = [], []
+    for point in points:
+        data = _read(Results(results.path / point.folder), point.study, stages)
+        compared = comparison.compare(data) if "simulate" in stages else None
+        found.append(comparison.measured(data, compared))
+        solutions.append((point.values, data))
+    dataset = sweeping.gather([point.values for point in points], found, study.model.LIMITS).assign_attrs(
+        title=f"{study.study.name}: sweep", model=study.study.model, **about
+    )
+    verdict = {**sweeping.judge(dataset), "stages": list(stages)}
+    more, captions = comparison.overlay(solutions)
+    drawn = any(law["exponents"] for law in verdict["laws"])
+    pictures = {**more, **({SWEEP: report.png(sweeping.figure(dataset, verdict))} if drawn else {})}
+    results.write_dataset(f"{SWEEP}.nc", dataset)
+    write_pictures(results, pictures)
+    results.write_text(f"{SWEEP}.html", sweeping.html(dataset, verdict, pictures, captions))
+    results.write_json(f"{SWEEP}.json", verdict)
+    results.log(f"{SWEEP}: {len(points)} points, {about['wall_seconds']:.2f} s on {about['ranks']} rank(s)")
+    return verdict
+
+
+def _read(results: Results, study: Study, stages: Sequence[Stage]) -> dict[str, "xr.Dataset"]:
+    """What the stages of a point have made, particles first."""
+    sides = sorted(model_of(study).wanted(study), key=lambda side: side.stage == "solve")
+    return {side.name: results.read(side.file) for side in sides if side.stage in stages}
 
 
 def _has_all(results: Results, study: Study, stages: Sequence[Stage]) -> bool:
-    """Whether a folder is that of the study and holds all that its stages write first."""
-    files = (writes(study, stage)[0] for stage in stages)
-    return results.has(STUDY) and results.study() == study and all(results.has(name) for name in files)
+    """Whether a folder is that of the study and holds all that its stages write."""
+    files = (name for stage in stages for name in writes(study, stage))
+    return results.has(STUDY) and results.study() == study and all(map(results.has, files))
 
 
 def _only_more(results: Results, points: Sequence[Point], stages: Sequence[Stage]) -> None:

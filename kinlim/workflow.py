@@ -2,52 +2,118 @@
 
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from kinlim import api
 from kinlim.errors import InputError, Stopped
-from kinlim.results import (
-    CONVERGENCE,
-    FIGURES,
-    ITERATION,
-    METRICS,
-    PARTICLES,
-    POINTS,
-    REPORT,
-    VTX,
-    Results,
-    checkpoint_of,
-)
+from kinlim.model import Drawable, Refined, Side, Verdict
+from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
 from kinlim.signals import StopRequests
-from kinlim.study import Study
+from kinlim.study import Study, model_of
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from mpi4py import MPI
-
-    from kinlim.checkpoint import State
 
 Stage = Literal["simulate", "solve", "compare"]
 STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
 """The equations take a second, the particles hours: what is wrong with the first should not wait for the second."""
 
-STEPPED = 1e-9
-"""rtol of the time-stepped solution beside the iteration."""
-
 
 def writes(study: Study, stage: Stage) -> tuple[str, ...]:
-    """The files that a stage writes; the first is there when, and only when, the stage is done."""
-    match stage:
-        case "simulate":
-            return (PARTICLES,)
-        case "solve":
-            pictures = (f"{FIGURES}/{name}.png" for name in study.SOLUTION_PICTURES)
-            return (study.solutions[-1], *study.solutions[:-1], *pictures)
-        case "compare":
-            return (METRICS, REPORT, *(f"{FIGURES}/{name}.png" for name in study.PICTURES))
+    """The files that a stage writes, besides figures; when they are there, the stage is done."""
+    if stage == "compare":
+        return (METRICS, REPORT)
+    return tuple(side.file for side in model_of(study).wanted(study, stage))
+
+
+@dataclass(frozen=True)
+class Run:
+    """How stages are gone through: where, by whom, and whether from what is there.
+
+    Attributes:
+        study: the study.
+        results: its folder.
+        comm: the ranks that share the work.
+        threads: per rank, for particles; None for all cores.
+        resume: go on from what is there.
+        estimate_error: add to each solution what better ones tell of its error.
+        source: where the study comes from, to be named in refusals.
+    """
+
+    study: Study
+    results: Results
+    comm: "MPI.Comm"
+    threads: int | None = None
+    resume: bool = False
+    estimate_error: bool = False
+    source: str = ""
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Refuse what cannot work, then make the folder ready. Collective.
+
+        Raises:
+            InputError: before anything is written.
+        """
+        model = model_of(self.study)
+        if self.estimate_error:
+            api.refined(model.side(self.study), self.study, "kinlim solve --estimate-error")
+        try:
+            if "compare" in stages:
+                model.compare().check(self.study)
+            for stage in stages:
+                for side in model.wanted(self.study, stage) if stage != "compare" else ():
+                    side.maker().check(self.study, self.comm)
+        except InputError as error:
+            raise InputError(f"{self.source}: {error}" if self.source else str(error)) from error
+        files = tuple(name for stage in stages for name in writes(self.study, stage))
+        self.on_root(lambda: self.results.prepare(self.study, files, resume=self.resume))
+        if self.resume:
+            self.on_root(lambda: self.results.extend(self.study, files))
+
+    def make(self, stage: Literal["simulate", "solve"]) -> None:
+        """Make and write the datasets of a stage that are not there. Collective."""
+        sides = model_of(self.study).wanted(self.study, stage)
+        for side in sides:
+            if not (self.resume and self.on_root(lambda: self.results.is_done(side.file))):  # noqa: B023 - called at once
+                self._make(side)
+        if stage == "solve":
+            self.on_root(self._draw_solutions)
+
+    def compare(self) -> dict[str, Any]:
+        """Compare what is there. Collective; rank 0 does it."""
+        return self.on_root(lambda: compare(self.results))
+
+    def on_root[T](self, action: Callable[[], T]) -> T:
+        """See `kinlim.parallel.on_root`."""
+        from kinlim.parallel import on_root
+
+        return on_root(self.comm, action)
+
+    def _make(self, side: Side) -> None:
+        from kinlim.keeper import Keeper
+
+        began, results, kept = time.perf_counter(), self.results, checkpoint_of(side.file)
+        state = results.read_checkpoint(kept) if self.resume and self.comm.rank == 0 else None
+        keeper = Keeper(self.comm, state, lambda state: results.write_checkpoint(kept, state))
+        estimate = self.estimate_error and isinstance(side.maker(), Refined)
+        dataset = api.make(side, self.study, keeper, self.threads, estimate_error=estimate)
+        self.on_root(lambda: results.finish(side.file, dataset))
+        used = dataset.attrs.get("preconditioner")
+        what = f"{side.stage} {side.file}" + (f" with the preconditioner {used}" if used else "")
+        self.on_root(lambda: results.log(f"{what}: {time.perf_counter() - began:.2f} s on {self.comm.size} rank(s)"))
+
+    def _draw_solutions(self) -> None:
+        """Draw what is solved, which is worth looking at before the particles are there."""
+        model, results = model_of(self.study), self.results
+        data = {side.name: results.read(side.file) for side in model.wanted(self.study, "solve")}
+        write_pictures(results, model.compare().draw_solutions(data))
 
 
 def run(
@@ -59,6 +125,7 @@ def run(
     threads: int | None = None,
     resume: bool = False,
     estimate_error: bool = False,
+    source: str = "",
 ) -> dict[str, Any] | None:
     """Go through stages of a study. Collective over `comm`, by default all ranks.
 
@@ -71,7 +138,8 @@ def run(
         threads: per rank, for the particles; None for all cores.
         resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
             done stay, the others go on from their checkpoints.
-        estimate_error: solve the equations three times more, and add what that tells of their error.
+        estimate_error: solve the equations more often, and add what that tells of their error.
+        source: where the study comes from, to be named in refusals.
 
     Returns:
         The content of metrics.json if "compare" is among the stages.
@@ -84,239 +152,161 @@ def run(
     """
     from kinlim.parallel import world
 
-    comm = comm or world()
-    with heeding(comm) as heed:
-        return _run(study, folder, stages, comm, heed, threads, resume, estimate_error)
+    this = Run(study, Results(Path(folder)), comm or world(), threads, resume, estimate_error, source)
+    numbers: dict[str, Any] | None = None
+    with stoppable(this.comm) as pause:
+        this.prepare(stages)
+        for stage in stages:
+            pause(f"before `{stage}`")
+            if stage == "compare":
+                numbers = this.compare()
+            else:
+                this.make(stage)
+    return numbers
 
 
 @contextlib.contextmanager
-def heeding(comm: "MPI.Comm") -> "Iterator[Callable[[str], None]]":
+def stoppable(comm: "MPI.Comm") -> "Iterator[Callable[[str], None]]":
     """Listen to signals; what is given raises Stopped on all ranks if one came, and says where. Collective."""
     from mpi4py import MPI
 
     with StopRequests() as requests:
 
-        def heed(where: str) -> None:
+        def pause(where: str) -> None:
             if comm.allreduce(requests.received, MPI.LOR):
                 raise Stopped(f"stopped by a signal {where}; what is done is kept, --resume goes on from it")
 
-        yield heed
+        yield pause
 
 
-def _run(
-    study: Study,
-    folder: str | Path,
-    stages: Sequence[Stage],
-    comm: "MPI.Comm",
-    heed: Callable[[str], None],
-    threads: int | None,
-    resume: bool,
-    estimate_error: bool,
-) -> dict[str, Any] | None:
-    """What `run` does; `heed` is called between stages."""
-    from kinlim.parallel import on_root
+class Examination(ABC):
+    """Something that is measured on a study, judged, and written as one dataset, verdict, figure and page.
 
-    results = Results(Path(folder))
-    if estimate_error:
-        api.of_pinned(study, "solve --estimate-error")
-    if "compare" in stages:
-        study.comparable()
-    if "simulate" in stages:
-        study.simulable()
-    if "solve" in stages:
-        api.check(study, comm=comm)
-    files = tuple(name for stage in stages for name in writes(study, stage))
-    on_root(comm, lambda: results.claim(study, files, resume=resume))
-    found: list[State | None] = [None]  # on rank 0 alone: of many balls, it is large
-    if resume:
-        on_root(comm, lambda: found.append(_take_up(results, study, stages)))
-    numbers: dict[str, Any] | None = None
-    for stage in stages:
-        heed(f"before `{stage}`")
-        began = time.perf_counter()
-        if stage == "compare":
-            numbers = on_root(comm, lambda: compare(results))
-            continue
-        if stage == "solve":
-            for name in study.solutions:
-                if not (resume and on_root(comm, lambda: _has_solution(results, name))):  # noqa: B023 - called at once
-                    _solve(results, study, name, comm, resume, estimate_error)
-        elif not (resume and on_root(comm, lambda: _has_particles(results))):
-            dataset = api.simulate(
-                study,
-                comm=comm,
-                threads=threads,
-                checkpoint=found[-1],
-                keep=lambda state: results.write_checkpoint(checkpoint_of(PARTICLES), state),
-            )
-            on_root(comm, lambda: _write_particles(results, dataset))  # noqa: B023 - called at once
-            _log(results, comm, "simulate", began)
-    return numbers
-
-
-def _solve(results: Results, study: Study, name: str, comm: "MPI.Comm", resume: bool, estimate_error: bool) -> None:
-    """Make one of the solutions and write it."""
-    from kinlim.parallel import on_root
-
-    began, kept = time.perf_counter(), checkpoint_of(name)
-    checkpoint = on_root(comm, lambda: results.read_checkpoint(kept)) if resume else None
-    dataset = api.solve(
-        study,
-        Path(name).stem,
-        comm=comm,
-        estimate_error=estimate_error,
-        checkpoint=checkpoint,
-        keep=lambda state: results.write_checkpoint(kept, state),
-    )
-    on_root(comm, lambda: _write_solution(results, study, name, dataset))
-    with_it = f" with the preconditioner {used}" if (used := dataset.attrs.get("preconditioner")) else ""
-    _log(results, comm, f"solve {name if len(study.solutions) > 1 else ''}".rstrip() + with_it, began)
-
-
-def _log(results: Results, comm: "MPI.Comm", what: str, began: float) -> None:
-    """Say in the log how long something took."""
-    from kinlim.parallel import on_root
-
-    seconds = time.perf_counter() - began
-    on_root(comm, lambda: results.log(f"{what}: {seconds:.2f} s on {comm.size} rank(s)"))
-
-
-def _take_up(results: Results, study: Study, stages: Sequence[Stage]) -> "State | None":
-    """Verify what a folder holds of the stages, before anything in it changes; the checkpoint of the particles.
-
-    Raises:
-        InputError: something is damaged, or has more replicas than the study.
+    Attributes:
+        name: of the files.
     """
-    for stage in stages:
-        if stage != "compare" and results.has(writes(study, stage)[0]):
-            dataset = results.read(writes(study, stage)[0])
-            if stage == "simulate":
-                _enough(results, PARTICLES, int(dataset.attrs["replicas"]), study)
-    name = checkpoint_of(PARTICLES)
-    checkpoint = results.read_checkpoint(name) if "simulate" in stages else None
-    if checkpoint is not None and checkpoint.attrs["stage"] == "particles":
-        _enough(results, name, checkpoint.attrs["added"] * study.particles.block, study)
-    elif checkpoint is None and results.has(PARTICLES):
-        results.log(f"there is no {name}: replicas that are to be added begin with the first")
-    results.adopt(study)
-    return checkpoint
+
+    name: str
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise InputError if it cannot be done. Collective."""
+
+    @abstractmethod
+    def measure(self) -> "xr.Dataset":
+        """The dataset, the same on every rank. Collective."""
+
+    @abstractmethod
+    def judge(self, dataset: "xr.Dataset") -> dict[str, Any]:
+        """What follows from it, JSON-able. Collective."""
+
+    @abstractmethod
+    def figure(self, dataset: "xr.Dataset", verdict: dict[str, Any]) -> "Figure":
+        """The figure of the page."""
+
+    @abstractmethod
+    def html(self, dataset: "xr.Dataset", verdict: dict[str, Any], picture: bytes) -> str:
+        """The page, with the figure as PNG inside."""
+
+    @abstractmethod
+    def text(self, verdict: dict[str, Any]) -> str:
+        """The verdict for a terminal."""
 
 
-def _enough(results: Results, name: str, there: int, study: Study) -> None:
-    """Refuse to go on to fewer replicas than there are."""
-    if there > study.particles.replicas:
-        raise InputError(
-            f"{results.path / name}: has {there} replicas, and particles.replicas = {study.particles.replicas}; with "
-            "--resume replicas can only be added"
-        )
-
-
-def _has_solution(results: Results, name: str) -> bool:
-    """Whether a solution is there; a checkpoint of it that was left behind goes."""
-    if results.has(name):
-        results.drop_checkpoint(checkpoint_of(name))
-    return results.has(name)
-
-
-def _has_particles(results: Results) -> bool:
-    """Whether all replicas are there."""
-    there = results.has(PARTICLES)
-    return there and bool(results.read(PARTICLES).attrs["replicas"] == results.study().particles.replicas)
-
-
-def _write_particles(results: Results, particles: "xr.Dataset") -> None:
-    """Write the particles. Their checkpoint stays, so that replicas can be added; one of it is enough."""
-    results.write_dataset(PARTICLES, particles)
-    results.drop(f"{checkpoint_of(PARTICLES)}.previous")
-
-
-def _write_solution(results: Results, study: Study, name: str, solution: "xr.Dataset") -> None:
-    """Write a solution. The last one is written after the figures of all: where it is, nothing is left to do."""
-    if name == study.solutions[-1]:
-        others = (results.read(other) for other in study.solutions[:-1])
-        for picture, data in api.side("validation", study).draw_solution(*others, solution).items():
-            results.write(f"{FIGURES}/{picture}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
-    results.write_dataset(name, solution)
-    results.drop_checkpoint(checkpoint_of(name))
-
-
-def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:
-    """Measure the errors of the equations' solver on a study and write convergence.nc, .json, .html and figure.
-
-    Collective. Returns the verdict of `kinlim.validation.convergence.judge`; raises as `run` does.
-    """
-    from kinlim.validation import convergence
-
-    api.having("converge", study, api.REFINES)
-    api.check(study, comm=comm)
-    return _examine(CONVERGENCE, api.converge, convergence.judge, convergence, study, folder, comm)
-
-
-def iterate(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> dict[str, Any]:
-    """Run the iteration of the well-posedness proof on a study and write iteration.nc, .json, .html and figure.
-
-    Collective. The fixed point is held against the time-stepped solution of (B') with the paper's ends. Returns the
-    verdict of `kinlim.validation.pinned.wellposed.judge`; raises as `run` does.
-    """
-    from kinlim.parallel import world
-    from kinlim.validation.pinned import wellposed
-
-    iterated = api.as_in_the_paper(study)
-    api.check(iterated, comm=comm)
-
-    def judge(trace: "xr.Dataset") -> dict[str, Any]:
-        stepped = iterated.vary(rtol=min(iterated.pde.rtol, STEPPED))
-        return wellposed.judge(trace, api.solve(stepped, comm=comm or world()))
-
-    return _examine(ITERATION, api.iterate, judge, wellposed, study, folder, comm)
-
-
-def _examine(
-    name: str,
-    measure: Callable[..., "xr.Dataset"],
-    judge: Callable[["xr.Dataset"], dict[str, Any]],
-    pages: Any,
-    study: Study,
-    folder: str | Path,
-    comm: "MPI.Comm | None",
-) -> dict[str, Any]:
-    """Measure, judge and write under one `name`; `pages` has figure and html."""
+def examine(study: Study, folder: str | Path, examination: Examination, *, comm: "MPI.Comm | None" = None) -> str:
+    """Measure, judge and write; what is to be said, with the place of the page. Collective; raises as `run` does."""
     from kinlim.parallel import on_root, world
     from kinlim.validation import report
 
-    comm = comm or world()
+    comm, name = comm or world(), examination.name
     results, began = Results(Path(folder)), time.perf_counter()
-    on_root(comm, lambda: results.claim(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
-    dataset = measure(study, comm=comm)
-    verdict = judge(dataset)
+    examination.check()
+    on_root(comm, lambda: results.prepare(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
+    dataset = examination.measure()
+    verdict = examination.judge(dataset)
 
     def write() -> None:
-        arguments = (verdict,) if name == CONVERGENCE else (dataset, verdict)
-        picture = report.png(pages.figure(*arguments))
-        page = pages.html(dataset, verdict, picture)
+        picture = report.png(examination.figure(dataset, verdict))
+        page = examination.html(dataset, verdict, picture)
         results.write_dataset(f"{name}.nc", dataset)
-        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(picture))
-        results.write(f"{name}.html", lambda path: path.write_text(page, encoding="utf-8"))
+        write_pictures(results, {name: picture})
+        results.write_text(f"{name}.html", page)
         results.write_json(f"{name}.json", verdict)
         results.log(f"{name}: {time.perf_counter() - began:.2f} s on {comm.size} rank(s)")
 
     on_root(comm, write)
-    return verdict
+    return f"{examination.text(verdict)}\nReport: {results.path / f'{name}.html'}"
+
+
+class Convergence(Examination):
+    """Errors of the equations' solver and the orders that they show."""
+
+    name = CONVERGENCE
+
+    def __init__(self, study: Study, comm: "MPI.Comm | None" = None) -> None:
+        """Of the first solution of a study."""
+        self.study, self.comm = study, comm
+
+    def check(self) -> None:
+        """Raise InputError if the equations cannot be solved, or nothing in them can be refined."""
+        api.refined(model_of(self.study).side(self.study), self.study, "kinlim converge")
+        api.check(self.study, comm=self.comm)
+
+    def measure(self) -> "xr.Dataset":
+        """Solve again and again. Collective."""
+        return api.converge(self.study, comm=self.comm)
+
+    def judge(self, dataset: "xr.Dataset") -> dict[str, Any]:
+        """See `kinlim.validation.convergence.judge`."""
+        from kinlim.validation import convergence
+
+        return convergence.judge(dataset)
+
+    def figure(self, dataset: "xr.Dataset", verdict: dict[str, Any]) -> "Figure":
+        """See `kinlim.validation.convergence.figure`."""
+        from kinlim.validation import convergence
+
+        return convergence.figure(verdict)
+
+    def html(self, dataset: "xr.Dataset", verdict: dict[str, Any], picture: bytes) -> str:
+        """See `kinlim.validation.convergence.html`."""
+        from kinlim.validation import convergence
+
+        return convergence.html(dataset, verdict, picture)
+
+    def text(self, verdict: dict[str, Any]) -> str:
+        """See `kinlim.validation.convergence.text`."""
+        from kinlim.validation import convergence
+
+        return convergence.text(verdict)
+
+
+def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None) -> str:
+    """Measure the errors of the equations' solver on a study and write convergence.nc, .json, .html and figure.
+
+    Collective. Returns what is to be said; raises as `run` does.
+    """
+    return examine(study, folder, Convergence(study, comm), comm=comm)
 
 
 def paraview(folder: str | Path) -> Path:
-    """Write pde.bp, for ParaView, from the pde.nc of a result folder, on this rank alone.
+    """Write the first solution of a result folder for ParaView, as NAME.bp, on this rank alone.
 
     Raises:
-        InputError: there is no pde.nc, or pde.bp is there already; or the model has no fields.
+        InputError: there is no such solution, or the .bp is there already; or the model has no fields.
     """
     results = Results(Path(folder))
     study = results.study()
-    side = api.having("to_paraview", study, "writes fields, and this model's solution is none")
-    target = results.path / VTX
+    side = model_of(study).side(study)
+    target = results.path / f"{side.name}.bp"
     if target.exists():
         raise InputError(f"{target}: is there already, and kept; move it away to have it written again")
-    side.to_paraview(results.read(study.solutions[0]), target)
+    maker = side.maker()
+    if not isinstance(maker, Drawable):
+        raise InputError(
+            f"study.model = '{study.study.model}': `kinlim paraview` writes fields, and this model's solution is none"
+        )
+    maker.paraview(results.read(side.file), target)
     return target
 
 
@@ -330,21 +320,33 @@ def compare(results: Results) -> dict[str, Any]:
     """
     began = time.perf_counter()
     study = results.study()  # or it is no result folder
-    study.comparable()
-    if results.has(POINTS) and not results.has(PARTICLES):
+    model = model_of(study)
+    comparison = model.compare()
+    comparison.check(study)
+    simulated = [side.file for side in model.wanted(study, "simulate")]
+    if results.has(POINTS) and not all(map(results.has, simulated)):
         raise InputError(f"{results.path}: is the folder of a sweep; the folders of its points are in {POINTS}")
-    side, particles = api.side("validation", study), results.read(PARTICLES)
-    solutions = [results.read(name) for name in study.solutions]
+    sides = sorted(model.wanted(study), key=lambda side: side.stage == "solve")
+    data = {side.name: results.read(side.file) for side in sides}
     try:
-        comparison = side.compare(particles, *solutions)
+        compared, numbers = comparison.conclude(data)
     except InputError as error:
         raise InputError(f"{results.path}: {error}") from None
-    numbers = side.metrics(comparison, particles, *solutions)
-    pictures = side.draw(comparison, particles, *solutions)
-    for name, data in pictures.items():
-        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
-    page = side.html(comparison, numbers, pictures, particles, *solutions)
-    results.write(REPORT, lambda path: path.write_text(page, encoding="utf-8"))
+    pictures = comparison.draw(compared, data)
+    write_pictures(results, pictures)
+    results.write_text(REPORT, comparison.html(compared, numbers, pictures, data))
     results.write_json(METRICS, numbers)
     results.log(f"compare: {time.perf_counter() - began:.2f} s")
-    return cast("dict[str, Any]", numbers)
+    return numbers
+
+
+def tell(study: Study, numbers: dict[str, Any]) -> list[str]:
+    """What came out of a comparison, for a terminal: the verdicts first."""
+    verdicts = [Verdict(**verdict).sentence for verdict in numbers["verdicts"]]
+    return [*verdicts, *model_of(study).compare().tell(numbers)]
+
+
+def write_pictures(results: Results, pictures: dict[str, bytes]) -> None:
+    """Write figures, PNG by name, on rank 0 alone."""
+    for name, data in pictures.items():
+        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once

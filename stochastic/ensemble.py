@@ -125,7 +125,11 @@ class Sum:
             arrays |= statistic.to_arrays(statistics, f"{index}/")
         return State(
             arrays,
-            {"added": self.added, "waiting": [(index, count) for index, (count, _) in sorted(self.waiting.items())]},
+            {
+                "added": self.added,
+                "replicas": self.added * self.blocks.size,
+                "waiting": [(index, count) for index, (count, _) in sorted(self.waiting.items())],
+            },
         )
 
 

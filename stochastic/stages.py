@@ -1,19 +1,16 @@
 """The stages of a simulation: ensembles that follow each other under one set of signals and one checkpoint."""
 
 import time
-from collections.abc import Callable
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from mpi4py import MPI
-
-from kinlim.base import BaseStudy
+from kinlim.base import Ensemble, Study
 from kinlim.checkpoint import State
 from kinlim.errors import InputError
+from kinlim.keeper import Keeper
 from kinlim.parallel import default_threads, on_root
 from kinlim.provenance import provenance
-from kinlim.signals import StopRequests
 from kinlim.stochastic.ensemble import Blocks, run_ensemble
 from kinlim.stochastic.model import Model
 from kinlim.stochastic.statistic import Statistics
@@ -23,39 +20,31 @@ from kinlim.study import dump
 class Stages:
     """A context in which `run` simulates; signals are listened to from its beginning to its end."""
 
-    def __init__(
-        self,
-        study: BaseStudy,
-        comm: MPI.Comm,
-        threads: int | None,
-        checkpoint: State | None = None,
-        keep: Callable[[State], None] | None = None,
-    ) -> None:
+    def __init__(self, study: Study, settings: Ensemble, threads: int | None, keeper: Keeper) -> None:
         """Begin to count the time.
 
         Args:
             study: the study.
-            comm: the ranks that share the replicas. Collective.
+            settings: of its particles.
             threads: per rank; None for all cores, shared among the ranks of a machine.
-            checkpoint: of this study, or of one that differs in nothing but fewer replicas: what is done is not done
-                again. Looked at on rank 0.
-            keep: called on rank 0 with a checkpoint after every block of replicas.
+            keeper: of this study, or of one that differs in nothing but fewer replicas: what is done is not done again,
+                and a state is kept after every block of replicas. Its ranks share the replicas. Collective.
         """
-        self.study, self.comm, self.checkpoint, self.keep = study, comm, checkpoint, keep
+        self.study, self.settings, self.keeper, self.comm = study, settings, keeper, keeper.comm
         if threads is not None and threads < 1:
             raise InputError(f"threads = {threads}: must be at least 1")
-        self.threads = default_threads(comm) if threads is None else threads
-        self.began = time.perf_counter() - (0.0 if checkpoint is None else float(checkpoint.attrs["seconds"]))
-        self.requests = StopRequests()
+        self.threads = default_threads(self.comm) if threads is None else threads
+        kept = keeper.kept
+        self.began = time.perf_counter() - (0.0 if kept is None else float(kept.attrs["seconds"]))
 
     def __enter__(self) -> Self:
         """Listen to signals."""
-        self.requests.__enter__()
+        self.keeper.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Listen no more."""
-        self.requests.__exit__(*error)
+        self.keeper.__exit__(*error)
 
     def run(
         self, name: str, model: Model[Any], blocks: Blocks, also: dict[str, NDArray[Any]] | None = None
@@ -71,21 +60,22 @@ class Stages:
         Raises:
             Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and `keep` was called.
         """
+        write = self.keeper.write
 
         def keep(state: State) -> None:
-            assert self.keep is not None
+            assert write is not None
             about = {"study": dump(self.study), "stage": name, "seconds": time.perf_counter() - self.began}
-            self.keep(State({**state.arrays, **(also or {})}, {**state.attrs, **about}))
+            write(State({**state.arrays, **(also or {})}, {**state.attrs, **about}))
 
         return run_ensemble(
-            model, self.study.particles.seed, blocks, self.comm, self.threads, name, self.found(name),
-            None if self.keep is None else keep, self.requests,
+            model, self.settings.seed, blocks, self.comm, self.threads, name, self.found(name),
+            None if write is None else keep, self.keeper.requests,
         )  # fmt: skip
 
     def found(self, name: str) -> State | None:
-        """The checkpoint, if it is one of this stage."""
-        there = self.checkpoint is not None and self.checkpoint.attrs["stage"] == name
-        return self.checkpoint if there else None
+        """The kept state, if it is one of this stage; on rank 0."""
+        kept = self.keeper.kept
+        return kept if kept is not None and kept.attrs["stage"] == name else None
 
     def provenance(self, collisions: int) -> dict[str, Any]:
         """Attributes that say how the statistics were made, the same on every rank."""
@@ -96,7 +86,7 @@ class Stages:
                 self.threads,
                 time.perf_counter() - self.began,
                 study=dump(self.study),
-                seed=str(self.study.particles.seed),  # text, since NetCDF integers end at 2^63
+                seed=str(self.settings.seed),  # text, since NetCDF integers end at 2^63
                 collisions=collisions,
             ),
         )

@@ -104,7 +104,7 @@ def test_an_existing_result_folder_is_refused_and_kept(tmp_path, file, monkeypat
     assert kinlim("solve", file, monkeypatch=monkeypatch) == 0
     before = {path: path.read_bytes() for path in (tmp_path / "results" / "small").rglob("*") if path.is_file()}
     assert kinlim("solve", file, monkeypatch=monkeypatch) == 2
-    assert "results/small: holds pde.nc, figures/field.png of an earlier run" in capsys.readouterr().err
+    assert "results/small: holds pde.nc of an earlier run" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (tmp_path / "results" / "small").rglob("*") if path.is_file()} == before
 
 
@@ -182,7 +182,7 @@ def test_an_unforeseen_error_ends_with_1_and_no_traceback(file, monkeypatch, cap
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("deep inside")
 
-    monkeypatch.setattr("kinlim.api.solve", broken)
+    monkeypatch.setattr("kinlim.api.make", broken)
     assert kinlim("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 1
     assert capsys.readouterr().err == "kinlim: ZeroDivisionError: deep inside (--debug shows where)\n"
 

@@ -5,10 +5,11 @@ import pytest
 import xarray as xr
 
 from kinlim.errors import InputError
-from kinlim.validation import pinned, report
-from kinlim.validation.pinned import compare, metrics
+from kinlim.validation import report
+from kinlim.validation.pinned import COMPARISON, compare, metrics
 
 SITES, REPLICAS = 400, 500
+NO_PICTURES = {"moments": b"", "spreads": b""}
 STUDY = '[model]\ninterval = [0.0, 1.0]\nmu0 = "cos(3*x)/2"\nsigma0 = "0.3 + 0.1*x"\n'
 
 
@@ -52,6 +53,14 @@ def datasets(bias=0.0, seed=1, noise=0.02):
         },
     )  # fmt: skip
     return particles, pde
+
+
+def reported(particles, pde, drawn=False):
+    """The page and the content of metrics.json."""
+    data = {"particles": particles, "pde": pde}
+    comparison, numbers = COMPARISON.conclude(data)
+    pictures = COMPARISON.draw(comparison, data) if drawn else NO_PICTURES
+    return COMPARISON.html(comparison, numbers, pictures, data), numbers
 
 
 def test_pure_noise_is_noise():
@@ -130,10 +139,9 @@ def test_sites_without_error_do_not_count_in_chi2():
 def test_a_vanishing_solution_gives_null_and_a_report():
     particles, pde = datasets()
     pde["mu"] = pde["mu"] * 0
-    comparison = compare(particles, pde)
-    numbers = metrics(comparison, particles, pde)
+    page, numbers = reported(particles, pde)
     assert numbers["times"][0]["rel_l2_mu"] is None
-    page = pinned.html(comparison, numbers, {"moments": b"", "spreads": b""}, particles, pde)
+    assert numbers["verdicts"][0]["outcome"] == "cannot be told"
     assert "the solution vanishes" in page
 
 
@@ -181,15 +189,17 @@ def test_what_cannot_be_read_is_refused(side, fault):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("bias", "says", "not_says"),
-    [(0.0, "No difference beyond noise", "differ:"), (0.2, "Particles and equations differ:", "No difference")],
+    ("bias", "noise", "outcome", "says", "not_says"),
+    [
+        (0.0, 0.003, "agree", "no difference beyond noise", "DIFFER"),
+        (0.0, 0.02, "cannot be told", "noise hides a difference of 1 %; about", "DIFFER"),
+        (0.2, 0.02, "differ", "particles and equations DIFFER by 20 % in L2", "no difference beyond"),
+    ],
 )
-def test_the_report_says_what_was_found(bias, says, not_says):
-    particles, pde = datasets(bias=bias)
-    comparison = compare(particles, pde)
-    page = pinned.html(
-        comparison, metrics(comparison, particles, pde), pinned.draw(comparison, particles, pde), particles, pde
-    )
+def test_the_report_says_what_was_found(bias, noise, outcome, says, not_says):
+    particles, pde = datasets(bias=bias, noise=noise)
+    page, numbers = reported(particles, pde, drawn=True)
+    assert {verdict["outcome"] for verdict in numbers["verdicts"]} == {outcome}
     assert says in page
     assert not_says not in page
     assert page.count("data:image/png;base64,iVBOR") == 2
@@ -200,21 +210,16 @@ def test_the_report_says_what_was_found(bias, says, not_says):
 def test_the_report_of_few_runs_finds_no_difference():
     particles, pde = datasets(bias=0.2)
     particles.attrs["replicas"] = 99
-    comparison = compare(particles, pde)
-    page = pinned.html(
-        comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}, particles, pde
-    )
-    assert "too few to tell" in page
-    assert "differ:" not in page
+    page, numbers = reported(particles, pde)
+    assert "too few to know noise by" in page
+    assert "DIFFER" not in page
+    assert {verdict["outcome"] for verdict in numbers["verdicts"]} == {"cannot be told"}
 
 
 def test_the_report_warns_of_another_lambda():
     particles, pde = datasets()
     pde.attrs["lambda"] = 3.0
-    comparison = compare(particles, pde)
-    page = pinned.html(
-        comparison, metrics(comparison, particles, pde), {"moments": b"", "spreads": b""}, particles, pde
-    )
+    page, _ = reported(particles, pde)
     assert "Mind:" in page
 
 

@@ -12,6 +12,7 @@ from mpi4py import MPI
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.kac import solve
 from kinlim.formula import Formula
+from kinlim.keeper import Keeper
 from kinlim.models.kac.law import SCALE, GaussianLaw, PolynomialLaw
 from kinlim.models.kac.symmetric import labels, orbit
 from kinlim.stochastic.kac import simulate
@@ -185,10 +186,10 @@ def test_threads_must_be_some(kac):
 def test_more_replicas_from_a_checkpoint(kac):
     kac["particles"] |= {"replicas": 200, "block": 64}
     states = []
-    simulate(check(kac), MPI.COMM_SELF, 1, keep=states.append)
+    simulate(check(kac), MPI.COMM_SELF, 1, Keeper(MPI.COMM_SELF, write=states.append))
     kac["particles"]["replicas"] = 400
     study = check(kac)
-    resumed = simulate(study, MPI.COMM_SELF, 1, checkpoint=states[-1], keep=states.append)
+    resumed = simulate(study, MPI.COMM_SELF, 1, Keeper(MPI.COMM_SELF, states[-1], states.append))
     whole = simulate(study, MPI.COMM_SELF, 1)
     for name in whole.data_vars:
         assert resumed[name].equals(whole[name]), name
@@ -203,6 +204,6 @@ def test_a_signal_keeps_what_is_done(kac):
         os.kill(os.getpid(), signal.SIGUSR1)
 
     with pytest.raises(Stopped, match="blocks of replicas are done"):
-        simulate(study, MPI.COMM_SELF, 1, keep=keep)
-    resumed = simulate(study, MPI.COMM_SELF, 1, checkpoint=states[-1])
+        simulate(study, MPI.COMM_SELF, 1, Keeper(MPI.COMM_SELF, write=keep))
+    resumed = simulate(study, MPI.COMM_SELF, 1, Keeper(MPI.COMM_SELF, states[-1]))
     assert resumed.reservoir.equals(simulate(study, MPI.COMM_SELF, 1).reservoir)

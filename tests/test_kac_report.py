@@ -18,7 +18,7 @@ from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
 from kinlim.validation.chance import sure
-from kinlim.validation.kac import tell
+from kinlim.validation.kac.page import tell
 
 
 def command(*arguments, monkeypatch):
@@ -71,7 +71,13 @@ def test_what_is_done_is_kept_and_more_is_added(tmp_path, file, monkeypatch, cap
         assert particles.attrs["replicas"] == 700
 
 
-@pytest.mark.parametrize(("name", "why"), [("converge", "solution has none"), ("iterate", "is for the model pinned")])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("converge", "solution has none"),
+        ("iterate", "is for the model pinned"),
+    ],
+)
 def test_commands_of_other_models(tmp_path, file, name, why, monkeypatch, capsys):
     assert command(name, file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 2
     said = capsys.readouterr().err
@@ -82,7 +88,7 @@ def test_commands_of_other_models(tmp_path, file, name, why, monkeypatch, capsys
 
 def test_an_error_estimate_is_refused_before_any_work(tmp_path, file, monkeypatch, capsys):
     assert command("solve", file, "-o", tmp_path / "r", "--estimate-error", monkeypatch=monkeypatch) == 2
-    assert "is for the model pinned" in capsys.readouterr().err
+    assert "refines meshes and time steps, and this model's solution has none" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 
 

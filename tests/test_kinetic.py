@@ -13,8 +13,10 @@ from kinlim.fem.reaction.kinetic import check, solve
 from kinlim.fem.reaction.system import KineticSystem
 from kinlim.fem.reaction.upwind import Upwind
 from kinlim.fem.reaction.velocities import velocities
+from kinlim.keeper import Keeper
 from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.models.reaction.tables import ReactionStudy
+from kinlim.signals import StopRequests
 
 NORMAL = {"family": "gaussian", "covariance": 1.0}
 NARROW = {"family": "gaussian", "covariance": 0.5}
@@ -350,13 +352,12 @@ def test_all_ranks_get_the_dataset():
 
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_bit_by_bit(monkeypatch):
-    import kinlim.fem.reaction.kinetic as kinetic
 
     made, kept = study(0.05), []
     whole = solve(made)
     steps = iter(range(10**6))
 
-    class Requests(kinetic.StopRequests):
+    class Requests(StopRequests):
         @property
         def received(self):
             return next(steps) >= 40
@@ -366,10 +367,10 @@ def test_a_stopped_run_goes_on_bit_by_bit(monkeypatch):
             pass
 
     with monkeypatch.context() as patch:
-        patch.setattr(kinetic, "StopRequests", Requests)
+        patch.setattr("kinlim.keeper.StopRequests", Requests)
         with pytest.raises(Stopped, match="--resume goes on"):
-            solve(made, keep=kept.append)
-    again = solve(made, checkpoint=kept[-1])
+            solve(made, keeper=Keeper(MPI.COMM_WORLD, write=kept.append))
+    again = solve(made, keeper=Keeper(MPI.COMM_WORLD, kept[-1]))
     assert 0 < kept[-1].attrs["time"] < 0.02
     for name in ("f", "g", "dissipated", "alignment"):
         np.testing.assert_array_equal(again[name], whole[name])

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mpi4py import MPI
+
 import kinlim
 from kinlim.checkpoint import decode
-from kinlim.results import PARTICLES, Results, checkpoint_of
+from kinlim.keeper import Keeper
+from kinlim.results import Results, checkpoint_of
 from kinlim.study import check, dump
 
+PARTICLES = "particles.nc"
 PARTICLES_CHECKPOINT = checkpoint_of(PARTICLES)
 
 
@@ -159,9 +163,9 @@ def test_what_else_differs_is_refused(tmp_path, tables):
 def test_a_damaged_checkpoint_of_particles_leads_to_the_one_before(tmp_path, tables, seed):
     tables["particles"] |= {"replicas": 100, "block": 32}
     study, states = check(tables), []
-    kinlim.simulate(study, keep=states.append, threads=1)
+    kinlim.simulate(study, keeper=Keeper(MPI.COMM_WORLD, write=states.append), threads=1)
     results, random = Results(tmp_path), np.random.default_rng(seed)
-    results.claim(study, (PARTICLES,))
+    results.prepare(study, (PARTICLES,))
     for state in states[-2:]:
         results.write_checkpoint(PARTICLES_CHECKPOINT, state)
     path = tmp_path / PARTICLES_CHECKPOINT
@@ -173,7 +177,7 @@ def test_a_damaged_checkpoint_of_particles_leads_to_the_one_before(tmp_path, tab
     path.write_bytes(content)
     found = results.read_checkpoint(PARTICLES_CHECKPOINT)
     assert found.attrs == states[-2].attrs
-    assert same(kinlim.simulate(study), kinlim.simulate(study, checkpoint=found))
+    assert same(kinlim.simulate(study), kinlim.simulate(study, keeper=Keeper(MPI.COMM_WORLD, found)))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from mpi4py import MPI
 
 from kinlim.errors import Stopped
+from kinlim.keeper import Keeper
 from kinlim.stochastic.pinned import balls, simulate
 from kinlim.stochastic.pinned.redistribute import LANES, advance, width, workspace
 from kinlim.stochastic.streams import modulated_white_noise, start
@@ -120,7 +121,7 @@ def test_a_signal_in_the_last_block_of_the_pilot_is_heard(tables, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(balls.Pilot, "observe", observe_and_signal)
         with pytest.raises(Stopped, match="0 of 32 blocks of replicas are done; a checkpoint is written"):
-            simulate(study, MPI.COMM_SELF, 2, keep=kept.append)
+            simulate(study, MPI.COMM_SELF, 2, Keeper(MPI.COMM_SELF, write=kept.append))
     assert [state.attrs["stage"] for state in kept] == ["pilot", "particles"]
-    rest, whole = simulate(study, MPI.COMM_SELF, 2, checkpoint=kept[-1]), simulate(study, MPI.COMM_SELF, 2)
+    rest, whole = simulate(study, MPI.COMM_SELF, 2, Keeper(MPI.COMM_SELF, kept[-1])), simulate(study, MPI.COMM_SELF, 2)
     assert all(rest[name].equals(whole[name]) for name in whole.data_vars)

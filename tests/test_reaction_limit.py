@@ -16,6 +16,7 @@ from kinlim.fem.reaction.diffusion import density_of
 from kinlim.fem.reaction.layer import lifetime
 from kinlim.fem.reaction.limit import solve
 from kinlim.fem.reaction.monotone import is_monotone
+from kinlim.keeper import Keeper
 from kinlim.models.reaction.tables import LimitEquation
 from kinlim.study import check
 
@@ -243,13 +244,13 @@ def test_a_stopped_solution_goes_on(tables, monkeypatch):
     for stop in (steps // 5, steps * 4 // 5):
         kept = []
         with monkeypatch.context() as patch:
-            patch.setattr(limit, "StopRequests", Requests)
+            patch.setattr("kinlim.keeper.StopRequests", Requests)
             Requests.left = stop
             with pytest.raises(Stopped, match="--resume goes on"):
-                solve(study, MPI.COMM_WORLD, keep=kept.append)
+                solve(study, MPI.COMM_WORLD, keeper=Keeper(MPI.COMM_WORLD, write=kept.append))
         state = MPI.COMM_WORLD.bcast(kept[-1] if kept else None)
         assert state.attrs["solution"] == ("m" if stop < steps / 2 else "m_corrected")
-        resumed = solve(study, MPI.COMM_WORLD, checkpoint=state)
+        resumed = solve(study, MPI.COMM_WORLD, keeper=Keeper(MPI.COMM_WORLD, state))
         for name in ("m", "m_corrected", "mode"):
             assert (resumed[name].values == whole[name].values).all()
         assert resumed.attrs["steps"] == steps

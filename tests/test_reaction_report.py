@@ -246,7 +246,7 @@ def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
     path = tmp_path / "mine.toml"
     path.write_text(capsys.readouterr().out)
     study = kinlim.load(path)
-    assert study.solutions == ("pde.nc", "kinetic.nc")
+    assert workflow.writes(study, "solve") == ("pde.nc", "kinetic.nc")
 
 
 def test_datasets_of_two_models_are_not_compared(reaction, kac):

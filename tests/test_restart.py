@@ -14,6 +14,7 @@ from mpi4py import MPI
 from kinlim.checkpoint import State
 from kinlim.errors import InputError, Stopped
 from kinlim.fem.pinned import solve
+from kinlim.keeper import Keeper
 from kinlim.results import Results
 from kinlim.study import check, dump
 
@@ -34,7 +35,7 @@ def stopped_halfway(study, comm, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module.Record, "step", step_and_signal)
         with pytest.raises(Stopped, match="a checkpoint is written"):
-            solve(study, comm, keep=kept.append)
+            solve(study, comm, keeper=Keeper(comm, write=kept.append))
     kept = comm.bcast(kept)
     assert len(kept) == 1
     assert middle < kept[0].attrs["time"] < study.model.times[-1]
@@ -47,7 +48,8 @@ def test_a_stop_changes_no_bit(tables, boundary, monkeypatch):
     tables["pde"]["boundary"] = boundary
     study = check(tables)
     whole = solve(study, MPI.COMM_WORLD)
-    rest = solve(study, MPI.COMM_WORLD, checkpoint=stopped_halfway(study, MPI.COMM_WORLD, monkeypatch))
+    kept = stopped_halfway(study, MPI.COMM_WORLD, monkeypatch)
+    rest = solve(study, MPI.COMM_WORLD, keeper=Keeper(MPI.COMM_WORLD, kept))
     for name in SOLUTION:
         assert (whole[name].values == rest[name].values).all(), name
     for count in ("steps", "rejected_steps", "linear_solves"):
@@ -62,7 +64,7 @@ def test_other_ranks_go_on_to_the_same_solution(tables, monkeypatch):
     whole = solve(study, alone)
     checkpoint = stopped_halfway(study, alone, monkeypatch)
     for name in SOLUTION[:-1]:
-        rest = solve(study, together, checkpoint=checkpoint)
+        rest = solve(study, together, keeper=Keeper(together, checkpoint))
         # sigma is sqrt(2 w): at ends that are held, where w = 0, an error of 1e-19 in w is one of 4e-10 in sigma
         within = 1e-9 if "sigma" in name else 1e-10
         assert rest[name].values == pytest.approx(whole[name].values, rel=1e-10, abs=within), name
@@ -77,7 +79,7 @@ def test_a_checkpoint_of_another_mesh_is_refused(tables, tmp_path, monkeypatch):
     for nodes in (np.linspace(0, 1, 41) ** 2, np.linspace(0, 1, 11)):
         np.savetxt(tmp_path / "nodes.txt", nodes)
         with pytest.raises(InputError, match=r"is not the mesh of the checkpoint, which has 81 nodes"):
-            solve(check(tables), MPI.COMM_SELF, checkpoint=checkpoint)
+            solve(check(tables), MPI.COMM_SELF, keeper=Keeper(MPI.COMM_SELF, checkpoint))
 
 
 @pytest.mark.parametrize("system", ["A", "C"])
@@ -85,14 +87,14 @@ def test_schemes_with_a_memory_go_on_within_the_tolerance(tables, system, monkey
     tables["pde"]["system"] = system
     study = check(tables)
     whole = solve(study, MPI.COMM_SELF)
-    rest = solve(study, MPI.COMM_SELF, checkpoint=stopped_halfway(study, MPI.COMM_SELF, monkeypatch))
+    rest = solve(study, MPI.COMM_SELF, keeper=Keeper(MPI.COMM_SELF, stopped_halfway(study, MPI.COMM_SELF, monkeypatch)))
     assert rest.mu.values == pytest.approx(whole.mu.values, abs=10 * study.pde.rtol)
 
 
 def checkpoints(folder, study, times=(0.1, 0.2)):
     """A result folder with a checkpoint for each of the times, of which two are kept."""
     results = Results(folder)
-    results.claim(study, ("pde.nc",))
+    results.prepare(study, ("pde.nc",))
     for t in times:
         state = State({"u": np.arange(50.0)}, {"study": dump(study), "time": t})
         results.write_checkpoint("pde.checkpoint", state)
@@ -116,7 +118,7 @@ def test_a_kill_between_renamings_loses_nothing(tmp_path, study, renamed):
         (tmp_path / "pde.checkpoint.previous").rename(tmp_path / "pde.checkpoint")
     assert results.read_checkpoint("pde.checkpoint").attrs["time"] == 0.3
     with pytest.raises(InputError, match="add --resume"):
-        results.claim(study, ("pde.nc",))
+        results.prepare(study, ("pde.nc",))
     results.drop_checkpoint("pde.checkpoint")
     assert {path.name for path in tmp_path.iterdir()} == {"study.toml"}
 
@@ -185,4 +187,4 @@ def test_a_signal_ends_the_command_with_75_and_resume_finishes_it(tmp_path, tabl
 
 def test_there_must_be_something_to_resume(tmp_path, study):
     with pytest.raises(InputError, match="holds nothing to resume"):
-        Results(tmp_path).claim(study, ("pde.nc",), resume=True)
+        Results(tmp_path).prepare(study, ("pde.nc",), resume=True)

@@ -16,41 +16,41 @@ FILES = ("particles.nc",)
 
 def test_a_claimed_folder_holds_the_resolved_study(tmp_path, study):
     results = Results(tmp_path / "a" / "b")
-    results.claim(study, FILES)
+    results.prepare(study, FILES)
     assert results.study() == study
     assert "grading = 1.0" in (results.path / "study.toml").read_text()  # defaults are written out
 
 
 def test_another_stage_of_the_same_study_may_join(tmp_path, study):
     results = Results(tmp_path)
-    results.claim(study, FILES)
+    results.prepare(study, FILES)
     (tmp_path / "particles.nc").write_text("precious")
-    results.claim(study, ("pde.nc",))
+    results.prepare(study, ("pde.nc",))
     assert (tmp_path / "particles.nc").read_text() == "precious"
 
 
 def test_earlier_results_are_refused_and_kept(tmp_path, study):
     results = Results(tmp_path)
-    results.claim(study, FILES)
+    results.prepare(study, FILES)
     (tmp_path / "particles.nc").write_text("precious")
     with pytest.raises(InputError, match=f"{re.escape(str(tmp_path))}: holds particles.nc of an earlier run"):
-        results.claim(study, FILES)
+        results.prepare(study, FILES)
     assert (tmp_path / "particles.nc").read_text() == "precious"
 
 
 def test_a_folder_of_another_study_is_refused_with_the_difference(tmp_path, study, tables):
-    Results(tmp_path).claim(study, FILES)
+    Results(tmp_path).prepare(study, FILES)
     before = (tmp_path / "study.toml").read_bytes()
     tables["particles"]["seed"] = 99
     with pytest.raises(InputError, match="particles.seed = 3 there, 99 here"):
-        Results(tmp_path).claim(check(tables), ("pde.nc",))
+        Results(tmp_path).prepare(check(tables), ("pde.nc",))
     assert (tmp_path / "study.toml").read_bytes() == before
 
 
 def test_a_users_own_file_named_study_toml_is_kept(tmp_path, study):
     (tmp_path / "study.toml").write_text("# my notes\n")
     with pytest.raises(InputError, match="study.toml"):
-        Results(tmp_path).claim(study, FILES)
+        Results(tmp_path).prepare(study, FILES)
     assert (tmp_path / "study.toml").read_text() == "# my notes\n"
 
 
@@ -59,14 +59,14 @@ def test_an_unwritable_folder_is_refused(tmp_path, study, parent):
     (tmp_path / "file").write_text("a file")
     folder = tmp_path / parent / "results"
     with pytest.raises(InputError, match=f"{re.escape(str(folder))}: the output folder cannot be written"):
-        Results(folder).claim(study, FILES)
+        Results(folder).prepare(study, FILES)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_refused(tmp_path, study):
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="cannot be written"):
-        Results(tmp_path).claim(study, FILES)
+        Results(tmp_path).prepare(study, FILES)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -96,7 +96,7 @@ def dataset(study):
 
 def test_datasets_open_without_kinlim(tmp_path, study):
     results = Results(tmp_path)
-    results.claim(study, ("pde.nc",))
+    results.prepare(study, ("pde.nc",))
     results.write_dataset("pde.nc", dataset(study))
     with xr.open_dataset(tmp_path / "pde.nc") as read:
         assert read.identical(dataset(study))
@@ -105,7 +105,7 @@ def test_datasets_open_without_kinlim(tmp_path, study):
 
 def test_a_dataset_of_another_study_is_refused(tmp_path, study, tables):
     results = Results(tmp_path)
-    results.claim(study, ("pde.nc",))
+    results.prepare(study, ("pde.nc",))
     tables["model"]["mu0"] = "x"
     results.write_dataset("pde.nc", dataset(check(tables)))
     with pytest.raises(InputError, match="pde.nc: belongs to another study .*model.mu0 = 'x' there"):
@@ -119,7 +119,7 @@ def test_a_dataset_of_another_study_is_refused(tmp_path, study, tables):
 def test_a_folder_with_files_of_that_name_and_no_study_is_refused(tmp_path, study, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match=f"holds {name}"):
-        Results(tmp_path).claim(study, ("metrics.json",))
+        Results(tmp_path).prepare(study, ("metrics.json",))
     assert (tmp_path / name).read_text() == "mine"
 
 
@@ -140,6 +140,7 @@ def test_a_broken_dataset_is_named(tmp_path):
         Results(tmp_path).read("pde.nc")
 
 
-def test_a_missing_dataset_names_the_stage(tmp_path):
+def test_a_missing_dataset_names_the_stage(tmp_path, study):
+    Results(tmp_path).prepare(study, ())
     with pytest.raises(InputError, match="particles.nc: is missing; `kinlim simulate` writes it"):
         Results(tmp_path).read("particles.nc")

@@ -1,5 +1,6 @@
 """Power laws: exponents of a measured quantity in the parameters of a sweep, with confidence intervals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,7 +22,7 @@ class PowerLaw:
         half_widths: of their confidence intervals; NaN where as many points as unknowns leave none.
         local: smallest and largest slope between neighbouring points that differ in one parameter only, shape
             (parameters, 2); NaN where there are none.
-        last: that slope where the parameters are largest, shape (parameters,).
+        last: that slope where the parameters are nearest their limit, shape (parameters,).
         points: how many were fitted.
     """
 
@@ -32,7 +33,7 @@ class PowerLaw:
     points: int
 
 
-def fit(x: Array, y: Array, error: Array) -> PowerLaw | None:
+def fit(x: Array, y: Array, error: Array, down: Sequence[bool] | None = None) -> PowerLaw | None:
     """Fit a power law by least squares, or None where fewer points are positive than there are unknowns.
 
     Points count with the weight (y/error)^2, all alike where one of them has no error. The covariance of the result is
@@ -44,6 +45,7 @@ def fit(x: Array, y: Array, error: Array) -> PowerLaw | None:
         x: positive parameters, shape (points, parameters), none of them the same everywhere.
         y: shape (points,); those that are not positive are left out.
         error: standard errors of y, shape (points,), 0 for none.
+        down: of each parameter, whether its limit is 0; otherwise, and by default, it is infinity.
     """
     good = np.isfinite(y) & (y > 0)
     x, y, error = np.log(x[good]), y[good], error[good]
@@ -61,12 +63,13 @@ def fit(x: Array, y: Array, error: Array) -> PowerLaw | None:
         scatter = float((((np.log(y) - design @ solution) * weight) ** 2).sum()) / free
         covariance = np.linalg.inv(scaled.T @ scaled) * (max(scatter, 1.0) if known else scatter)
         half = student.ppf((1 + CONFIDENCE) / 2, free) * np.sqrt(np.diag(covariance)[:-1])
-    local, last = _slopes(x, np.log(y))
+    sign = np.ones(x.shape[1]) if down is None else np.where(down, -1.0, 1.0)
+    local, last = _slopes(x, np.log(y), sign)
     return PowerLaw(np.asarray(solution[:-1], np.float64), half, local, last, len(y))
 
 
-def _slopes(x: Array, log_y: Array) -> tuple[Array, Array]:
-    """Slopes between neighbours along each parameter: smallest and largest, and that at the largest parameters."""
+def _slopes(x: Array, log_y: Array, sign: Array) -> tuple[Array, Array]:
+    """Slopes between neighbours along each parameter: smallest and largest, and that where sign * x is largest."""
     local, last = np.full((x.shape[1], 2), np.nan), np.full(x.shape[1], np.nan)
     for k in range(x.shape[1]):
         others = np.delete(x, k, axis=1)
@@ -75,7 +78,11 @@ def _slopes(x: Array, log_y: Array) -> tuple[Array, Array]:
             line = np.flatnonzero((others == row).all(axis=1))
             line = line[np.argsort(x[line, k])]
             slopes += [
-                (tuple(row), x[b, k], (log_y[b] - log_y[a]) / (x[b, k] - x[a, k]))
+                (
+                    tuple(row * np.delete(sign, k)),
+                    max(sign[k] * x[a, k], sign[k] * x[b, k]),
+                    (log_y[b] - log_y[a]) / (x[b, k] - x[a, k]),
+                )
                 for a, b in pairwise(line)
                 if x[b, k] > x[a, k]
             ]

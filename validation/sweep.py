@@ -2,43 +2,36 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from kinlim.model import Measured
 from kinlim.validation import powers
 from kinlim.validation.report import embedded, number, render
+from kinlim.validation.verdicts import VAGUE, of_exponent
 
 Array = NDArray[np.float64]
 
 Value = float | int | str | bool
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A positive number that a point of a sweep measures.
+def gather(
+    points: Sequence[Mapping[str, Value]],
+    found: Sequence[Mapping[str, Measured]],
+    limits: Mapping[str, Literal["up", "down"]],
+) -> xr.Dataset:
+    """Put what the points measure into one dataset, dimension point.
 
-    Attributes:
-        value: the number; NaN where there is none.
-        error: its standard error, 0 for one without noise.
-        what: what it is, in words.
-        claimed: exponents that a source claims for it, by the last part of a parameter's key.
-        source: of the claim.
+    Args:
+        points: values of the parameters.
+        found: what is measured there.
+        limits: where parameters go in the limit, by the last part of their keys.
     """
-
-    value: float
-    error: float
-    what: str
-    claimed: Mapping[str, float] | None = None
-    source: str = ""
-
-
-def gather(points: Sequence[Mapping[str, Value]], found: Sequence[Mapping[str, Measured]]) -> xr.Dataset:
-    """Put what the points measure into one dataset, dimension point."""
     variables: dict[str, Any] = {}
     for key in points[0]:
         variables[key] = ("point", np.array([point[key] for point in points]))
@@ -50,7 +43,9 @@ def gather(points: Sequence[Mapping[str, Value]], found: Sequence[Mapping[str, M
         variables[f"{name}_se"] = ("point", np.array([one[name].error for one in found]))
     dataset = xr.Dataset(variables)
     return dataset.set_coords(list(points[0])).assign_attrs(
-        parameters=json.dumps(list(points[0])), quantities=json.dumps(list(found[0]))
+        parameters=json.dumps(list(points[0])),
+        quantities=json.dumps(list(found[0])),
+        limits=json.dumps({key: limits[_short(key)] for key in points[0] if _short(key) in limits}),
     )
 
 
@@ -59,9 +54,11 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
     names, keys = json.loads(sweep.attrs["quantities"]), json.loads(sweep.attrs["parameters"])
     varied = [key for key in keys if not key.endswith(".seed") and _is_scale(sweep[key].to_numpy())]
     x = np.stack([sweep[key].to_numpy().astype(float) for key in varied], axis=1) if varied else np.empty((0, 0))
-    laws = []
+    limits = json.loads(sweep.attrs["limits"])
+    down = [limits.get(key) == "down" for key in varied]
+    laws, verdicts = [], []
     for name in names:
-        law = powers.fit(x, sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()) if varied else None
+        law = powers.fit(x, sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy(), down) if varied else None
         about = sweep[name].attrs
         claimed = json.loads(about.get("claimed", "null"))
         row: dict[str, Any] = {
@@ -78,10 +75,11 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
                     "half_width": _finite(law.half_widths[k]),
                     "local": [_finite(v) for v in law.local[k]],
                     "last": _finite(law.last[k]),
-                    "claimed": None if claimed is None else claimed.get(key.split(".")[-1]),
+                    "claimed": None if claimed is None else claimed.get(_short(key)),
                 }
                 for k, key in enumerate(varied)
             }
+            verdicts += [of_exponent(name, _short(key), one) for key, one in row["exponents"].items()]
         laws.append(row)
     points = [
         {
@@ -90,30 +88,53 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
         }
         for p in range(sweep.sizes["point"])
     ]
-    return {"parameters": keys, "varied": varied, "laws": laws, "points": points}
+    return {
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "parameters": keys,
+        "varied": varied,
+        "limits": limits,
+        "laws": laws,
+        "points": points,
+    }
 
 
 def text(verdict: Mapping[str, Any]) -> str:
     """The exponents, for a terminal."""
     if not verdict["varied"]:
         return "No parameter varies over positive numbers, so there are no exponents."
-    lines = [f"Exponents over {len(verdict['points'])} points (95 % confidence; local slopes in brackets):"]
+    lines = [f"Exponents over {len(verdict['points'])} points (95 % confidence):"]
+    lines += [f"  {one['sentence']}" for one in verdict["verdicts"]]
+    lines += [f"  {law['quantity']}: too few positive values" for law in verdict["laws"] if law["exponents"] is None]
+    lines.append("Slopes between neighbours, and the one nearest the limit:")
     for law in verdict["laws"]:
-        if law["exponents"] is None:
-            lines.append(f"  {law['quantity']}: too few positive values")
-            continue
-        parts = [f"{key.split('.')[-1]} {_said(one)}" for key, one in law["exponents"].items()]
-        fewer = "" if law["points"] == len(verdict["points"]) else f" ({law['points']} points; the others are 0)"
-        lines.append(f"  {law['quantity']}: {', '.join(parts)}{fewer}")
+        for key, one in (law["exponents"] or {}).items():
+            low, high = one["local"]
+            if low is not None:
+                fewer = (
+                    "" if law["points"] == len(verdict["points"]) else f" ({law['points']} points; the others are 0)"
+                )
+                end = "smallest" if verdict["limits"].get(key) == "down" else "largest"
+                slopes = f"{low:.3f} ... {high:.3f}, {one['last']:.3f} at the {end} {_short(key)}"
+                lines.append(f"  {law['quantity']} in {_short(key)}: {slopes}{fewer}")
     return "\n".join(lines)
 
 
-def _said(one: Mapping[str, Any]) -> str:
-    claim = "" if one["claimed"] is None else f", claimed {one['claimed']:g}"
-    half = "" if one["half_width"] is None else f" +- {one['half_width']:.1g}"
-    low, high = one["local"]
-    local = "" if low is None else f" [{low:.3f} ... {high:.3f}]"
-    return f"{one['value']:.3f}{half}{local}{claim}"
+WAYS = {"up": "∞", "down": "0"}
+"""Limits of parameters."""
+
+
+def _short(key: str) -> str:
+    """The last part of a key."""
+    return key.split(".")[-1]
+
+
+def _title(one: Mapping[str, Any]) -> str:
+    """What a panel says of an exponent."""
+    if one["half_width"] is None:
+        return f"slope {one['value']:.3g}, uncertainty unknown"
+    if one["half_width"] > VAGUE:
+        return "exponent not determined"
+    return f"exponent {one['value']:.3g} ± {one['half_width']:.1g}"
 
 
 def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
@@ -138,9 +159,10 @@ def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
                 axis.errorbar(x[chosen], y[chosen], 2 * error[chosen], fmt="o-", ms=3, lw=1, color=(0.1, shade, 0.7))
             axis.grid(alpha=0.25)
             law = next(law for law in verdict["laws"] if law["quantity"] == name)["exponents"][key]
-            axis.set_title(f"exponent {law['value']:.3f}", fontsize=9)
+            axis.set_title(_title(law), fontsize=9)
             if row == len(names) - 1:
-                axis.set_xlabel(key)
+                limit = WAYS.get(verdict["limits"].get(key, ""), "")
+                axis.set_xlabel(f"{key} → {limit}" if limit else key)
         axes[row, 0].set_ylabel(name, fontsize=9)
     return drawn
 
@@ -162,6 +184,8 @@ def html(
         verdict=verdict,
         pictures={name: embedded(data) for name, data in pictures.items()},
         captions=captions,
+        ways=WAYS,
+        vague=VAGUE,
         shown=lambda pair: number(pair[0]) + (f" ± {number(pair[1], 1)}" if pair[1] else ""),
     )
 

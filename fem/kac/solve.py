@@ -61,13 +61,12 @@ class Part:
         return self.evolution.sector
 
 
-def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, **more: Any) -> xr.Dataset:
+def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
     """Solve both systems on symmetric polynomials of degree up to `exact.degree`.
 
     Args:
         study: the study.
         comm: the ranks. Collective; rank 0 does it, in seconds up to degree 5.
-        more: `checkpoint` and `keep` of other solvers, for which this one is too quick.
 
     Returns:
         The same dataset on every rank. With e the orthonormal functions of degree 1 and 2, reservoir(time, function) is

@@ -347,7 +347,7 @@ def as_in_the_paper(study: PinnedStudy) -> PinnedStudy:
                 f"model.sigma0 = '{model.sigma0}' is {value:.6g} at the end x = {model.sites[end]:.6g}; the iteration "
                 "of Section 6 is for ends with sigma = 0, so choose a sigma0 that vanishes at both"
             )
-    return study.vary(system="B'", boundary="paper")
+    return study.vary("pde", system="B'", boundary="paper")
 
 
 def _norms(record: Array) -> dict[str, Array]:

@@ -13,6 +13,7 @@ from mpi4py import MPI
 from kinlim.errors import InputError, RunError
 from kinlim.fem.pinned.manufactured import errors, errors_in_time
 from kinlim.fem.pinned.solve import SYSTEMS, nodes_of, solve
+from kinlim.fem.refinement import distance
 from kinlim.meshes.interval import graded
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root
@@ -35,50 +36,30 @@ SMOOTH_STEPS = (6, 12, 24)
 STEPS = (50, 100, 200, 400, 800)
 
 
-def estimate(study: PinnedStudy, solution: xr.Dataset, comm: MPI.Comm) -> xr.Dataset:
-    """Estimate the error of a solution from three others. Collective.
+def better(study: PinnedStudy) -> dict[str, PinnedStudy]:
+    """Studies that differ in one source of error each, see `kinlim.api.estimate`.
 
     One has every cell halved, one a tenth of the tolerance, one LARGER times the regularisation (ten times the former,
-    or a LARGERth of the latter, where a study may not ask for that). The relative L2 difference that each makes
-    at the sites estimates the error due to the mesh (times 1 - 2^-order), to the time steps, and to the regularisation;
-    the last is overestimated as long as its effect grows at least like delta^0.3, on the data measured 12 to 100 times.
-
-    Returns:
-        With (source, time): error_mu, error_sigma, for the sources "mesh", "steps", "regularisation", and their
-        sums with (time): error_mu_total, error_sigma_total.
+    or a LARGERth of the latter, where a study may not ask for that). What the first changes is the error due to the
+    mesh, times 1 - 2^-order; the last is overestimated as long as its effect grows at least like delta^0.3, on the data
+    measured 12 to 100 times.
     """
     settings = study.pde
-    others = {
-        "mesh": study.vary(refinements=settings.refinements + 1),
+    return {
+        "mesh": study.vary("pde", refinements=settings.refinements + 1),
         "steps": _first_allowed(study, "rtol", settings.rtol / 10, settings.rtol * 10),
         "regularisation": _first_allowed(
             study, "regularisation", settings.regularisation * LARGER, settings.regularisation / LARGER
         ),
     }
-    solutions = [solve(other, comm) for other in others.values()]
-    result = xr.Dataset(coords={"source": ("source", list(others)), "time": solution["time"]})
-    for name in ("mu", "sigma"):
-        found = np.array([distance(solution[name], other[name]) for other in solutions])
-        result[f"error_{name}"] = (
-            ("source", "time"), found, {"long_name": f"estimated relative L2 error of {name} at the sites"},
-        )  # fmt: skip
-        result[f"error_{name}_total"] = ("time", found.sum(axis=0), {"long_name": f"sum of error_{name}"})
-    return result
 
 
 def _first_allowed(study: PinnedStudy, key: str, wanted: float, otherwise: float) -> PinnedStudy:
     """The study with the value wanted of a key of [pde], or the other one where that is not allowed."""
     try:
-        return study.vary(**{key: wanted})
+        return study.vary("pde", **{key: wanted})
     except ValidationError:
-        return study.vary(**{key: otherwise})
-
-
-def distance(one: xr.DataArray, other: xr.DataArray) -> Array:
-    """Relative L2 distance of two solutions with dimensions (time, x), shape (times,); absolute where all is 0."""
-    norm = np.sqrt((other.to_numpy() ** 2).sum(axis=1))
-    gap = np.sqrt(((one.to_numpy() - other.to_numpy()) ** 2).sum(axis=1))
-    return np.divide(gap, norm, out=gap.copy(), where=norm > 0)
+        return study.vary("pde", **{key: otherwise})
 
 
 def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
@@ -142,10 +123,10 @@ def _mesh(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
     settings = study.pde
     if settings.mesh is None:
         cells = max(4, settings.cells // 4)
-        meshes = [study.vary(cells=cells * 2**k, rtol=FINE) for k in range(LEVELS + 1)]
+        meshes = [study.vary("pde", cells=cells * 2**k, rtol=FINE) for k in range(LEVELS + 1)]
     else:
         more = settings.refinements
-        meshes = [study.vary(refinements=more + k, rtol=FINE) for k in range(LEVELS)]
+        meshes = [study.vary("pde", refinements=more + k, rtol=FINE) for k in range(LEVELS)]
     reference, _ = _timed(meshes[-1], comm)
     for finer in meshes[:-1]:
         try:
@@ -156,9 +137,9 @@ def _mesh(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
 
 
 def _degree(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
-    reference, _ = _timed(study.vary(degree=4, refinements=study.pde.refinements + 1, rtol=FINE), comm)
+    reference, _ = _timed(study.vary("pde", degree=4, refinements=study.pde.refinements + 1, rtol=FINE), comm)
     for degree in (1, 2, 3, 4):
-        other = study.vary(degree=degree, rtol=FINE)
+        other = study.vary("pde", degree=degree, rtol=FINE)
         try:
             solution, seconds = _timed(other, comm)
         except (InputError, RunError):
@@ -167,7 +148,7 @@ def _degree(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
 
 
 def _time(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
-    reference, _ = _timed(study.vary(rtol=FINE / 10), comm)
+    reference, _ = _timed(study.vary("pde", rtol=FINE / 10), comm)
     for steps in STEPS:
         try:
             solution, seconds = _timed(study, comm, steps)
@@ -175,7 +156,7 @@ def _time(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
             continue
         yield _row("steps", study, study.model.times[-1] / steps, solution, reference, seconds)
     for rtol in TOLERANCES:
-        other = study.vary(rtol=rtol)
+        other = study.vary("pde", rtol=rtol)
         try:
             solution, seconds = _timed(other, comm)
         except RunError:

@@ -15,20 +15,19 @@ from dolfinx import fem
 from dolfinx.fem import FunctionSpace
 from mpi4py import MPI
 
-from kinlim.checkpoint import State
-from kinlim.errors import InputError, RunError, Stopped
+from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.formula import to_ufl
+from kinlim.fem.integrate import integrate
 from kinlim.fem.pinned import a, b_prime, c, noflux, paper
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.pinned.record import Balance, Record
 from kinlim.fem.timestepper import TimeStepper
+from kinlim.keeper import Keeper
 from kinlim.meshes.interval import graded, interval, read, refine
 from kinlim.models.pinned.tables import PinnedBalls, PinnedStudy
 from kinlim.parallel import on_root
-from kinlim.progress import Meter
 from kinlim.provenance import provenance
-from kinlim.signals import StopRequests
 from kinlim.study import dump
 
 Array = NDArray[np.float64]
@@ -67,9 +66,6 @@ REST = (ufl.as_ufl(0), ufl.as_ufl(0))
 
 FIRST_STEP = 1e-6
 """First step tried, as a fraction of the whole time."""
-
-KEEP_EVERY = 60.0
-"""Seconds between checkpoints."""
 
 BLOWN_UP = 1e4
 """Times the size of the data, beyond which an unknown is no solution."""
@@ -180,8 +176,7 @@ def solve(
     study: PinnedStudy,
     comm: MPI.Comm = MPI.COMM_WORLD,
     *,
-    checkpoint: State | None = None,
-    keep: Callable[[State], None] | None = None,
+    keeper: Keeper | None = None,
     fixed_steps: int | None = None,
 ) -> xr.Dataset:
     """Solve the limit equations of a study.
@@ -189,8 +184,7 @@ def solve(
     Args:
         study: the study.
         comm: the ranks that share the mesh. Collective.
-        checkpoint: go on from here, on any number of ranks: bit by bit on as many as wrote it, with a one-step scheme.
-        keep: called on rank 0 with a checkpoint now and then, and when SIGTERM or SIGUSR1 asks for the end.
+        keeper: what to go on from, on any number of ranks: bit by bit on as many as wrote it, with a one-step scheme.
         fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
     Returns:
@@ -201,95 +195,31 @@ def solve(
     Raises:
         InputError: the initial data cannot be used at a node of the mesh, or a PETSc option has no meaning.
         RunError: the time integration failed; see `TimeStepper.advance`.
-        Stopped: a signal came, and `keep` has been called.
+        Stopped: a signal came, and the state has been kept.
     """
-    began = time.perf_counter()
-    model, settings = study.model, study.pde
-    system = SYSTEMS[settings.system]
-    unit = scale(model)
-    u = discretise(study, comm, unit)
-    space, mesh = u.function_space, u.function_space.mesh
-    u_t = fem.Function(space, name="u_t")
-
-    degree = QUADRATURE * settings.degree
-    dx, ds = ufl.dx(domain=mesh, metadata={"quadrature_degree": degree}), ufl.ds(domain=mesh)
-    size = sizes(model) / np.array([unit, unit**2])
-    lam, delta = fem.Constant(mesh, model.lam), fem.Constant(mesh, settings.regularisation * size[1])
-
-    def weak_form(u_t: Any, test: Any, dx: Any) -> ufl.Form:
-        return system.residual(ufl.split(u), u_t, ufl.split(test), lam, delta, dx)
-
-    test = ufl.TestFunction(space)
-    held = BOUNDARIES[settings.boundary](space)
-    flux = EndFlux(u, held, system.stored(u, delta), lambda chi, dx: weak_form(REST, chi, dx), degree)
-    balance = Balance(u, system.energy(u, delta), dx)
-    mu0 = to_ufl(model.mu0, x=ufl.SpatialCoordinate(mesh)[0]) / unit
-    mismatch = [compiled(part**2 * dx) for part in (u[0] - mu0, u[0])]
-    error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in mismatch)
-    record = Record(study, u, balance, flux, unit)
-    first_step = model.times[-1] * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
-    if checkpoint is None:
-        flux.start(0.0)
+    began, keeper = time.perf_counter(), keeper or Keeper(comm)
+    problem = _Problem(study, comm)
+    record, end = problem.record, float(study.model.times[-1])
+    first_step = end * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
+    if (kept := keeper.found()) is None:
+        problem.flux.start(0.0)
         record.begin()
     else:
-        first_step = record.restore(checkpoint)
-
+        first_step = record.restore(kept)
     ready = time.perf_counter()
-    with (
-        StopRequests() as requests,
-        TimeStepper(
-            weak_form(ufl.split(u_t), test, dx),
-            u,
-            u_t,
-            held=held,
-            condition=system.absent(u) * test[1] * ds if settings.boundary == "paper" else None,
-            rtol=settings.rtol,
-            atol=settings.rtol * system.from_moments(size[:1], np.sqrt(2 * size[1:]))[:, 0],
-            start=record.time,
-            first_step=first_step,
-            prefix="pde_",
-            options=system.OPTIONS | ({} if fixed_steps is None else {"ts_adapt_type": "none"}),
-        ) as stepper,
-        Meter("equations", comm.rank == 0, begun=record.time / model.times[-1]) as meter,
-    ):
-        largest = BLOWN_UP * max(size[0], system.from_moments(size[:1], np.sqrt(2 * size[1:]))[1, 0])
-        kept, end = time.monotonic(), model.times[-1]
-
-        def after_step() -> bool:
-            record.step(stepper.time)
-            meter(stepper.time / end)
-            if stepper.largest() > largest:
-                raise RunError(
-                    f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
-                    f"or the mesh ({record.cells} cells of degree {settings.degree}) is"
-                )
-            return due()
-
-        def due() -> bool:
-            wanted = requests.received or (keep is not None and time.monotonic() - kept > KEEP_EVERY)
-            return bool(comm.allreduce(wanted)) if comm.size > 1 else wanted
-
-        for moment in model.times[record.taken :]:
-            while not stepper.advance(moment, after_step):
-                if keep is not None:
-                    state = record.checkpoint(stepper.next_step, stepper.statistics())
-                    on_root(comm, lambda: keep(state))  # noqa: B023 - called at once
-                    kept = time.monotonic()
-                if comm.allreduce(requests.received):
-                    raise Stopped(
-                        f"stopped by a signal at t = {stepper.time:.6g} of {model.times[-1]:.6g}"
-                        + ("; a checkpoint is written, --resume goes on from it" if keep is not None else "")
-                    )
-            record.observe()
-            if not balance.plausible(flux.total):
-                now, gone = balance.now()[1] / balance.start[1], -flux.total / balance.start[1]
-                raise RunError(
-                    f"the energy at t = {moment:.6g} is {now:.4g} of that at the start, and {gone:.4g} of it went out "
-                    f"through the ends: this is no solution. pde.rtol = {settings.rtol:g} is too coarse, or the mesh is"
-                )
+    with problem.stepper(first_step, fixed_steps is not None) as stepper:
+        integrate(
+            stepper,
+            study.model.times[record.taken :],
+            keeper,
+            label="equations",
+            end=end,
+            after_step=lambda: problem.after_step(stepper),
+            observe=problem.observe,
+            state=lambda: record.checkpoint(stepper.next_step, stepper.statistics()),
+        )
         counts, preconditioner = record.counts(stepper.statistics()), stepper.preconditioner()
     ended = time.perf_counter()
-
     attributes = on_root(
         comm,
         lambda: provenance(
@@ -298,11 +228,110 @@ def solve(
             ended - began,
             study=dump(study),
             stepping_seconds=ended - ready,
-            regularisation=float(delta.value) * unit**2,
-            widest_cell_times_lambda=float(np.diff(record.nodes.x[:: settings.degree]).max() * model.lam),
-            initial_error_mu=float(np.sqrt(error / norm)) if norm > 0 else 0.0,
             preconditioner=preconditioner,
+            **problem.facts(),
             **counts,
         ),
     )
-    return record.dataset(system.to_moments).assign_attrs(attributes)
+    return record.dataset(problem.system.to_moments).assign_attrs(attributes)
+
+
+class _Problem:
+    """The equations of a study on its mesh: forms, balances, and the solution as it goes.
+
+    Attributes:
+        system: of equations.
+        flux: what leaves through held ends.
+        record: what is written down of the solution.
+    """
+
+    def __init__(self, study: PinnedStudy, comm: MPI.Comm) -> None:
+        """Build mesh, space and forms. Collective."""
+        self.study, self.system, self.unit = study, SYSTEMS[study.pde.system], scale(study.model)
+        self.u = discretise(study, comm, self.unit)
+        space, mesh = self.u.function_space, self.u.function_space.mesh
+        self.u_t, self.test = fem.Function(space, name="u_t"), ufl.TestFunction(space)
+        self.quadrature = QUADRATURE * study.pde.degree
+        self.dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": self.quadrature})
+        self.size = sizes(study.model) / np.array([self.unit, self.unit**2])
+        self.lam = fem.Constant(mesh, study.model.lam)
+        self.delta = fem.Constant(mesh, study.pde.regularisation * self.size[1])
+        self.held = BOUNDARIES[study.pde.boundary](space)
+        stored, energy = (part(self.u, self.delta) for part in (self.system.stored, self.system.energy))
+        steady = lambda chi, dx: self._weak_form(REST, chi, dx)  # noqa: E731 - one line, used once
+        self.flux = EndFlux(self.u, self.held, stored, steady, self.quadrature)
+        self.balance = Balance(self.u, energy, self.dx)
+        self.initial_error = self._initial_error()
+        self.record = Record(study, self.u, self.balance, self.flux, self.unit)
+        self.largest = BLOWN_UP * max(self.size[0], self._unknowns()[1])
+
+    def stepper(self, first_step: float, fixed: bool) -> TimeStepper:
+        """The time integration from where the record is. Collective."""
+        settings = self.study.pde
+        ends = self.system.absent(self.u) * self.test[1] * ufl.ds(domain=self.u.function_space.mesh)
+        return TimeStepper(
+            self._weak_form(ufl.split(self.u_t), self.test, self.dx),
+            self.u,
+            self.u_t,
+            held=self.held,
+            condition=ends if settings.boundary == "paper" else None,
+            rtol=settings.rtol,
+            atol=settings.rtol * self._unknowns(),
+            start=self.record.time,
+            first_step=first_step,
+            prefix="pde_",
+            options=self.system.OPTIONS | ({"ts_adapt_type": "none"} if fixed else {}),
+        )
+
+    def after_step(self, stepper: TimeStepper) -> None:
+        """Note a step. Collective.
+
+        Raises:
+            RunError: an unknown is larger than any solution.
+        """
+        self.record.step(stepper.time)
+        if stepper.largest() > self.largest:
+            settings = self.study.pde
+            raise RunError(
+                f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
+                f"or the mesh ({self.record.cells} cells of degree {settings.degree}) is"
+            )
+
+    def observe(self) -> None:
+        """Note an observation. Collective.
+
+        Raises:
+            RunError: the energy is not what it can be.
+        """
+        self.record.observe()
+        if not self.balance.plausible(self.flux.total):
+            now, gone = self.balance.now()[1] / self.balance.start[1], -self.flux.total / self.balance.start[1]
+            raise RunError(
+                f"the energy at t = {self.record.time:.6g} is {now:.4g} of that at the start, and {gone:.4g} of it "
+                f"went out through the ends: this is no solution. pde.rtol = {self.study.pde.rtol:g} is too coarse, or "
+                "the mesh is"
+            )
+
+    def facts(self) -> dict[str, float]:
+        """Numbers about the discretisation, for the dataset's attributes."""
+        x = self.record.nodes.x[:: self.study.pde.degree]
+        return {
+            "regularisation": float(self.delta.value) * self.unit**2,
+            "widest_cell_times_lambda": float(np.diff(x).max() * self.study.model.lam),
+            "initial_error_mu": self.initial_error,
+        }
+
+    def _weak_form(self, u_t: Any, test: Any, dx: Any) -> ufl.Form:
+        return self.system.residual(ufl.split(self.u), u_t, ufl.split(test), self.lam, self.delta, dx)
+
+    def _unknowns(self) -> Array:
+        """Sizes of the two unknowns."""
+        return self.system.from_moments(self.size[:1], np.sqrt(2 * self.size[1:]))[:, 0]
+
+    def _initial_error(self) -> float:
+        """Relative L2 error of mu at time 0. Collective."""
+        mesh = self.u.function_space.mesh
+        mu0 = to_ufl(self.study.model.mu0, x=ufl.SpatialCoordinate(mesh)[0]) / self.unit
+        forms = [compiled(part**2 * self.dx) for part in (self.u[0] - mu0, self.u[0])]
+        error, norm = (float(mesh.comm.allreduce(fem.assemble_scalar(form))) for form in forms)
+        return float(np.sqrt(error / norm)) if norm > 0 else 0.0

@@ -1,7 +1,6 @@
 """The kinetic side of a reaction study: the system (9) at its epsilon, in dimension 1, as a labelled dataset."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -10,16 +9,16 @@ from numpy.typing import NDArray
 from mpi4py import MPI
 
 from kinlim.checkpoint import State
-from kinlim.errors import InputError, RunError, Stopped
+from kinlim.errors import InputError, RunError
+from kinlim.fem.integrate import integrate
 from kinlim.fem.reaction.balances import INTEGRALS, integrands
 from kinlim.fem.reaction.integration import KineticStepper
 from kinlim.fem.reaction.observations import dataset
 from kinlim.fem.reaction.system import KineticSystem
+from kinlim.keeper import Keeper
 from kinlim.models.reaction.tables import KineticSettings, ReactionStudy
 from kinlim.parallel import on_root
-from kinlim.progress import Meter
 from kinlim.provenance import provenance
-from kinlim.signals import StopRequests
 from kinlim.study import dump
 
 Array = NDArray[np.float64]
@@ -29,9 +28,6 @@ LAYER = 0.1
 
 FIRST_STEP = 1e-3
 """The longest one, as a fraction of the whole time."""
-
-KEEP_EVERY = 60.0
-"""Seconds between checkpoints."""
 
 COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
 
@@ -45,8 +41,7 @@ def solve(
     study: ReactionStudy,
     comm: MPI.Comm = MPI.COMM_WORLD,
     *,
-    checkpoint: State | None = None,
-    keep: Callable[[State], None] | None = None,
+    keeper: Keeper | None = None,
     fixed_steps: int | None = None,
 ) -> xr.Dataset:
     """Solve the kinetic system of a study.
@@ -54,8 +49,7 @@ def solve(
     Args:
         study: the study, which has a table [kinetic].
         comm: the ranks. Collective; rank 0 does it, since a step takes milliseconds.
-        checkpoint: go on from here, bit by bit with a one-step scheme.
-        keep: called on rank 0 with a checkpoint now and then, and when SIGTERM or SIGUSR1 asks for the end.
+        keeper: what to go on from, bit by bit with a one-step scheme.
         fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
     Returns:
@@ -65,10 +59,10 @@ def solve(
         InputError: the study has no table [kinetic], chi1 or chi2 cannot be represented, or a PETSc option has no
             meaning.
         RunError: the time integration failed, or a density is no longer positive: the mesh is too coarse.
-        Stopped: a signal came, and `keep` has been called.
+        Stopped: a signal came, and the state has been kept.
     """
-    with StopRequests() as requests:
-        return on_root(comm, lambda: _solve(study, comm.size, requests, checkpoint, keep, fixed_steps))
+    with keeper or Keeper(comm) as keeper:  # signals may come to ranks that wait
+        return on_root(comm, lambda: _solve(study, comm.size, keeper.alone(), fixed_steps))
 
 
 def _settings(study: ReactionStudy) -> KineticSettings:
@@ -77,56 +71,42 @@ def _settings(study: ReactionStudy) -> KineticSettings:
     return study.kinetic
 
 
-def _solve(
-    study: ReactionStudy,
-    ranks: int,
-    requests: StopRequests,
-    checkpoint: State | None,
-    keep: Callable[[State], None] | None,
-    fixed_steps: int | None,
-) -> xr.Dataset:
+def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | None) -> xr.Dataset:
     began, model, settings = time.perf_counter(), study.model, _settings(study)
     system, times = KineticSystem.of(model, settings), model.times
     start = system.initial(model)
-    run = _Run.fresh(system, start) if checkpoint is None else _Run.restored(checkpoint)
+    run = _Run.fresh(system, start) if keeper.kept is None else _Run.restored(keeper.kept)
     lo, hi = model.region
     first = min(LAYER * model.epsilon**2 / max(hi, 1 / lo), FIRST_STEP * times[-1])
     equal = times[-1] / fixed_steps if fixed_steps else None
-    with (
-        KineticStepper(
-            system,
-            run.u,
-            (hi, 1 / lo),
-            rtol=settings.rtol,
-            start=run.time,
-            first_step=run.next_step or equal or first,
-            options={} if equal is None else {"ts_adapt_type": "none"},
-        ) as stepper,
-        Meter("kinetic system", True, begun=run.time / times[-1] if times[-1] else 0.0) as meter,
-    ):
-        kept = time.monotonic()
+    with KineticStepper(
+        system,
+        run.u,
+        (hi, 1 / lo),
+        rtol=settings.rtol,
+        start=run.time,
+        first_step=run.next_step or equal or first,
+        options={} if equal is None else {"ts_adapt_type": "none"},
+    ) as stepper:
 
-        def after_step() -> bool:
+        def after_step() -> None:
             run.note(stepper.time, integrands(system, stepper.solution.array_r))
-            meter(stepper.time / times[-1])
             if not (least := system.least_density(stepper.solution.array_r)) > 0:
                 raise RunError(
                     f"a density is {least:.3g} at t = {stepper.time:.6g}: kinetic.cells = {settings.cells} of degree "
                     f"{settings.degree} are too few, or kinetic.rtol = {settings.rtol:g} too coarse"
                 )
-            return requests.received or (keep is not None and time.monotonic() - kept > KEEP_EVERY)
 
-        for moment in times[len(run.observed) :]:
-            while not stepper.advance(moment, after_step):
-                if keep is not None:
-                    keep(run.checkpoint(study, stepper))
-                    kept = time.monotonic()
-                if requests.received:
-                    raise Stopped(
-                        f"stopped by a signal at t = {stepper.time:.6g} of {times[-1]:.6g}"
-                        + ("; a checkpoint is written, --resume goes on from it" if keep is not None else "")
-                    )
-            run.observed.append(stepper.u)
+        integrate(
+            stepper,
+            times[len(run.observed) :],
+            keeper,
+            label="kinetic system",
+            end=float(times[-1]),
+            after_step=after_step,
+            observe=lambda: run.observed.append(stepper.u),
+            state=lambda: run.checkpoint(study, stepper),
+        )
         counts, preconditioner = run.counts(stepper), stepper.preconditioner()
     seconds = time.perf_counter() - began
     found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))

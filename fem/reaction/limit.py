@@ -1,7 +1,6 @@
 """The limit equation of a study of generation and recombination, on the torus: m at the observation times."""
 
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,19 +12,18 @@ from dolfinx import fem
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from kinlim.checkpoint import State
-from kinlim.errors import InputError, Stopped
+from kinlim.errors import InputError
+from kinlim.fem.integrate import integrate
 from kinlim.fem.reaction.conserving import ConservingStepper
 from kinlim.fem.reaction.diffusion import residual
 from kinlim.fem.reaction.layer import corrected, lifetime
 from kinlim.fem.reaction.limit_record import Record
 from kinlim.fem.reaction.monotone import is_monotone
+from kinlim.keeper import Keeper
 from kinlim.meshes.torus import torus
 from kinlim.models.reaction.tables import LimitEquation, ReactionStudy
 from kinlim.parallel import on_root
-from kinlim.progress import Meter
 from kinlim.provenance import provenance
-from kinlim.signals import StopRequests
 from kinlim.study import dump
 
 Array = NDArray[np.float64]
@@ -72,9 +70,6 @@ ROUNDING = 1e-9
 
 FIRST_STEP = 1e-6
 """First step tried, as a fraction of end_time."""
-
-KEEP_EVERY = 60.0
-"""Seconds between checkpoints."""
 
 MOST_UNKNOWNS = 10**9
 """Of a mesh."""
@@ -159,8 +154,7 @@ def solve(
     study: ReactionStudy,
     comm: MPI.Comm = MPI.COMM_WORLD,
     *,
-    checkpoint: State | None = None,
-    keep: Callable[[State], None] | None = None,
+    keeper: Keeper | None = None,
     fixed_steps: int | None = None,
 ) -> xr.Dataset:
     """Solve the limit equation of a study.
@@ -168,8 +162,7 @@ def solve(
     Args:
         study: the study.
         comm: the ranks that share the mesh. Collective.
-        checkpoint: go on from here, on any number of ranks.
-        keep: called on rank 0 with a checkpoint now and then, and when SIGTERM or SIGUSR1 asks for the end.
+        keeper: what to go on from, on any number of ranks.
         fixed_steps: of equal size over end_time, without error control, where the order in time is to be seen.
 
     Returns:
@@ -179,25 +172,23 @@ def solve(
     Raises:
         InputError: the mesh or the data cannot be used, or a PETSc option has no meaning.
         RunError: the time integration failed; see `Stepper.advance`.
-        Stopped: a signal came, and `keep` has been called.
+        Stopped: a signal came, and the state has been kept.
     """
-    began = time.perf_counter()
+    began, keeper = time.perf_counter(), keeper or Keeper(comm)
     space = space_of(study.pde, study.model.dimension, comm)
     initial = data(study, space)
-    u = fem.Function(space, name="m")
-    record = Record(study, u, tuple(initial))
-    current, first_step = "m", study.model.end_time * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
-    resumed = checkpoint is not None
-    if checkpoint is not None:
-        current, first_step = record.restore(checkpoint)
+    record = Record(study, fem.Function(space, name="m"), tuple(initial))
+    first = study.model.end_time * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
+    kept = keeper.found()
+    current, next_step = ("m", first) if kept is None else record.restore(kept)
     seconds, size = np.zeros(4), max(range_of(m) for m in initial.values())
     for name in tuple(initial)[tuple(initial).index(current) :]:
-        if not resumed:
-            u.x.array[:] = initial[name].x.array
-            record.time = 0.0
-        run = _Integration(study, record, name, size, first_step, fixed_steps, keep)
-        seconds += run()
-        resumed, first_step = False, study.model.end_time * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
+        if kept is None or name != current:
+            record.begin(initial[name])
+            next_step = first
+        with _stepper(study, record, size, next_step, fixed_steps is not None) as stepper:
+            seconds += _integrate(study, record, name, stepper, keeper)
+            preconditioner = stepper.preconditioner()
     counts = record.before
     attributes = on_root(
         comm,
@@ -209,12 +200,60 @@ def solve(
             **{key: counts[key] for key in ("steps", "rejected_steps", "failed_solves", "linear_solves")},
             linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
             linear_iterations_max=counts["linear_iterations_max"],
-            preconditioner=run.preconditioner,
+            preconditioner=preconditioner,
             maximum_principle=int(has_maximum_principle(study)),
             **dict(zip(SECONDS, map(float, seconds), strict=True)),
         ),
     )
     return record.dataset().assign_attrs(attributes)
+
+
+def _integrate(study: ReactionStudy, record: Record, name: str, stepper: ConservingStepper, keeper: Keeper) -> Array:
+    """Integrate one solution to the end; what `SECONDS` names."""
+    model, began, observing = study.model, time.perf_counter(), 0.0
+
+    def after_step() -> None:
+        record.time = stepper.time
+
+    def observe() -> None:
+        nonlocal observing
+        reached = time.perf_counter()
+        record.observe(name, stepper.integral())
+        observing += time.perf_counter() - reached
+
+    integrate(
+        stepper,
+        model.times[record.taken[name] :],
+        keeper,
+        label="limit equation",
+        end=model.times[-1] or model.end_time,
+        after_step=after_step,
+        observe=observe,
+        state=lambda: record.checkpoint(name, stepper.next_step, _counts(stepper)),
+    )
+    record.before = record.count(_counts(stepper))
+    other = time.perf_counter() - began - observing - stepper.assembling - stepper.solving
+    return np.array([stepper.assembling, stepper.solving, other, observing])
+
+
+def _stepper(study: ReactionStudy, record: Record, size: float, first_step: float, fixed: bool) -> ConservingStepper:
+    """The time integration from where `record` is. Collective."""
+    model, settings, u = study.model, study.pde, record.u
+    space, mesh = u.function_space, u.function_space.mesh
+    D1, D2 = (fem.Constant(mesh, D) for D in model.diffusion)
+    u_t = fem.Function(space, name="m_t")
+    dx = measures(settings)
+    return ConservingStepper(
+        residual(u, u_t, ufl.TestFunction(space), D1, D2, dx.flux, dx.mass),
+        u,
+        u_t,
+        rtol=0.0,
+        atol=np.array([settings.rtol * size]),
+        start=record.time,
+        first_step=first_step,
+        prefix="pde_",
+        options=options(settings, model.dimension) | ({"ts_adapt_type": "none"} if fixed else {}),
+    )
 
 
 def has_maximum_principle(study: ReactionStudy) -> bool:
@@ -245,83 +284,6 @@ def options(settings: LimitEquation, dimension: int) -> dict[str, Any]:
     else:
         multigrid = GAMG | {"pc_mg_cycle_type": CYCLE[dimension]}
     return SCHEME | multigrid | {"ksp_type": "gmres", "ksp_rtol": LINEAR * settings.rtol}
-
-
-class _Integration:
-    """One solution, from where `record` is to the end."""
-
-    def __init__(
-        self,
-        study: ReactionStudy,
-        record: Record,
-        name: str,
-        size: float,
-        first_step: float,
-        fixed_steps: int | None,
-        keep: Callable[[State], None] | None,
-    ) -> None:
-        self.study, self.record, self.name, self.keep = study, record, name, keep
-        self.comm = record.u.function_space.mesh.comm
-        self.kept, self.size = time.monotonic(), size
-        self.first_step, self.fixed, self.preconditioner = first_step, fixed_steps is not None, ""
-
-    def __call__(self) -> Array:
-        """Integrate; what `SECONDS` names."""
-        model, record, comm = self.study.model, self.record, self.comm
-        end = model.times[-1] or model.end_time
-        with (
-            StopRequests() as requests,
-            self._stepper() as stepper,
-            Meter("limit equation", comm.rank == 0, begun=record.time / end) as meter,
-        ):
-            began, observing = time.perf_counter(), 0.0
-
-            def after_step() -> bool:
-                record.time = stepper.time
-                meter(stepper.time / end)
-                wanted = requests.received or (self.keep is not None and time.monotonic() - self.kept > KEEP_EVERY)
-                return bool(comm.allreduce(wanted)) if comm.size > 1 else wanted
-
-            for moment in model.times[record.taken[self.name] :]:
-                while not stepper.advance(moment, after_step):
-                    self._keep(stepper)
-                    if comm.allreduce(requests.received):
-                        raise Stopped(
-                            f"stopped by a signal at t = {stepper.time:.6g} of {end:.6g}"
-                            + ("; a checkpoint is written, --resume goes on from it" if self.keep is not None else "")
-                        )
-                reached = time.perf_counter()
-                record.observe(self.name, stepper.integral())
-                observing += time.perf_counter() - reached
-            whole = time.perf_counter() - began - observing
-            record.before = record.count(_counts(stepper))
-            self.preconditioner = stepper.preconditioner()
-            other = whole - stepper.assembling - stepper.solving
-            return np.array([stepper.assembling, stepper.solving, other, observing])
-
-    def _keep(self, stepper: ConservingStepper) -> None:
-        if self.keep is not None:
-            state = self.record.checkpoint(self.name, stepper.next_step, _counts(stepper))
-            on_root(self.comm, lambda: self.keep(state) if self.keep is not None else None)
-            self.kept = time.monotonic()
-
-    def _stepper(self) -> ConservingStepper:
-        model, settings, u = self.study.model, self.study.pde, self.record.u
-        space, mesh = u.function_space, u.function_space.mesh
-        D1, D2 = (fem.Constant(mesh, D) for D in model.diffusion)
-        u_t = fem.Function(space, name="m_t")
-        dx = measures(settings)
-        return ConservingStepper(
-            residual(u, u_t, ufl.TestFunction(space), D1, D2, dx.flux, dx.mass),
-            u,
-            u_t,
-            rtol=0.0,
-            atol=np.array([settings.rtol * self.size]),
-            start=self.record.time,
-            first_step=self.first_step,
-            prefix="pde_",
-            options=options(settings, model.dimension) | ({"ts_adapt_type": "none"} if self.fixed else {}),
-        )
 
 
 def _counts(stepper: ConservingStepper) -> dict[str, int]:

@@ -92,6 +92,11 @@ class Record:
         """Observations made of each solution."""
         return {name: len(found) for name, found in self.values.items()}
 
+    def begin(self, initial: fem.Function) -> None:
+        """Start a solution from its initial data."""
+        self.u.x.array[:] = initial.x.array
+        self.time = 0.0
+
     def observe(self, name: str, mass: float) -> None:
         """Note an observation. Collective."""
         self.values[name].append(self.observer.values())

@@ -42,6 +42,19 @@ def distance(one: xr.Dataset, other: xr.Dataset) -> float:
     return float(np.sqrt((gap**2).mean()) / (np.ptp(first) or 1.0))
 
 
+def better(study: ReactionStudy) -> dict[str, ReactionStudy]:
+    """Studies that differ in one source of error each, see `kinlim.fem.refinement.estimate`.
+
+    One has twice the cells along each axis, which changes the solution by the error due to the mesh times 1 - 2^-order;
+    one has a tenth of the tolerance, or ten times it where a study may not ask for less.
+    """
+    rtol = study.pde.rtol
+    return {
+        "mesh": study.vary("pde", cells=2 * study.pde.cells),
+        "steps": study.vary("pde", rtol=rtol / 10 if rtol >= 1e-11 else 10 * rtol),
+    }
+
+
 def converge(study: ReactionStudy, comm: MPI.Comm) -> xr.Dataset:
     """Measure errors under refinement, on a manufactured solution and on the study's own data. Collective.
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mpi4py import MPI
 
+from kinlim.keeper import Keeper
 from kinlim.models.kac.tables import KacStudy
 from kinlim.stochastic.ensemble import Blocks
 from kinlim.stochastic.kac.reservoir import KacSystems
@@ -19,14 +20,16 @@ GROUPS = ("system", "reservoir", "thermostatted")
 """The system that has a reservoir, its reservoir, and the system that has a thermostat."""
 
 
-def simulate(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | None = None, **more: Any) -> xr.Dataset:
+def simulate(
+    study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | None = None, keeper: Keeper | None = None
+) -> xr.Dataset:
     """Run the ensemble of a study.
 
     Args:
         study: the study.
         comm: the ranks that share the replicas. Collective.
         threads: per rank; None for all cores, shared among the ranks of a machine.
-        more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
+        keeper: what to go on from, and where to keep finished replicas; see `kinlim.stochastic.stages.Stages`.
 
     Returns:
         The same dataset on every rank, the same bits for any ranks, threads and stops. Functions e are the orthonormal
@@ -35,10 +38,10 @@ def simulate(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | No
         first minus the second, where the second has a reservoir in equilibrium, each with its standard error *_se.
 
     Raises:
-        Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and `keep` was called.
+        Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and the state has been kept.
     """
     model = KacSystems(study)
-    with Stages(study, comm, threads, **more) as stages:
+    with Stages(study, study.particles, threads, keeper or Keeper(comm)) as stages:
         statistics = stages.run("particles", model, Blocks(study.particles.replicas, study.particles.block))
     events = typed(statistics["events"], Counts).count
     return _label(study, model, statistics).assign_attrs(stages.provenance(int(events[-1].sum())))

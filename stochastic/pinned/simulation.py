@@ -1,11 +1,10 @@
 """The particle side of a pinned-ball study: ensemble statistics at the observation times, as a labelled dataset."""
 
-from typing import Any
-
 import xarray as xr
 
 from mpi4py import MPI
 
+from kinlim.keeper import Keeper
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.stochastic.ensemble import Blocks
 from kinlim.stochastic.moments import Moments
@@ -21,7 +20,7 @@ PILOT, PARTICLES = "pilot", "particles"
 
 
 def simulate(
-    study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | None = None, **more: Any
+    study: PinnedStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | None = None, keeper: Keeper | None = None
 ) -> xr.Dataset:
     """Run the ensemble of a study.
 
@@ -29,17 +28,17 @@ def simulate(
         study: the study.
         comm: the ranks that share the replicas. Collective.
         threads: per rank; None for all cores, shared among the ranks of a machine.
-        more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
+        keeper: what to go on from, and where to keep finished replicas; see `kinlim.stochastic.stages.Stages`.
 
     Returns:
         The same dataset on every rank, the same bits for any ranks, threads and stops; docs/particles.md lists it.
 
     Raises:
-        Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and `keep` was called.
+        Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and the state has been kept.
     """
     settings = study.particles
     kernel, frame = KERNELS[settings.kernel], None
-    with Stages(study, comm, threads, **more) as stages:
+    with Stages(study, study.particles, threads, keeper or Keeper(comm)) as stages:
         if settings.pilot:
             if (kept := stages.found(PARTICLES)) is not None:
                 frame = Frame(kept.arrays["frame/mean"], kept.arrays["frame/spread"])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mpi4py import MPI
 
+from kinlim.keeper import Keeper
 from kinlim.models.reaction.phase import POSITIONS
 from kinlim.models.reaction.tables import ReactionStudy
 from kinlim.stochastic.ensemble import Blocks
@@ -35,7 +36,7 @@ TOTALS = {
 
 
 def simulate(
-    study: ReactionStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | None = None, **more: Any
+    study: ReactionStudy, comm: MPI.Comm = MPI.COMM_WORLD, threads: int | None = None, keeper: Keeper | None = None
 ) -> xr.Dataset:
     """Run the ensemble of a study.
 
@@ -43,7 +44,7 @@ def simulate(
         study: the study.
         comm: the ranks that share the replicas. Collective.
         threads: per rank; None for all cores, shared among the ranks of a machine.
-        more: `checkpoint` and `keep` of `kinlim.stochastic.stages.Stages`.
+        keeper: what to go on from, and where to keep finished replicas; see `kinlim.stochastic.stages.Stages`.
 
     Returns:
         The same dataset on every rank, the same bits for any ranks, threads and stops. Means over replicas, each with
@@ -52,10 +53,10 @@ def simulate(
         particles(time). imbalance_drift(time) is the largest change of (number of A) - (number of B) in a replica: 0.
 
     Raises:
-        Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and `keep` was called.
+        Stopped: SIGTERM or SIGUSR1 came; the running blocks were finished and the state has been kept.
     """
     settings, model = study.particles, ReactingGas(study)
-    with Stages(study, comm, threads, **more) as stages:
+    with Stages(study, study.particles, threads, keeper or Keeper(comm)) as stages:
         statistics = stages.run("particles", model, Blocks(settings.replicas, settings.block))
     dataset = _label(study, model, statistics)
     events = settings.replicas * (float(dataset.created[-1]) + float(dataset.destroyed[-1]))

@@ -107,7 +107,7 @@ def metrics(comparison: xr.Dataset, particles: xr.Dataset, exact: xr.Dataset) ->
         overall[f"chi2_{kind}"], overall[f"largest_z_{kind}"], overall[f"count_{kind}"] = _judged(
             comparison[f"z_{kind}"].to_numpy()
         )
-    return {"times": times, "overall": overall, "theorem": theorem(exact)}
+    return {"replicas": int(particles.replicas), "times": times, "overall": overall, "theorem": theorem(exact)}
 
 
 def theorem(exact: xr.Dataset) -> dict[str, Any]:

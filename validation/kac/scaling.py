@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from math import nan
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from kinlim.model import Datasets, Measured
 from kinlim.validation.report import png
-from kinlim.validation.sweep import Measured, Value
 
 LASTING, EARLY = {"system": 1.0, "reservoir": -1.0}, {"system": 1.0, "reservoir": -0.5}
 """Exponents of M and N that the paper's abstract and theorem state: M/N in the long run, M/sqrt(N) before."""
@@ -17,9 +18,7 @@ PANELS = 9
 """Points of a sweep that are drawn."""
 
 
-def measured(
-    exact: xr.Dataset, *, particles: xr.Dataset | None = None, comparison: xr.Dataset | None = None
-) -> dict[str, Measured]:
+def measured(exact: xr.Dataset, comparison: xr.Dataset | None = None) -> dict[str, Measured]:
     """Long-time limits and early parts of the distance, of h0 and of the worst h0 of degree up to the highest."""
     a = exact.attrs
     size = a["resolved"]
@@ -49,7 +48,7 @@ def measured(
 
 
 def overlay(
-    points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]],
+    points: Sequence[tuple[Mapping[str, Any], Datasets]],
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Draw the distance over time with the bounds, for several points; also the caption."""
     chosen = sorted(set(np.linspace(0, len(points) - 1, min(len(points), PANELS)).round().astype(int).tolist()))
@@ -58,7 +57,7 @@ def overlay(
     figure = Figure(figsize=(4.3 * columns, 3.2 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis, p in zip(axes.flat, chosen, strict=False):
-        values, (exact,) = points[p]
+        values, exact = points[p][0], points[p][1]["exact"]
         t, size = exact["frame_time"].to_numpy()[1:], exact.attrs["resolved"]
         joint, marginal = (exact["distance"].sel(part=part)[1:] / size for part in ("joint", "marginal"))
         axis.plot(t, joint, color="tab:blue", lw=2, label="joint law")

@@ -137,6 +137,7 @@ def metrics(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> d
     return {
         "model": "pinned",
         "replicas": int(particles.attrs["replicas"]),
+        "sites": int(particles.sizes["site"]),
         "times": [
             {"time": float(moment.time), "fraction": float(moment.fraction)}
             | {name: _number(float(moment[name])) for name in names}

@@ -1,17 +1,14 @@
 """The report of the pinned balls, and what is said of them in a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
 
+from kinlim.model import Verdict
 from kinlim.validation.pinned import figures
 from kinlim.validation.report import embedded, model_of, png, render
-
-SURE = 5.0
-"""Standard deviations of noise from which on a difference is called one: noise does that once in two million times."""
-
-ENOUGH = 100
-"""Runs from which on standard errors are known well enough for that."""
+from kinlim.validation.verdicts import of_profile
 
 
 def draw(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> dict[str, bytes]:
@@ -28,7 +25,11 @@ def draw(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> dict
 
 
 def html(
-    comparison: xr.Dataset, numbers: dict[str, Any], pictures: dict[str, bytes], particles: xr.Dataset, pde: xr.Dataset
+    comparison: xr.Dataset,
+    numbers: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    particles: xr.Dataset,
+    pde: xr.Dataset,
 ) -> str:
     """Fill the template of the pinned balls.
 
@@ -53,8 +54,6 @@ def html(
         numbers=numbers,
         model=model_of(particles),
         system=str(pde.attrs["system"]).replace("'", "′"),
-        sure=SURE,
-        enough=ENOUGH,
         pictures={name: embedded(data) for name, data in pictures.items()},
     )
 
@@ -64,18 +63,23 @@ def draw_solution(pde: xr.Dataset) -> dict[str, bytes]:
     return {"field": png(figures.field(pde))}
 
 
-def tell(numbers: dict[str, Any]) -> list[str]:
-    """What came out at the last time, in sentences."""
+def verdicts(numbers: Mapping[str, Any]) -> list[Verdict]:
+    """Whether mu and sigma agree at the last time."""
+    last, replicas, sites = numbers["times"][-1], numbers["replicas"], numbers["sites"]
+    return [
+        of_profile(what, last, name, replicas, sites)
+        for name, what in (("mu", "The mean velocity mu"), ("sigma", "The spread sigma"))
+    ]
+
+
+def tell(numbers: Mapping[str, Any]) -> list[str]:
+    """What came out at the last time besides the verdicts, in sentences."""
     last, lines = numbers["times"][-1], []
-    for name, what in (("mu", "mean velocity mu"), ("sigma", "spread sigma")):
-        found, response = last[f"rel_l2_{name}"], last[f"response_{name}"]
-        if found is None:
-            continue
-        change = ""
+    for name in ("mu", "sigma"):
+        moved, response = last[f"moved_{name}"], last[f"response_{name}"]
         if response is not None:
-            change = f"; it has made {100 * response:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of their change"
-        lines.append(
-            f"At {last['fraction']:g} T the {what} is {100 * found:.2g} % from the equations "
-            f"(noise alone: {100 * last[f'rel_l2_noise_{name}']:.2g} %){change}."
-        )
+            lines.append(
+                f"The solution's {name} has moved by {100 * moved:.2g} % of its size; the particles have made "
+                f"{100 * response:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of that."
+            )
     return lines

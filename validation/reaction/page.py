@@ -1,5 +1,6 @@
 """The report of the reaction model, its numbers, and what is said of it in a terminal."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from kinlim.model import Verdict
 from kinlim.models.reaction.profile import Profile
-from kinlim.validation.chance import sure
 from kinlim.validation.reaction import facts, figures
 from kinlim.validation.reaction.comparison import DENSITIES, judged, mode_of
 from kinlim.validation.reaction.decay import rate
@@ -16,6 +17,7 @@ from kinlim.validation.reaction.functionals import functionals
 from kinlim.validation.reaction.hypocoercivity import NODES, overall, table
 from kinlim.validation.reaction.theorem import METHODS, Bound
 from kinlim.validation.report import embedded, model_of, number, png, render
+from kinlim.validation.verdicts import of_deviations
 
 Array = NDArray[np.float64]
 
@@ -66,6 +68,7 @@ def metrics(
             comparison[f"z_{name}"].to_numpy()
         )
     return {
+        "replicas": int(particles.replicas),
         "times": times,
         "overall": overall,
         "reference": comparison.attrs["reference"],
@@ -154,8 +157,8 @@ def draw(
 
 def html(
     comparison: xr.Dataset,
-    numbers: dict[str, Any],
-    pictures: dict[str, bytes],
+    numbers: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
     particles: xr.Dataset,
     pde: xr.Dataset,
     kinetic: xr.Dataset | None = None,
@@ -179,7 +182,6 @@ def html(
         model=model_of(pde),
         numbers=numbers,
         profiles=[_words(chi) for chi in (model.chi1, model.chi2)],
-        sure=sure(particles.attrs["replicas"], sum(numbers["overall"][f"count_{name}"] for name in DENSITIES)),
         worst_imbalance=float(particles["imbalance_drift"].max()),
         nodes=NODES,
         rise=None if kinetic is None else functionals(kinetic).attrs,
@@ -205,9 +207,22 @@ def _plain(value: Any) -> str:
     return f"[{', '.join(map(_plain, value))}]" if isinstance(value, tuple) else f"{value:g}"
 
 
-def tell(numbers: dict[str, Any]) -> list[str]:
+def verdicts(numbers: Mapping[str, Any]) -> list[Verdict]:
+    """Whether the densities of the particles are those of the reference, over all bins and times."""
+    all_, replicas = numbers["overall"], numbers["replicas"]
+    names = {"rho_f": "The density of A", "rho_g": "The density of B", "m": "The difference of densities"}
+    return [
+        of_deviations(
+            names[name], f"the {numbers['reference']}", all_[f"largest_z_{name}"], all_[f"count_{name}"],
+            all_[f"chi2_{name}"], replicas,
+        )
+        for name in DENSITIES
+    ]  # fmt: skip
+
+
+def tell(numbers: Mapping[str, Any]) -> list[str]:
     """What came out, in sentences."""
-    last, all_, rates = numbers["times"][-1], numbers["overall"], numbers["decay"]
+    last, rates = numbers["times"][-1], numbers["decay"]
     lines = []
     if last["gap_m"] is not None:
         corrected = (
@@ -217,14 +232,7 @@ def tell(numbers: dict[str, Any]) -> list[str]:
             f"At t = {last['time']:g} the kinetic system is {number(last['gap_m'])} from its limit in L2{corrected}, "
             f"and rho_f rho_g {number(last['gap_product'])} from 1."
         )
-    if all_["chi2_m"] is not None:
-        lines.append(
-            f"Particles against the {numbers['reference']}: reduced chi2 {number(all_['chi2_m'])} of rho_f - rho_g "
-            f"(noise alone: {number(numbers['chi2_expected'])}), "
-            f"{number(all_['chi2_rho_f'])} of rho_f; at most {all_['largest_z_m']:.2g} and "
-            f"{all_['largest_z_rho_f']:.2g} standard errors apart. Predicted bias of their diffusion: "
-            f"{100 * numbers['predicted_bias']:.2g} %."
-        )
+    lines.append(f"Predicted bias of the particles' diffusion: {100 * numbers['predicted_bias']:.2g} %.")
     measured, first = rates["measured"]["kinetic"], rates["first"]
     seen = (
         "" if measured is None else f", measured {number(measured['rate'], 5)} +- {number(measured['uncertainty'], 1)}"

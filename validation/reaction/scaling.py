@@ -1,16 +1,16 @@
 """What a sweep over epsilon (or over the number of particles) measures: distances from the limit, and noise."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from kinlim.errors import InputError
+from kinlim.model import Datasets, Measured
 from kinlim.validation.reaction import facts
 from kinlim.validation.reaction.limit import gaps
 from kinlim.validation.report import png
-from kinlim.validation.sweep import Measured, Value
 
 LEMMA = "Lemma 3.1"
 
@@ -22,11 +22,7 @@ def measured(
     particles: xr.Dataset | None = None,
     comparison: xr.Dataset | None = None,
 ) -> dict[str, Measured]:
-    """Distances of the kinetic system from its limit at the last time, Lemma 3.1's norms, and those of particles.
-
-    Raises:
-        InputError: there are neither a kinetic system nor particles.
-    """
+    """Distances of the kinetic system from its limit at the last time, Lemma 3.1's norms, and those of particles."""
     found: dict[str, Measured] = {}
     if kinetic is not None:
         last, norms = gaps(pde, kinetic).isel(time=-1), facts.of_kinetic(kinetic)
@@ -52,19 +48,14 @@ def measured(
             f"root mean square over bins of particles − {comparison.attrs['reference']}, last time",
         )
         found["noise"] = Measured(float(np.sqrt((error**2).mean())), 0, "root mean square standard error of m in a bin")
-    if not found:
-        raise InputError(
-            "study.model = 'reaction': without particles, a sweep measures the kinetic system against its limit, so it "
-            "needs the table [kinetic]"
-        )
     return found
 
 
 def overlay(
-    points: Sequence[tuple[Mapping[str, Value], Sequence[xr.Dataset]]],
+    points: Sequence[tuple[Mapping[str, Any], Datasets]],
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Draw the distances over time for all points that have a kinetic system; also the caption."""
-    drawn = [(values, gaps(*datasets)) for values, datasets in points if len(datasets) > 1]
+    drawn = [(values, gaps(data["pde"], data["kinetic"])) for values, data in points if "kinetic" in data]
     if not drawn:
         return {}, {}
     figure = Figure(figsize=(13, 4.2), layout="constrained")

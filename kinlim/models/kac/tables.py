@@ -4,12 +4,13 @@ Source: Bonetto, Popa, Powell, Chen and Tung, "Improved approximation of infinit
 the 3D Kac model".
 """
 
+from collections.abc import Mapping
 from math import sqrt
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kinlim.base import BaseStudy, Ensemble, Heading, Physics
+from kinlim.base import Ensemble, Physics, Study
 from kinlim.models.kac.law import Law, squared_distance
 from kinlim.models.kac.symmetric import Label, labels
 from kinlim.table import Positive, Table
@@ -48,6 +49,8 @@ class KacParticles(Physics):
         mu: a particle of the system collides with each of the reservoir at rate mu/N; with the thermostat at rate mu.
         h0: the law of the system at time 0.
     """
+
+    LIMITS: ClassVar[Mapping[str, Literal["up", "down"]]] = {"reservoir": "up"}
 
     system: Annotated[int, Field(ge=1, le=10**6)]
     reservoir: Annotated[int, Field(ge=1, le=10**7)]
@@ -143,20 +146,9 @@ class ExactSectors(Table):
     degree: Annotated[int, Field(ge=2, le=6)] = 4
 
 
-class KacHeading(Heading):
-    """What is studied, and under which name."""
-
-    model: Literal["kac"]
-
-
-class KacStudy(BaseStudy):
+class KacStudy(Study):
     """A study of Kac particles: the tables of its file."""
 
-    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]] = {"exact.nc": ("exact",)}
-    SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("distance",)
-    PICTURES: ClassVar[tuple[str, ...]] = ("moments", "differences")
-
-    study: KacHeading
     model: KacParticles
     particles: KacEnsemble
     exact: ExactSectors = ExactSectors()

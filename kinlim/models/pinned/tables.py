@@ -3,6 +3,7 @@
 Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partial differential equations".
 """
 
+from collections.abc import Mapping
 from math import pi, sqrt
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from kinlim.base import BaseStudy, Ensemble, Heading, Physics
+from kinlim.base import Ensemble, Physics, Study
 from kinlim.errors import InputError
 from kinlim.table import FormulaOfX, Table
 
@@ -42,6 +43,8 @@ class PinnedBalls(Physics):
         interval: [a, b].
         given_lambda: lambda in the equations, where the user sets it; None for the particles' own (2.8).
     """
+
+    LIMITS: ClassVar[Mapping[str, Literal["up", "down"]]] = {"balls": "up"}
 
     balls: Annotated[int, Field(ge=5, le=10**7)]
     mu0: FormulaOfX
@@ -281,44 +284,13 @@ class PinnedIteration(Table):
     tolerance: Annotated[float, Field(ge=1e-13, le=0.1)] = 1e-8
 
 
-class PinnedHeading(Heading):
-    """What is studied, and under which name."""
-
-    model: Literal["pinned"]
-
-
-class PinnedStudy(BaseStudy):
+class PinnedStudy(Study):
     """A study of the pinned balls: the tables of its file."""
 
-    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]] = {"pde.nc": ("pde",)}
-    SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("field",)
-    PICTURES: ClassVar[tuple[str, ...]] = ("moments", "spreads", "noise")
-
-    study: PinnedHeading
     model: PinnedBalls
     particles: PinnedParticles
     pde: PinnedEquations = PinnedEquations()
     iteration: PinnedIteration = PinnedIteration()
-
-    def comparable(self) -> None:
-        """Raise InputError with the sorting kernel, of which the equations are not the limit."""
-        if self.particles.kernel != "redistribute":
-            raise InputError(
-                f"particles.kernel = '{self.particles.kernel}' is not the model whose limit the equations are, so "
-                "there is nothing to compare; `kinlim simulate` runs its particles alone"
-            )
-
-    def sweepable(self, particles: bool) -> None:
-        """Raise InputError without particles: a sweep measures them against the equations."""
-        if not particles:
-            raise InputError(
-                "study.model = 'pinned': a sweep measures particles against equations, so it needs both; leave "
-                "--without-particles out"
-            )
-
-    def vary(self, **settings: Any) -> Self:
-        """The same study with other settings of the equations."""
-        return self.model_copy(update={"pde": PinnedEquations.model_validate(self.pde.model_dump() | settings)})
 
     @model_validator(mode="after")
     def _equations_fit(self) -> Self:

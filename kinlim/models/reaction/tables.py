@@ -3,6 +3,7 @@
 Source: Neumann and Schmeiser, "A kinetic reaction model: decay to equilibrium and macroscopic limit".
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import ceil, sqrt
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from kinlim.base import BaseStudy, Ensemble, Heading, Physics
+from kinlim.base import Ensemble, Physics, Study
 from kinlim.errors import InputError
 from kinlim.formula import Formula
 from kinlim.models.reaction import phase
@@ -60,6 +61,8 @@ class KineticReaction(Physics):
         end_time: T, in the time of (9).
         observe: when all sides are recorded, as increasing fractions of T.
     """
+
+    LIMITS: ClassVar[Mapping[str, Literal["up", "down"]]] = {"epsilon": "down"}
 
     dimension: Annotated[int, Field(ge=1, le=3)] = 1
     chi1: ProfileTable
@@ -314,20 +317,9 @@ class LimitEquation(Table):
         return self
 
 
-class ReactionHeading(Heading):
-    """What is studied, and under which name."""
-
-    model: Literal["reaction"]
-
-
-class ReactionStudy(BaseStudy):
+class ReactionStudy(Study):
     """A study of kinetic generation and recombination: the tables of its file."""
 
-    SOLUTIONS: ClassVar[dict[str, tuple[str, ...]]] = {"pde.nc": ("pde",), "kinetic.nc": ("kinetic",)}
-    SOLUTION_PICTURES: ClassVar[tuple[str, ...]] = ("densities", "decay", "entropy")
-    PICTURES: ClassVar[tuple[str, ...]] = ("particles",)
-
-    study: ReactionHeading
     model: KineticReaction
     particles: ReactionParticles
     kinetic: KineticSettings | None = None
@@ -349,11 +341,6 @@ class ReactionStudy(BaseStudy):
                 "[kinetic] out"
             )
         return self
-
-    @property
-    def solutions(self) -> tuple[str, ...]:
-        """The datasets that the deterministic side writes."""
-        return tuple(name for name in self.SOLUTIONS if name != "kinetic.nc" or self.kinetic is not None)
 
     def simulable(self) -> None:
         """Raise InputError if the particles are too many, or their bias by prediction is larger than allowed."""
@@ -395,14 +382,6 @@ class ReactionStudy(BaseStudy):
             raise InputError(
                 f"particles.bias = {settings.bias:g} cannot be met: the relative error of the particles' diffusion is "
                 f"predicted to be {total:.3g}, of which {key} = {value:g} makes {bias:.3g}; {key} = {hint}"
-            )
-
-    def sweepable(self, particles: bool) -> None:
-        """Raise InputError where a sweep would have nothing to measure."""
-        if not particles and self.kinetic is None:
-            raise InputError(
-                "study.model = 'reaction': without particles, a sweep measures the kinetic system against its limit, "
-                "so it needs the table [kinetic]"
             )
 
     @property

@@ -1,0 +1,51 @@
+"""The one loop that carries a solution through its observation times: meter, signals, checkpoints, landing."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinlim.checkpoint import State
+from kinlim.fem.stepper import Stepper
+from kinlim.keeper import Keeper
+from kinlim.progress import Meter
+
+
+def integrate(
+    stepper: Stepper,
+    moments: NDArray[np.float64],
+    keeper: Keeper,
+    *,
+    label: str,
+    end: float,
+    after_step: Callable[[], None],
+    observe: Callable[[], None],
+    state: Callable[[], State],
+) -> None:
+    """Integrate from where a stepper is through its observation times. Collective.
+
+    Args:
+        stepper: what steps.
+        moments: the times, increasing, none before the stepper's; it lands on each exactly.
+        keeper: of the stage.
+        label: names the stage in progress messages.
+        end: the last time of all, for these messages.
+        after_step: called after every step.
+        observe: called at every observation time.
+        state: gives what `keeper` is to keep. Collective.
+
+    Raises:
+        RunError: see `Stepper.advance`.
+        Stopped: a signal came, and the state has been kept.
+    """
+    with keeper, Meter(label, keeper.comm.rank == 0, begun=stepper.time / end if end else 0.0) as meter:
+
+        def pause() -> bool:
+            after_step()
+            meter(stepper.time / end)
+            return keeper.due()
+
+        for moment in moments:
+            while not stepper.advance(moment, pause):
+                keeper.keep(state(), f" at t = {stepper.time:.6g} of {end:.6g}")
+            observe()

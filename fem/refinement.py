@@ -1,0 +1,47 @@
+"""How far solutions are from better ones, whatever their equation."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mpi4py import MPI
+
+from kinlim.base import Study
+from kinlim.keeper import Keeper
+from kinlim.model import Maker
+
+
+def estimate(
+    maker: Maker, others: Mapping[str, Study], unknowns: Sequence[str], solution: xr.Dataset, comm: MPI.Comm
+) -> xr.Dataset:
+    """Estimate the error of a solution from better ones. Collective.
+
+    The relative L2 difference that each makes, over all points, estimates the error of its source.
+
+    Args:
+        maker: solves.
+        others: for each source of error, a study that has less of it, or whose solution is as far as that one's is.
+        unknowns: variables of the solution.
+        solution: whose errors are wanted.
+        comm: the ranks.
+
+    Returns:
+        With (source, time): error_NAME for each unknown, and with (time): error_NAME_total, their sums.
+    """
+    solutions = [maker.make(other, Keeper(comm)) for other in others.values()]
+    result = xr.Dataset(coords={"source": ("source", list(others)), "time": solution["time"]})
+    for name in unknowns:
+        found = np.array([distance(solution[name], other[name]) for other in solutions])
+        about = {"long_name": f"estimated relative L2 error of {name} at the points of the dataset"}
+        result[f"error_{name}"] = (("source", "time"), found, about)
+        result[f"error_{name}_total"] = ("time", found.sum(axis=0), {"long_name": f"sum of error_{name}"})
+    return result
+
+
+def distance(one: xr.DataArray, other: xr.DataArray) -> NDArray[np.float64]:
+    """Relative L2 distance of two fields with the dimension time first, shape (times,); absolute where all is 0."""
+    here, there = (np.reshape(field.to_numpy(), (field.sizes["time"], -1)) for field in (one, other))
+    norm, gap = (np.sqrt((values**2).sum(axis=1)) for values in (there, here - there))
+    return np.divide(gap, norm, out=gap.copy(), where=norm > 0)

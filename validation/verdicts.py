@@ -1,0 +1,127 @@
+"""Conclusions from numbers: agree, differ, or cannot be told. Every rule that concludes does so here, once."""
+
+from math import ceil, sqrt
+from typing import Any
+
+from kinlim.model import Verdict
+from kinlim.validation.chance import sure
+
+SURE = 5.0
+"""Standard deviations of noise from which on a difference is called one: noise does that once in two million times."""
+
+ENOUGH = 100
+"""Runs from which on standard errors are known well enough for that."""
+
+MATTERS = 0.01
+"""Relative L2 difference that is looked for: where noise would hide it, agreement cannot be told."""
+
+CHANGE_MATTERS = 0.1
+"""The same for the part of the predicted change that the particles have made."""
+
+
+def of_profile(about: str, numbers: dict[str, Any], name: str, replicas: int, points: int) -> Verdict:
+    """Whether a profile of means agrees with a solution, at one time.
+
+    They differ where the squared distance is SURE standard deviations above what noise makes of it, where chi-square
+    over the points is, or where the particles have made another part of the change that the solution predicts. They
+    agree where that is not so and a difference of MATTERS, and of CHANGE_MATTERS of the change, would have been seen.
+
+    Args:
+        about: what is compared, in words.
+        numbers: of `kinlim.validation.profiles.compare` at that time: rel_l2_NAME, excess_z_NAME, ...
+        name: of the profile.
+        replicas: independent runs.
+        points: at which they are compared.
+    """
+
+    def get(key: str) -> float | None:
+        value: float | None = numbers[f"{key}_{name}"]
+        return value
+
+    def said(outcome: str, text: str) -> Verdict:
+        at = f"t = {numbers['fraction']:g} T"
+        kind = {"agree": "agree", "differ": "DIFFER", "cannot be told": "cannot be told apart"}[outcome]
+        return Verdict(about, outcome, f"{about} at {at}: particles and equations {kind}{text}.")  # type: ignore[arg-type]
+
+    rel, noise = get("rel_l2"), get("rel_l2_noise")
+    if rel is None or noise is None:
+        return said("cannot be told", ": the solution vanishes, so there is no relative difference")
+    if replicas < ENOUGH:
+        return said("cannot be told", f": {replicas} replicas are too few to know noise by; {ENOUGH} would do")
+    spread = sqrt(2 / points)
+    excess_z, chi2, response, response_se = (get(key) for key in ("excess_z", "chi2", "response", "response_se"))
+    if excess_z is not None and excess_z > SURE:
+        excess, gap = get("rel_l2_excess") or 0.0, get("gap") or 0.0
+        side = f", {'below' if gap < 0 else 'above'} the solution by {percent(abs(gap))} along it"
+        return said("differ", f" by {percent(excess)} in L2, beyond noise of {percent(noise)}{side}")
+    if chi2 is not None and chi2 > 1 + SURE * spread:
+        return said("differ", f" point by point: chi2 is {chi2:.3g} a point, where noise makes 1 +- {spread:.2g}")
+    made = None if response is None or not response_se else (response, response_se)
+    if made is not None and abs(made[0] - 1) > SURE * made[1]:
+        return said(
+            "differ", f": the particles have made {100 * made[0]:.1f} +- {100 * made[1]:.1g} % of the predicted change"
+        )
+    seen = noise * sqrt(SURE * spread)  # the smallest excess that passes the first test
+    missing = max(seen / MATTERS, 0.0 if made is None else SURE * made[1] / CHANGE_MATTERS)
+    if missing > 1:
+        more = ceil(replicas * missing**2)
+        what = percent(MATTERS) if seen > MATTERS else f"{percent(CHANGE_MATTERS)} of the change"
+        return said("cannot be told", f": noise hides a difference of {what}; about {more:,} replicas would show it")
+    return said("agree", f": no difference beyond noise, where one of {percent(seen)} in L2 would be seen")
+
+
+def of_deviations(
+    about: str, reference: str, largest: float | None, count: int, chi2: float | None, replicas: int
+) -> Verdict:
+    """Whether many means agree with what is expected of them, by the largest deviation of them all.
+
+    It is valid however the means depend on each other: noise alone exceeds the threshold once in a thousand times.
+
+    Args:
+        about: which means, in words.
+        reference: what they are held against, in words.
+        largest: of |z| = |mean - expected|/(standard error); None if there is none.
+        count: of the means.
+        chi2: mean of z^2.
+        replicas: independent runs.
+    """
+    if largest is None or chi2 is None:
+        return Verdict(about, "cannot be told", f"{about} cannot be told apart from {reference}: no mean has an error.")
+    limit = sure(replicas, count)
+    numbers = f"at most {largest:.2g} standard errors apart, of {count:,} means, where noise alone reaches {limit:.2g}"
+    if largest > limit:
+        return Verdict(about, "differ", f"{about} and {reference} DIFFER: {numbers}; reduced chi2 {chi2:.3g}.")
+    return Verdict(about, "agree", f"{about} and {reference} agree: {numbers}; reduced chi2 {chi2:.3g}.")
+
+
+VAGUE = 0.5
+"""Half width of the confidence interval of an exponent from which on it is not determined: 1/2 or 1, say."""
+
+
+def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict:
+    """Whether the exponent of a quantity in a parameter of a sweep is the one that a source claims, if one does.
+
+    Args:
+        quantity: that is measured.
+        parameter: in which it is followed.
+        found: value, half_width (None without a confidence interval), last (the slope nearest the limit), claimed.
+    """
+    about, claimed, half = f"{quantity} in {parameter}", found["claimed"], found["half_width"]
+    claim = "" if claimed is None else f", where {claimed:g} is claimed"
+    if half is None:
+        return Verdict(
+            about, "cannot be told", f"{about}: slope {found['value']:.3g}, of too few points to be sure{claim}."
+        )
+    value = f"{found['value']:.3g} +- {half:.1g}"
+    if half > VAGUE:
+        return Verdict(about, "cannot be told", f"{about}: the exponent is not determined ({value}){claim}.")
+    if claimed is None:
+        return Verdict(about, "agree", f"{about}: exponent {value}.")
+    agree = abs(found["value"] - claimed) <= half
+    word = "agrees with" if agree else "DIFFERS from"
+    return Verdict(about, "agree" if agree else "differ", f"{about}: exponent {value} {word} the claimed {claimed:g}.")
+
+
+def percent(value: float) -> str:
+    """A fraction as percent, with two digits."""
+    return f"{100 * value:.2g} %"
