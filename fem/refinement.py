@@ -1,6 +1,6 @@
 """How far solutions are from better ones, whatever their equation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -13,9 +13,7 @@ from kinlim.keeper import Keeper
 from kinlim.model import Maker
 
 
-def estimate(
-    maker: Maker, others: Mapping[str, Study], unknowns: Sequence[str], solution: xr.Dataset, comm: MPI.Comm
-) -> xr.Dataset:
+def estimate(maker: Maker, others: Mapping[str, Study], solution: xr.Dataset, comm: MPI.Comm) -> xr.Dataset:
     """Estimate the error of a solution from better ones. Collective.
 
     The relative L2 difference that each makes, over all points, estimates the error of its source.
@@ -23,8 +21,7 @@ def estimate(
     Args:
         maker: solves.
         others: for each source of error, a study that has less of it, or whose solution is as far as that one's is.
-        unknowns: variables of the solution.
-        solution: whose errors are wanted.
+        solution: whose errors are wanted, those of the variables that its attribute `unknowns` names.
         comm: the ranks.
 
     Returns:
@@ -32,7 +29,7 @@ def estimate(
     """
     solutions = [maker.make(other, Keeper(comm)) for other in others.values()]
     result = xr.Dataset(coords={"source": ("source", list(others)), "time": solution["time"]})
-    for name in unknowns:
+    for name in str(solution.attrs["unknowns"]).split():
         found = np.array([distance(solution[name], other[name]) for other in solutions])
         about = {"long_name": f"estimated relative L2 error of {name} at the points of the dataset"}
         result[f"error_{name}"] = (("source", "time"), found, about)

@@ -11,18 +11,53 @@ kinlim.run(study, "results/mine")         # all three, and a report, into a fold
 import kinlim.compat  # isort: skip # noqa: F401 - before all that loads MPI
 
 from kinlim.api import compare, converge, load, simulate, solve
+from kinlim.base import Ensemble, Physics
+from kinlim.equation import Equation, EvolutionSettings, Interval, MeshFile, Torus
 from kinlim.errors import InputError, RunError, Stopped
+from kinlim.grid import Bins, Points
+from kinlim.model import Comparison, Maker, Measured, Model, Side, Verdict
+from kinlim.particles import Observable, Particles
+from kinlim.rules import Means, Modes, Numbers, Rule, rules
+from kinlim.sides import Ensembles, Evolution
+from kinlim.table import FormulaOfX, Positive, Table
 from kinlim.version import __version__
 from kinlim.workflow import run
 
 __all__ = [
+    "Bins",
+    "Comparison",
+    "Ensemble",
+    "Ensembles",
+    "Equation",
+    "Evolution",
+    "EvolutionSettings",
+    "FormulaOfX",
     "InputError",
+    "Interval",
+    "Maker",
+    "Means",
+    "Measured",
+    "MeshFile",
+    "Model",
+    "Modes",
+    "Numbers",
+    "Observable",
+    "Particles",
+    "Physics",
+    "Points",
+    "Positive",
+    "Rule",
     "RunError",
+    "Side",
     "Stopped",
+    "Table",
+    "Torus",
+    "Verdict",
     "__version__",
     "compare",
     "converge",
     "load",
+    "rules",
     "run",
     "simulate",
     "solve",

@@ -46,7 +46,9 @@ def simulate(
     there = model_of(study).wanted(study, "simulate")
     if not there:
         raise InputError(f"study.model = '{study.study.model}': has no particles")
-    return make(there[0], study, _keeper(comm, keeper), threads)
+    keeper = _keeper(comm, keeper)
+    there[0].maker().check(study, keeper.comm)
+    return make(there[0], study, keeper, threads)
 
 
 def solve(
@@ -70,24 +72,25 @@ def solve(
         InputError: the equations cannot be solved as the study asks, or it has no such solution.
     """
     keeper = _keeper(comm, keeper)
-    return make(model_of(study).side(study, name), study, keeper, estimate_error=estimate_error)
+    side = model_of(study).side(study, name)
+    side.maker().check(study, keeper.comm)
+    return make(side, study, keeper, estimate_error=estimate_error)
 
 
 def make(
     side: Side, study: Study, keeper: "Keeper", threads: int | None = None, *, estimate_error: bool = False
 ) -> "xr.Dataset":
-    """The dataset of a side. Collective.
+    """The dataset of a side whose maker has checked the study. Collective.
 
     Raises:
         InputError: as `Maker.make` of `kinlim.model`; or its errors are to be estimated, and it has none.
     """
     maker = refined(side, study, "--estimate-error") if estimate_error else side.maker()
-    maker.check(study, keeper.comm)
     dataset = maker.make(study, keeper, threads)
     if isinstance(maker, Refined) and estimate_error:
         from kinlim.fem.refinement import estimate
 
-        errors = estimate(maker, maker.better(study), maker.unknowns, dataset, keeper.comm)
+        errors = estimate(maker, maker.better(study), dataset, keeper.comm)
         dataset = dataset.merge(errors, compat="no_conflicts")
     if (source := model_of(study).source) is not None:
         dataset.attrs["model_file_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()

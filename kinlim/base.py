@@ -1,6 +1,7 @@
 """What every study is made of, whatever its model: a heading, the physics, the particles, and what it leaves behind."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -66,11 +67,17 @@ class Ensemble(Table):
 
     replicas: Annotated[int, Field(ge=2, le=2**40)]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    block: Annotated[int, Field(ge=1, le=2**20)]
+    block: Annotated[int, Field(ge=1, le=2**20)] = 64
 
 
 class Study(Table):
-    """A study: the tables of its file. A model has a class of its own with its tables besides."""
+    """A study: the tables of its file. A model has a class of its own with its tables besides.
+
+    Attributes:
+        source: the file that declares its model; None if that is installed.
+    """
+
+    source: ClassVar[Path | None] = None
 
     study: Heading
     model: Physics

@@ -205,10 +205,7 @@ def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result
 @app.command()
 def new(model: Annotated[str, typer.Argument(metavar="MODEL", help="Its name, or the file that declares it.")]) -> None:
     """Print a commented study to start from."""
-    try:
-        _say(models.find(model).start(), end="")
-    except InputError as error:
-        raise InputError(f"kinlim new {model}: {error}") from None
+    _say(models.find(model).start(), end="")
 
 
 @app.command("models")

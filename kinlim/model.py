@@ -5,6 +5,7 @@ is held against what (its rules). It knows nothing of folders, commands, ranks o
 model by name. Nothing here imports DOLFINx or numba, so that a study is checked before they load.
 """
 
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ import tomli_w
 from pydantic import create_model
 
 from kinlim.base import Physics, Study
-from kinlim.errors import InputError
+from kinlim.errors import InputError, RunError
 from kinlim.table import Table
 
 if TYPE_CHECKING:
@@ -103,11 +104,8 @@ class Maker(ABC):
 class Refined(Maker):
     """A maker whose datasets have errors of meshes and time steps, which can be measured.
 
-    Attributes:
-        unknowns: variables of the dataset whose errors are estimated.
+    The attribute `unknowns` of such a dataset names the variables whose errors are estimated, with spaces between.
     """
-
-    unknowns: tuple[str, ...]
 
     @abstractmethod
     def converge(self, study: Study, comm: "MPI.Comm") -> "xr.Dataset":
@@ -285,7 +283,9 @@ class Model:
         for side in self.sides:
             optional = all(not one.is_required() for one in side.settings.model_fields.values())
             fields[side.table] = (side.settings, side.settings() if optional else ...)
-        return create_model(f"{self.name}-study", __base__=Study, **fields)
+        made = create_model(f"{self.name}-study", __base__=Study, **fields)
+        made.source = self.source
+        return made
 
     def start(self) -> str:
         """A study to start from: the example, or all keys with their defaults; those that have none are left empty."""
@@ -336,3 +336,61 @@ class Model:
                 if name in taken:
                     raise InputError(f"{where}: the {what} '{name}' of one of MODEL.sides is taken; give it another")
                 taken.append(name)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Code of a model that the framework calls, whose mistakes become sentences with their place.
+
+    Attributes:
+        source: the file of the model; None if it is installed.
+    """
+
+    source: Path | None
+
+    def instance[T](self, make: Callable[[Study], T], kind: type[T], study: Study) -> T:
+        """An equation or particles, made for a study.
+
+        Raises:
+            InputError: a part is missing, or making it fails.
+        """
+        if isinstance(make, type) and (missing := sorted(getattr(make, "__abstractmethods__", ()))):
+            raise InputError(f"{self.place(make)}: the class {make.__name__} has no {missing[0]}")
+        found = self.call(InputError, lambda: make(study))
+        if not isinstance(found, kind):
+            raise InputError(f"{self.place(make)}: gives a {type(found).__name__}, and must give {kind.__name__}")
+        for name in kind.__annotations__:
+            if not hasattr(found, name):
+                raise InputError(f"{self.where(found)} has no {name}")
+        return found
+
+    def call[T](self, error: type[Exception], action: Callable[[], T], passing: tuple[type[Exception], ...] = ()) -> T:
+        """What `action` gives; an exception of its own code becomes `error` with its place, but for some."""
+        try:
+            return action()
+        except Exception as raised:
+            if isinstance(raised, (*passing, InputError, RunError)):
+                raise
+            raise error(blame(raised, self.source)) from raised
+
+    def where(self, part: object) -> str:
+        """File and class of a part."""
+        return f"{self.place(type(part))}: {type(part).__name__}"
+
+    def place(self, part: Any) -> str:
+        """The file of a part."""
+        return str(self.source) if self.source is not None else str(getattr(part, "__module__", "the model"))
+
+
+def parts_of(study: Study) -> Parts:
+    """How code of a study's model is called."""
+    return Parts(study.source)
+
+
+def blame(error: BaseException, path: Path | None) -> str:
+    """One sentence for an exception that code in a file has caused: the line there, and what went wrong."""
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [frame for frame in frames if path is None or Path(frame.filename).resolve() == path]
+    where = f"{mine[-1].filename}, line {mine[-1].lineno}, in {mine[-1].name}" if mine else str(path)
+    what = " ".join(str(error).split()) or "no message"
+    return f"{where}: {type(error).__name__}: {what}"

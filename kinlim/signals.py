@@ -18,9 +18,13 @@ class StopRequests:
         """Nothing has come yet."""
         self.received = False
         self.before: list[object] = []
+        self.depth = 0
 
     def __enter__(self) -> Self:
-        """Listen. Outside the main thread, where Python allows no handlers, nothing changes."""
+        """Listen, if it does not yet. Outside the main thread, where Python allows no handlers, nothing changes."""
+        self.depth += 1
+        if self.depth > 1:
+            return self
         try:
             self.before = [signal.signal(number, self._note) for number in SIGNALS]
         except ValueError:
@@ -30,7 +34,10 @@ class StopRequests:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the former handlers back."""
+        """Put the former handlers back, once it has been left as often as entered."""
+        self.depth -= 1
+        if self.depth:
+            return
         for number, handler in zip(SIGNALS, self.before, strict=False):
             signal.signal(number, handler)  # type: ignore[arg-type]
 

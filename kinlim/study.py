@@ -66,7 +66,8 @@ def check(
     try:
         model = find(name, folder)
     except InputError as error:
-        raise InputError(f"{source}: study.model = {_shown(name)}: {error}") from None
+        beginning = f"{source}: study.model = " + (f"{_shown(name)}: " if name.endswith(".py") else "")
+        raise InputError(f"{beginning}{error}") from None
     if model.source is not None:
         data = {**data, "study": {**heading, "model": str(model.source)}}
     kind = model.study

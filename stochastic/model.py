@@ -1,8 +1,4 @@
-"""What a model of particles gives to the engine: an initial sampler, a kernel and observables.
-
-Batching, random streams, statistics, threads, MPI ranks and checkpoints are the engine's (`kinlim.stochastic.ensemble`)
-and the same for all models; docs/a-model-of-your-own.md adds one in sixty lines.
-"""
+"""What the engine asks of a system of particles; `kinlim.Particles` is what a user makes one of."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -13,14 +9,14 @@ from numpy.typing import NDArray
 from kinlim.stochastic.statistic import Statistics
 
 State = TypeVar("State")
-"""Velocities, positions, streams, ...: whatever the model keeps of a block of replicas."""
+"""Velocities, positions, streams, ...: whatever the system keeps of a block of replicas."""
 
 Tick = Callable[[float], None]
 """To be called a few times a second with the fraction of the block that is done."""
 
 
 class Model(Protocol[State]):
-    """A model of particles, as a frozen object that all threads share.
+    """A system of particles, as a frozen object that all threads share.
 
     Attributes:
         observations: how often a replica is observed.

@@ -7,6 +7,7 @@ Source: Pebay, "Formulas for robust, one-pass parallel computation of covariance
 moments", Sandia report SAND2008-6212 (2008), eq (2.1) of its arbitrary-order section.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -62,6 +63,16 @@ class Moments(Statistic):
         result = np.empty(self.powers.shape)
         _move(float(self.count), self.powers.reshape(groups), by.reshape(-1, by.shape[-1]), result.reshape(groups))
         return result
+
+    def variables(self) -> Mapping[str, tuple[NDArray[Any], str]]:
+        """Mean and standard error; from order 4 on also the standard deviation with its own."""
+        found = {"": (self.mean, ""), "_se": (self.mean_se, "standard error: ")}
+        if self.order >= 4:
+            found |= {
+                "_sd": (self.spread, "standard deviation: "),
+                "_sd_se": (self.spread_se, "standard error of the standard deviation: "),
+            }
+        return found
 
     @property
     def order(self) -> int:

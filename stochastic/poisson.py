@@ -40,6 +40,40 @@ def _log_probability(k: float, mean: float) -> float:
     return -mean * ((1 + x) * math.log1p(x) - x) - 0.5 * math.log(2 * math.pi * k) - series
 
 
+@njit(inline="always")
+def draw(stream: Any, mean: float) -> int:
+    """Draw one number from a stream, shape (4,), which is advanced."""
+    s0, s1, s2, s3 = stream[0], stream[1], stream[2], stream[3]
+    if mean < SWITCH:
+        limit = math.exp(-mean)
+        number, product = -1, 1.0
+        while product > limit or number < 0:
+            word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+            product *= _uniform(word)
+            number += 1
+    else:
+        b = 0.931 + 2.53 * math.sqrt(mean)
+        a = -0.059 + 0.02483 * b
+        inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+        v_r = 0.9277 - 3.6224 / (b - 2)
+        while True:
+            word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+            u = _uniform(word) - 0.5
+            word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
+            v = _uniform(word)
+            us = 0.5 - abs(u)
+            k = np.floor((2 * a / us + b) * u + mean + 0.43)
+            if us >= 0.07 and v <= v_r:
+                break
+            if k < 0 or (us < 0.013 and v > us):
+                continue
+            if math.log(v * inverse_alpha / (a / (us * us) + b)) <= _log_probability(k, mean):
+                break
+        number = int(k)
+    stream[0], stream[1], stream[2], stream[3] = s0, s1, s2, s3
+    return number
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def poisson(streams: Any, mean: float, out: Any) -> None:
     """Draw one number for each stream.
@@ -49,33 +83,5 @@ def poisson(streams: Any, mean: float, out: Any) -> None:
         mean: not negative, the same for all.
         out: shape (lanes,), whole numbers, overwritten.
     """
-    limit = math.exp(-mean)
-    b = 0.931 + 2.53 * math.sqrt(mean)
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    v_r = 0.9277 - 3.6224 / (b - 2)
     for lane in range(streams.shape[1]):
-        s0, s1, s2, s3 = streams[0, lane], streams[1, lane], streams[2, lane], streams[3, lane]
-        if mean < SWITCH:
-            number, product = -1, 1.0
-            while product > limit or number < 0:
-                word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
-                product *= _uniform(word)
-                number += 1
-            out[lane] = number
-        else:
-            while True:
-                word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
-                u = _uniform(word) - 0.5
-                word, s0, s1, s2, s3 = following(s0, s1, s2, s3)
-                v = _uniform(word)
-                us = 0.5 - abs(u)
-                k = np.floor((2 * a / us + b) * u + mean + 0.43)
-                if us >= 0.07 and v <= v_r:
-                    break
-                if k < 0 or (us < 0.013 and v > us):
-                    continue
-                if math.log(v * inverse_alpha / (a / (us * us) + b)) <= _log_probability(k, mean):
-                    break
-            out[lane] = np.int64(k)
-        streams[0, lane], streams[1, lane], streams[2, lane], streams[3, lane] = s0, s1, s2, s3
+        out[lane] = draw(streams[:, lane], mean)

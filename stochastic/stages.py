@@ -77,7 +77,7 @@ class Stages:
         kept = self.keeper.kept
         return kept if kept is not None and kept.attrs["stage"] == name else None
 
-    def provenance(self, collisions: int) -> dict[str, Any]:
+    def provenance(self, **more: int) -> dict[str, Any]:
         """Attributes that say how the statistics were made, the same on every rank."""
         return on_root(
             self.comm,
@@ -87,6 +87,6 @@ class Stages:
                 time.perf_counter() - self.began,
                 study=dump(self.study),
                 seed=str(self.settings.seed),  # text, since NetCDF integers end at 2^63
-                collisions=collisions,
+                **more,
             ),
         )

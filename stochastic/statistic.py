@@ -29,6 +29,10 @@ class Statistic:
         """Values of the fields by their names."""
         return {part.name: getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
 
+    def variables(self) -> Mapping[str, tuple[NDArray[Any], str]]:
+        """What a dataset shows: values, the time first, and how their description begins, by the end of the name."""
+        raise NotImplementedError(f"{type(self).__name__} has no variables for a dataset")
+
     @classmethod
     def stack(cls, parts: Sequence[Self]) -> Self:
         """Statistics of the same replicas at several times as one, with the time as leading axis of every array."""
@@ -91,8 +95,12 @@ class Counts(Statistic):
     count: NDArray[np.int64]
 
     def merge(self, other: Self) -> Self:
-        """Add."""
+        """Counts of both."""
         return type(self)(self.count + other.count)
+
+    def variables(self) -> Mapping[str, tuple[NDArray[Any], str]]:
+        """The counts."""
+        return {"": (self.count, "number of ")}
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,12 @@ class Largest(Statistic):
     value: NDArray[np.float64]
 
     def merge(self, other: Self) -> Self:
-        """Keep the larger ones."""
+        """The larger values."""
         return type(self)(np.maximum(self.value, other.value))
+
+    def variables(self) -> Mapping[str, tuple[NDArray[Any], str]]:
+        """The values."""
+        return {"": (self.value, "largest ")}
 
 
 @dataclass(frozen=True)

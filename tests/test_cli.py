@@ -38,8 +38,8 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
         assert kinlim(stage, file, "-o", tmp_path / "steps", monkeypatch=monkeypatch) == 0
     assert kinlim("compare", tmp_path / "steps", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("At 1 T the mean velocity mu is ")
-    assert said[2] == f"Report: {tmp_path / 'all' / 'report.html'}"
+    assert said[0].startswith("The mean velocity mu at t = 1 T: particles and equations ")
+    assert said[4] == f"Report: {tmp_path / 'all' / 'report.html'}"
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == {
         "study.toml", "particles.nc", "particles.checkpoint", "pde.nc", "metrics.json", "report.html", "log.txt",
@@ -261,7 +261,7 @@ def test_under_mpirun_one_study_gives_one_report(tmp_path, file):
 def test_the_error_is_estimated_on_request(tmp_path, file, monkeypatch, capsys):
     assert kinlim("solve", file, "-o", tmp_path / "r", "--estimate-error", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
-    assert "Estimated relative L2 errors at the sites at 1 T:" in said
+    assert "Estimated relative L2 errors at 1 T:" in said
     assert "sigma: " in said
     assert "(mesh " in said
     with xr.open_dataset(tmp_path / "r" / "pde.nc") as pde:

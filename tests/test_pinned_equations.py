@@ -102,7 +102,7 @@ def test_the_estimate_is_of_the_size_of_the_error(tables):
     study = check(tables)
     tables["pde"] |= {"cells": 160, "rtol": 1e-9, "regularisation": 1e-13}
     solution, reference = solve(study), solve(check(tables))
-    estimated = estimate(EQUATIONS, EQUATIONS.better(study), EQUATIONS.unknowns, solution, MPI.COMM_SELF)
+    estimated = estimate(EQUATIONS, EQUATIONS.better(study), solution, MPI.COMM_SELF)
     for name in ("mu", "sigma"):
         error, said = distance(solution[name], reference[name]), estimated[f"error_{name}_total"].values
         assert (error < 2 * said).all()

@@ -18,8 +18,6 @@ from kinlim.models.pinned.tables import PinnedStudy
 class Equations(Refined, Drawable):
     """What makes pde.nc."""
 
-    unknowns = ("mu", "sigma")
-
     def check(self, study: Study, comm: MPI.Comm) -> None:
         """See `kinlim.fem.pinned.solve.check`."""
         check(narrowed(study, PinnedStudy), comm)

@@ -213,7 +213,8 @@ class Record:
                 "frame_x": ("point", self.nodes.x[self.chosen], {"long_name": "position of a point in a frame"}),
             },
             attrs={
-                "title": f"{self.study.study.name}: equations", "model": "pinned", "system": settings.system,
+                "title": f"{self.study.study.name}: equations", "model": "pinned", "unknowns": "mu sigma",
+                "system": settings.system,
                 "boundary": settings.boundary, "lambda": model.lam,
                 "cells": self.cells, "grading": settings.grading,
                 "degree": settings.degree, "rtol": settings.rtol,

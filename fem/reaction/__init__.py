@@ -18,8 +18,6 @@ from kinlim.models.reaction.tables import ReactionStudy
 class Limit(Refined, Drawable):
     """What makes pde.nc."""
 
-    unknowns = ("m",)
-
     def check(self, study: Study, comm: MPI.Comm) -> None:
         """See `kinlim.fem.reaction.limit.check`."""
         limit.check(narrowed(study, ReactionStudy), comm)

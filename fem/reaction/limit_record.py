@@ -164,7 +164,8 @@ class Record:
                 "part": ("part", ["cos", "sin"]),
             },
             attrs={
-                "title": f"{self.study.study.name}: limit equation", "model": "reaction", "dimension": model.dimension,
+                "title": f"{self.study.study.name}: limit equation", "model": "reaction", "unknowns": "m",
+                "dimension": model.dimension,
                 "cells": settings.cells, "shape": settings.shape, "degree": settings.degree, "rtol": settings.rtol,
                 "lumped": int(settings.lumped), "rho_inf": model.rho_inf,
             },

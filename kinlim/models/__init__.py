@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -11,7 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from kinlim.errors import InputError
-from kinlim.model import Model
+from kinlim.model import Model, blame
 
 BUILT_IN = ("pinned", "reaction", "kac")
 """Each is a package here, whose MODEL is used. To add one, add its name."""
@@ -42,7 +41,7 @@ def find(name: str, folder: Path | None = None) -> Model:
         if entry.name == name:
             return _from_package(entry)
     known = ", ".join((*BUILT_IN, *(entry.name for entry in installed())))
-    raise InputError(f"there is no such model; the models are {known}, and any Python file (.py) that declares one")
+    raise InputError(f"{name!r} is not a model; the models are {known}, and any Python file (.py) that declares one")
 
 
 def installed() -> tuple[EntryPoint, ...]:
@@ -88,14 +87,6 @@ def from_file(path: Path) -> Model:
         raise InputError(f"{path}: MODEL.name = '{model.name}' is the name of another model; give it one of its own")
     LOADED[path] = digest, replace(model, source=path)
     return LOADED[path][1]
-
-
-def blame(error: BaseException, path: Path) -> str:
-    """One sentence for an exception that code in a file has caused: the line there, and what went wrong."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path]
-    where = f", line {lines[-1]}" if lines else ""
-    what = " ".join(str(error).split()) or "no message"
-    return f"{path}{where}: {type(error).__name__}: {what}"
 
 
 def _from_package(entry: EntryPoint) -> Model:

@@ -44,7 +44,7 @@ def simulate(
     with Stages(study, study.particles, threads, keeper or Keeper(comm)) as stages:
         statistics = stages.run("particles", model, Blocks(study.particles.replicas, study.particles.block))
     events = typed(statistics["events"], Counts).count
-    return _label(study, model, statistics).assign_attrs(stages.provenance(int(events[-1].sum())))
+    return _label(study, model, statistics).assign_attrs(stages.provenance(collisions=int(events[-1].sum())))
 
 
 def _label(study: KacStudy, model: KacSystems, statistics: Statistics) -> xr.Dataset:

@@ -51,4 +51,4 @@ def simulate(
         blocks = Blocks(settings.replicas, settings.block)
         statistics = stages.run(PARTICLES, kernel(study, frame), blocks, arrays)
     collisions = study.model.collisions[-1] * settings.replicas
-    return label(study, statistics, frame).assign_attrs(stages.provenance(collisions))
+    return label(study, statistics, frame).assign_attrs(stages.provenance(collisions=collisions))

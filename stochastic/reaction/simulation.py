@@ -60,7 +60,7 @@ def simulate(
         statistics = stages.run("particles", model, Blocks(settings.replicas, settings.block))
     dataset = _label(study, model, statistics)
     events = settings.replicas * (float(dataset.created[-1]) + float(dataset.destroyed[-1]))
-    return dataset.assign_attrs(stages.provenance(round(events)))
+    return dataset.assign_attrs(stages.provenance(collisions=round(events)))
 
 
 def _label(study: ReactionStudy, model: ReactingGas, statistics: Statistics) -> xr.Dataset:

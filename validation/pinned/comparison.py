@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kinlim.errors import InputError
 from kinlim.validation.pinned import white_noise
+from kinlim.validation.profiles import changes, distances, ratio
 
 Array = NDArray[np.float64]
 
@@ -55,21 +56,7 @@ MAY_BE_NAN = ("sigma_local", "correlation")
 def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
     """Hold the moments of the particles against the solution of the equations, at the sites and observation times.
 
-    With d_i the difference at site i, s_i its standard error and u_i the solution, per time and for mu and sigma:
-        rel_l2        = (sum d^2 / sum u^2)^(1/2),
-        rel_l2_noise  = (sum s^2 / sum u^2)^(1/2), what sampling alone would give for rel_l2,
-        rel_l2_excess = ((sum d^2 - sum s^2) / sum u^2)^(1/2), 0 where the noise exceeds the difference: what is left
-                        of rel_l2 for the model (and the solver) once the noise is taken out,
-        rel_l2_excess_se, its standard error: Var(sum d^2 - sum s^2) = sum 2 s^4 + 4 b^2 s^2 for independent Gaussian
-                        sites of bias b, with b^2 estimated by max(d^2 - s^2, 0); it means little near 0,
-        excess_z      = (sum d^2 - sum s^2) / (2 sum s^4)^(1/2), about N(0, 1) if noise is all there is: the test,
-        chi2          = mean of z^2 over the sites with s > 0, z = d/s: 1 +- (2/sites)^(1/2) if noise is all there is,
-        z_rms         = chi2^(1/2),
-        gap           = sum d u / sum u^2, the signed size of the difference along the solution, and gap_se,
-        moved         = (sum (u - u_0)^2 / sum u^2)^(1/2), how far the solution has come since time 0,
-        response      = sum (u + d - u_0)(u - u_0) / sum (u - u_0)^2, the part of the predicted change that the
-                        particles have made: 1 if they agree; and response_se. Where little has moved, a small rel_l2
-                        says little, and this is the number to look at.
+    Per time and for mu and sigma, what `distances` and `changes` of `kinlim.validation.profiles` give, over the sites.
     Besides, per time:
         correlation, correlation_2 of neighbours and next neighbours over the ensemble, weighted by their spread, and
                         correlation_null_sd, the standard deviation that independent sites would give the first,
@@ -123,7 +110,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
         result[f"difference_{name}_se"] = (("time", "site"), error)
         change = solution - pde[f"initial_{name}"].to_numpy()
         for key, values in (
-            _distances(difference, error, solution) | _changes(difference, error, solution, change)
+            distances(difference, error, solution) | changes(difference, error, solution, change)
         ).items():
             result[f"{key}_{name}"] = ("time", values)
     for key, values in (_spreads(particles, pde) | white_noise.measure(particles)).items():
@@ -163,39 +150,6 @@ def _check(side: str, dataset: xr.Dataset) -> None:
             raise InputError(f"the dataset of the {side} lacks the attribute {name}, a number")
 
 
-def _distances(difference: Array, error: Array, solution: Array) -> dict[str, Array]:
-    """Give the numbers that `compare` explains, shape (times,), from arrays of shape (times, sites)."""
-    size, noise = _norm(solution), _norm(error)
-    surplus = _norm(difference) ** 2 - noise**2
-    excess = np.sqrt(np.maximum(surplus, 0))
-    bias2 = np.maximum(difference**2 - error**2, 0)
-    variance = (2 * error**4 + 4 * bias2 * error**2).sum(axis=1)
-    known = error > 0
-    z2 = np.divide(difference, error, out=np.zeros_like(error), where=known) ** 2
-    chi2 = _ratio(z2.sum(axis=1), known.sum(axis=1).astype(float))
-    return {
-        "rel_l2": _ratio(_norm(difference), size),
-        "rel_l2_noise": _ratio(noise, size),
-        "rel_l2_excess": _ratio(excess, size),
-        "rel_l2_excess_se": np.where(excess > 0, _ratio(np.sqrt(variance), 2 * excess * size), 0.0),
-        "excess_z": _ratio(surplus, np.sqrt(2 * (error**4).sum(axis=1))),
-        "chi2": chi2,
-        "z_rms": np.sqrt(chi2),
-    }
-
-
-def _changes(difference: Array, error: Array, solution: Array, change: Array) -> dict[str, Array]:
-    """Give the signed numbers that `compare` explains, shape (times,), from arrays of shape (times, sites)."""
-    size2, moved2 = _norm(solution) ** 2, _norm(change) ** 2
-    return {
-        "gap": _ratio((difference * solution).sum(axis=1), size2),
-        "gap_se": _ratio(_norm(error * solution), size2),
-        "moved": _ratio(np.sqrt(moved2), np.sqrt(size2)),
-        "response": 1 + _ratio((difference * change).sum(axis=1), moved2),
-        "response_se": _ratio(_norm(error * change), moved2),
-    }
-
-
 def _spreads(particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Array]:
     """Give the numbers that `compare` explains for the two spreads and the correlations, shape (times,)."""
     inner = slice(1, -1)
@@ -206,20 +160,15 @@ def _spreads(particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Array]:
     return {
         "correlation": first,
         "correlation_2": second,
-        "correlation_null_sd": _ratio(_norm(weight), weight.sum(axis=1)) / np.sqrt(particles.attrs["replicas"] - 1),
-        "rel_l2_sigma_local": _ratio(_norm(local - solution), _norm(solution)),
-        "spread_ratio": _ratio(_norm(local), _norm(sigma[:, inner])),
+        "correlation_null_sd": ratio(_norm(weight), weight.sum(axis=1)) / np.sqrt(particles.attrs["replicas"] - 1),
+        "rel_l2_sigma_local": ratio(_norm(local - solution), _norm(solution)),
+        "spread_ratio": ratio(_norm(local), _norm(sigma[:, inner])),
         "spread_ratio_predicted": np.sqrt(np.maximum(1 - 4 * first / 3 + second / 3, 0)),
     }
 
 
 def _norm(values: Array) -> Array:
     return np.sqrt((values**2).sum(axis=1))
-
-
-def _ratio(numerator: Array, denominator: Array) -> Array:
-    """Divide; NaN where the denominator is 0, since nothing can be said relative to nothing."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 
 def _number(value: float) -> float | None:

@@ -1,0 +1,508 @@
+"""The side of an equation: mesh and elements, the weak form in time, what is observed, and errors under refinement.
+
+One driver serves every `kinlim.Equation`: it lands on the observation times, says how far it has come, heeds signals,
+keeps states from which any number of ranks can go on, and labels what it found.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+import basix.ufl
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+
+from kinlim.base import Study
+from kinlim.checkpoint import State
+from kinlim.compat import interpolation_points
+from kinlim.equation import Equation, EvolutionSettings, Torus
+from kinlim.errors import InputError, RunError
+from kinlim.fem import vtx
+from kinlim.fem.compiled import compiled
+from kinlim.fem.integrate import integrate
+from kinlim.fem.place import Place
+from kinlim.fem.samples import CellValues, Means, sampler
+from kinlim.fem.timestepper import TimeStepper
+from kinlim.grid import Points
+from kinlim.keeper import Keeper
+from kinlim.meshes.domain import Built, build
+from kinlim.model import Drawable, Refined, parts_of
+from kinlim.parallel import on_root
+from kinlim.provenance import provenance
+from kinlim.study import dump
+
+Array = NDArray[np.float64]
+
+FIRST_STEP = 1e-6
+"""First step tried, as a fraction of the whole time."""
+
+BLOWN_UP = 1e4
+"""Times the size of the data, beyond which an unknown is no solution."""
+
+FRAMES = 200
+"""Pictures of a solution in one dimension, spread evenly over the time."""
+
+FRAME_POINTS = 400
+"""Points in each."""
+
+BEYOND = 2
+"""Degree of the quadrature of what is conserved over that of the elements."""
+
+COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
+
+DIRECT: dict[str, Any] = {"pc_factor_mat_solver_type": "mumps"}
+"""Beyond one dimension."""
+
+
+class EquationMaker(Refined, Drawable):
+    """What makes the dataset of `kinlim.Evolution`."""
+
+    def __init__(self, equation: Callable[[Study], Equation], table: str, file: str) -> None:
+        """Of an equation made for a study, whose settings are in a table."""
+        self.equation, self.table, self.prefix = equation, table, f"{Path(file).stem}_"
+
+    def check(self, study: Study, comm: MPI.Comm) -> None:
+        """Build everything but the solution: mesh, data, forms and the time stepper. Collective.
+
+        Raises:
+            InputError: a part is missing, fails, or gives something that cannot be used.
+        """
+        with self.problem(study, comm).stepper(study.model.end_time):
+            pass
+
+    def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
+        """Solve: with (time, x[, y[, z]]) each unknown at the points of the grid, or its means over the bins.
+
+        The same dataset on every rank. With (time): NAME_lowest and NAME_highest at the nodes, and what is conserved;
+        in one dimension frame_NAME(frame, point), for pictures.
+
+        Raises:
+            InputError: `check` would have said so; or the kept state is of another mesh.
+            RunError: the time integration failed; see `TimeStepper.advance`.
+            Stopped: a signal came, and the state has been kept.
+        """
+        return self.solve(study, keeper)
+
+    def solve(self, study: Study, keeper: Keeper, fixed_steps: int | None = None) -> xr.Dataset:
+        """The same; with `fixed_steps` of equal size, without error control."""
+        began = time.perf_counter()
+        problem = self.problem(study, keeper.comm)
+        record, end = Record(problem), float(study.model.times[-1])
+        first_step = (end or study.model.end_time) * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
+        if (kept := keeper.found()) is None:
+            record.begin()
+        else:
+            first_step = record.restore(kept)
+        ready = time.perf_counter()
+        with problem.stepper(first_step, record.time, fixed=fixed_steps is not None) as stepper:
+            integrate(
+                stepper,
+                study.model.times[record.taken :],
+                keeper,
+                label=self.prefix.rstrip("_"),
+                end=end,
+                after_step=lambda: record.step(stepper),
+                observe=record.observe,
+                state=lambda: record.state(stepper),
+            )
+            counts, used = record.counts(stepper), stepper.preconditioner()
+        ended = time.perf_counter()
+        about = on_root(
+            keeper.comm,
+            lambda: provenance(
+                keeper.comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - ready,
+                preconditioner=used, **counts,
+            ),
+        )  # fmt: skip
+        return record.dataset().assign_attrs(about)
+
+    def converge(self, study: Study, comm: MPI.Comm) -> xr.Dataset:
+        """See `kinlim.fem.evolution_refinement.converge`."""
+        from kinlim.fem.evolution_refinement import converge
+
+        return converge(self, study, comm)
+
+    def better(self, study: Study) -> Mapping[str, Study]:
+        """Every cell halved; a tenth of the tolerance, or ten times it where a study may not ask for less."""
+        settings: EvolutionSettings = getattr(study, self.table)
+        rtol = settings.rtol
+        return {
+            "mesh": study.vary(self.table, refinements=settings.refinements + 1),
+            "steps": study.vary(self.table, rtol=rtol / 10 if rtol >= 1e-11 else 10 * rtol),
+        }
+
+    def paraview(self, dataset: xr.Dataset, path: Path) -> None:
+        """Write the unknowns at the points of the dataset, linear between them."""
+        vtx.write_grid(dataset, tuple(str(dataset.attrs["unknowns"]).split()), path)
+
+    def problem(self, study: Study, comm: MPI.Comm) -> "Problem":
+        """The equation of a study on its mesh. Collective."""
+        return Problem(self.equation, study, getattr(study, self.table), comm, self.prefix, self.table)
+
+
+class Problem:
+    """An equation on its mesh.
+
+    Attributes:
+        names: of the unknowns.
+        built: the mesh, and what is known of it.
+        u: the solution, as one function with as many components as there are unknowns.
+        place: what forms need besides.
+        form: the weak form.
+        tests: its test functions.
+    """
+
+    def __init__(
+        self,
+        equation: Callable[[Study], Equation],
+        study: Study,
+        settings: EvolutionSettings,
+        comm: MPI.Comm,
+        prefix: str,
+        table: str,
+    ) -> None:
+        """Build mesh, space and forms, and interpolate the initial data. Collective.
+
+        Raises:
+            InputError: on all ranks.
+        """
+        self.study, self.settings, self.comm, self.prefix = study, settings, comm, prefix
+        self.parts = parts_of(study)
+        self.equation = self.parts.instance(equation, Equation, study)
+        self.where = self.parts.where(self.equation)
+        self.names = tuple(self.equation.unknowns)
+        if settings.degree == 0 and self.equation.element == "continuous":
+            raise InputError(f"{table}.degree = 0: continuous elements have at least degree 1")
+        self.built = build(self.equation.domain, settings, comm, table)
+        mesh = self.built.mesh
+        family = "Lagrange" if self.equation.element == "continuous" else "Discontinuous Lagrange"
+        shape = (len(self.names),) if len(self.names) > 1 else None
+        cell = mesh.topology.cell_name()
+        self.space = fem.functionspace(mesh, basix.ufl.element(family, cell, settings.degree, shape=shape))
+        self.u, self.u_t = fem.Function(self.space, name="u"), fem.Function(self.space, name="u_t")
+        self.place = Place(self.built, settings.degree)
+        self._interpolate()
+        self.sizes = self._sizes()
+        test = ufl.TestFunction(self.space)
+        self.tests = self.split(test)
+        self.form = self._call("residual", self.split(self.u), self.split(self.u_t), self.tests, self.place)
+        if not isinstance(self.form, ufl.Form) or len(self.form.arguments()) != 1:
+            raise InputError(f"{self.where}.residual must give a UFL form, linear in its test functions v")
+        self.rows, self.condition = self._held(test)
+        densities = self._call("conserved", self.split(self.u))
+        degree = {"quadrature_degree": 2 * settings.degree + BEYOND}
+        self.densities = {
+            name: compiled(ufl.as_ufl(e) * ufl.dx(mesh, metadata=degree)) for name, e in densities.items()
+        }
+
+    def stepper(self, first_step: float, start: float = 0.0, *, fixed: bool = False) -> TimeStepper:
+        """The time integration from `u` at the time `start`. Collective.
+
+        Raises:
+            InputError: the weak form is not linear in v, or cannot be compiled.
+        """
+        clock = self.place.t if self.place.t in self._constants() else None
+        direct = DIRECT if self.built.mesh.topology.dim > 1 else {}
+        options = direct | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
+        try:
+            return TimeStepper(
+                self.form,
+                self.u,
+                self.u_t,
+                held=self.rows,
+                condition=self.condition,
+                clock=clock,
+                rtol=self.settings.rtol,
+                atol=self.settings.rtol * self.sizes,
+                start=start,
+                first_step=first_step,
+                prefix=self.prefix,
+                options=options,
+            )
+        except (InputError, RunError):
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"{self.where}.residual cannot be assembled ({type(error).__name__}: {reason}); it must be linear in "
+                "v, and made of what UFL can differentiate"
+            ) from error
+
+    @cached_property
+    def largest(self) -> float:
+        """Absolute value beyond which an unknown is no solution."""
+        return float(BLOWN_UP * self.sizes.max())
+
+    def values(self) -> Array:
+        """The unknowns at this rank's nodes, shape (nodes, unknowns)."""
+        block = len(self.names)
+        owned = self.space.dofmap.index_map.size_local
+        return np.asarray(self.u.x.array[: owned * block].reshape(-1, block), np.float64)
+
+    def strong(self, u: Any, u_t: Any) -> Any:
+        """The equation in strong form, or None."""
+        return self._call("strong", u, u_t, self.place)
+
+    def begin_with(self, values: Any) -> None:
+        """Give u the values of expressions, by interpolation. Collective."""
+        points = interpolation_points(self.space)
+        parts = values if isinstance(values, tuple) else (values,)
+        vector = ufl.as_vector(parts) if len(parts) > 1 else parts[0]
+        self.u.interpolate(fem.Expression(vector, points))
+
+    def moments(self) -> tuple[Array, Array]:
+        """Mean and range of the unknowns' nodal values, shape (unknowns,) each. Collective."""
+        found = np.concatenate(self.comm.allgather(self.values()))
+        return found.mean(axis=0), np.ptp(found, axis=0) + 0.1 * np.abs(found).max(axis=0) + 0.01
+
+    def _constants(self) -> list[Any]:
+        forms = [self.form, *([self.condition] if self.condition is not None else [])]
+        return [constant for form in forms for constant in form.constants()]
+
+    def split(self, function: Any) -> Any:
+        """The parts of a function, as a tuple where there are several unknowns."""
+        return tuple(ufl.split(function)) if len(self.names) > 1 else function
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        return self.parts.call(InputError, lambda: getattr(self.equation, name)(*arguments))
+
+    def _interpolate(self) -> None:
+        """Give u the initial data. Collective.
+
+        Raises:
+            InputError: their shape is wrong, or a value is no number; on all ranks.
+        """
+        dimension, count = self.built.mesh.topology.dim, len(self.names)
+
+        def initial(x: Array) -> Array:
+            points = [x[axis] % 1.0 if isinstance(self.built.domain, Torus) else x[axis] for axis in range(dimension)]
+            found = np.asarray(self._call("initial", *points), np.float64)
+            wanted = (x.shape[1],) if count == 1 else (count, x.shape[1])
+            if found.shape not in (wanted, (1, x.shape[1]) if count == 1 else wanted):
+                raise InputError(
+                    f"{self.where}.initial gives the shape {found.shape} for {x.shape[1]} points; it must be {wanted}"
+                )
+            found = found.reshape(count, -1)
+            if not (good := np.isfinite(found).all(axis=0)).all():
+                bad = int(np.argmin(good))
+                place = ", ".join(f"{axis} = {p[bad]:.6g}" for axis, p in zip("xyz", points, strict=False))
+                raise InputError(f"{self.where}.initial is {found[:, bad].tolist()} at {place}; it must be finite")
+            return found
+
+        problem: InputError | None = None
+        try:
+            self.u.interpolate(initial)
+        except InputError as error:
+            problem = error
+        for found in self.comm.allgather(problem):
+            if found is not None:
+                raise found
+
+    def _sizes(self) -> Array:
+        """Sizes of the unknowns, shape (unknowns,). Collective."""
+        here = np.abs(self.values()).max(axis=0, initial=0.0)
+        data = np.asarray(self.comm.allreduce(here, MPI.MAX))
+        given = self._call("size")
+        if unknown := sorted(set(given) - set(self.names)):
+            raise InputError(f"{self.where}.size names {unknown[0]}; the unknowns are {', '.join(self.names)}")
+        return np.array([float(given.get(name, data[k])) or 1.0 for k, name in enumerate(self.names)])
+
+    def _held(self, test: Any) -> tuple[NDArray[np.int32] | None, ufl.Form | None]:
+        """Rows in which Dirichlet conditions take the place of the equation, and these conditions. Collective.
+
+        Raises:
+            InputError: a name is unknown, or the elements have no nodes on the boundary.
+        """
+        conditions = self._call("held", self.place)
+        if not conditions:
+            return None, None
+        if self.equation.element == "discontinuous":
+            raise InputError(
+                f"{self.where}.held: discontinuous elements are not held at nodes; put the condition into the flux "
+                "through at.ds"
+            )
+        rows, form, components, tests = [], None, self.split(self.u), self.split(test)
+        for (name, boundary), value in conditions.items():
+            if name not in self.names:
+                raise InputError(f"{self.where}.held names {name}; the unknowns are {', '.join(self.names)}")
+            k = self.names.index(name)
+            component, v = (components, tests) if len(self.names) == 1 else (components[k], tests[k])
+            term = self.parts.call(InputError, lambda: (component - value) * v * self.place.ds(boundary))  # noqa: B023
+            form = term if form is None else form + term
+            facets = self.built.facets(boundary)
+            nodes = fem.locate_dofs_topological(self.space, self.built.mesh.topology.dim - 1, facets, remote=True)
+            rows.append(len(self.names) * nodes + k)
+        return np.unique(np.concatenate(rows)).astype(np.int32), form
+
+
+class Record:
+    """Collects what a dataset is made of, observation by observation, and the state to go on from.
+
+    Attributes:
+        time: the time reached.
+        taken: observations made.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Find the points of the grid in the mesh. Collective."""
+        self.problem, self.time, self.taken = problem, 0.0, 0
+        self.before = dict.fromkeys(COUNTS, 0)
+        grid = problem.equation.grid
+        at = sampler(problem.built, problem.space)
+        self.grid, dimension = grid, problem.built.mesh.topology.dim
+        if len(grid.axes) != dimension:
+            raise InputError(
+                f"{problem.where}.grid has {len(grid.axes)} axes, and the domain has dimension {dimension}"
+            )
+        try:
+            self.observed: Any = (
+                at(_tensor(grid)) if isinstance(grid, Points) else Means(at, grid, problem.built, problem.settings)
+            )
+        except ValueError as error:
+            raise InputError(f"{problem.where}.grid: {error}") from None
+        self.cells = CellValues(problem.built, problem.space)
+        self.frame_x = _frame_points(problem.built) if dimension == 1 else np.empty(0)
+        self.framed = at(self.frame_x[:, None]) if dimension == 1 else None
+        self.spacing = problem.study.model.times[-1] / FRAMES
+        self.initial = self.observed(problem.u)
+        self.values: list[Array] = []
+        self.numbers: list[Array] = []
+        self.frames: list[Array] = []
+        self.frame_times: list[float] = []
+
+    def begin(self) -> None:
+        """Note the initial state. Collective."""
+        self._frame()
+
+    def step(self, stepper: TimeStepper) -> None:
+        """Note a step. Collective.
+
+        Raises:
+            RunError: an unknown is larger than any solution.
+        """
+        self.time = stepper.time
+        if stepper.largest() > self.problem.largest:
+            raise RunError(
+                f"the solution has blown up by t = {stepper.time:.6g}: it is more than {BLOWN_UP:g} times as large as "
+                "its data; a smaller rtol or a finer mesh may help, or the equation has no solution as long as this"
+            )
+        if self.framed is not None and self.time >= self.frame_times[-1] + self.spacing:
+            self._frame()
+
+    def observe(self) -> None:
+        """Note an observation. Collective."""
+        problem = self.problem
+        self.values.append(self.observed(problem.u))
+        here = problem.values()
+        lowest = problem.comm.allreduce(here.min(axis=0, initial=np.inf), MPI.MIN)
+        highest = problem.comm.allreduce(here.max(axis=0, initial=-np.inf), MPI.MAX)
+        totals = [float(problem.comm.allreduce(fem.assemble_scalar(form))) for form in problem.densities.values()]
+        self.numbers.append(np.array([*lowest, *highest, *totals]))
+        self.taken += 1
+        if self.framed is not None and self.time > self.frame_times[-1]:
+            self._frame()
+
+    def counts(self, stepper: TimeStepper) -> dict[str, int]:
+        """Counts of steps and solves, those before a stop among them."""
+        since = stepper.statistics()
+        return {key: self.before[key] + since[key] for key in COUNTS}
+
+    def state(self, stepper: TimeStepper) -> State:
+        """Everything that `restore` needs, in an order that no number of ranks changes. Collective."""
+        return State(
+            {
+                "u": self.cells(self.problem.u),
+                "values": np.array(self.values),
+                "numbers": np.array(self.numbers),
+                "frames": np.array(self.frames),
+                "frame_times": np.array(self.frame_times),
+            },
+            {
+                "study": dump(self.problem.study), "time": self.time, "next_step": stepper.next_step,
+                "taken": self.taken, **self.counts(stepper),
+            },
+        )  # fmt: skip
+
+    def restore(self, kept: State) -> float:
+        """Take up a state; the next step. Collective.
+
+        Raises:
+            InputError: it is of another mesh: the file of the mesh has changed.
+        """
+        if kept.arrays["u"].shape != self.cells.shape:
+            raise InputError(
+                f"the checkpoint has {kept.arrays['u'].shape[0]} cells, and this mesh has {self.cells.shape[0]}: the "
+                "file of the mesh has changed; start again in another folder"
+            )
+        self.cells.fill(self.problem.u, kept.arrays["u"])
+        self.time, self.taken = float(kept.attrs["time"]), int(kept.attrs["taken"])
+        self.values, self.numbers = list(kept.arrays["values"]), list(kept.arrays["numbers"])
+        self.frames = list(kept.arrays["frames"])
+        self.frame_times = [float(t) for t in kept.arrays["frame_times"]]
+        self.before = {key: int(kept.attrs[key]) for key in COUNTS}
+        return float(kept.attrs["next_step"])
+
+    def dataset(self) -> xr.Dataset:
+        """Label what was recorded."""
+        problem, physics, grid = self.problem, self.problem.study.model, self.grid
+        names, equation, settings = problem.names, problem.equation, problem.settings
+        field, shape = ("time", *grid.axes), (self.taken, *grid.shape)
+        values = {name: np.array(self.values)[:, :, k].reshape(shape) for k, name in enumerate(names)}
+        numbers, count = np.array(self.numbers), len(names)
+        variables: dict[str, Any] = {}
+        for k, name in enumerate(names):
+            what = equation.unknowns[name]
+            variables[name] = (field, values[name], {"long_name": what})
+            start = self.initial[:, k].reshape(grid.shape)
+            variables[f"initial_{name}"] = (grid.axes, start, {"long_name": f"{what} at time 0"})
+            variables[f"{name}_lowest"] = ("time", numbers[:, k], {"long_name": f"least {what} at a node"})
+            variables[f"{name}_highest"] = ("time", numbers[:, count + k], {"long_name": f"largest {what} at a node"})
+            if self.framed is not None:
+                frames = np.array(self.frames)[:, :, k]
+                variables[f"frame_{name}"] = (("frame", "point"), frames, {"long_name": f"{what} in a frame"})
+        for k, name in enumerate(problem.densities):
+            variables[name] = ("time", numbers[:, 2 * count + k], {"long_name": f"integral of {name}"})
+        for name, (found, what) in problem.parts.call(RunError, lambda: equation.fields(values)).items():
+            variables[name] = (field, np.asarray(found), {"long_name": what})
+        coordinates: dict[str, Any] = {
+            "time": ("time", physics.times, {"long_name": "time"}),
+            "fraction": ("time", np.asarray(physics.observe), {"long_name": "fraction of end_time"}),
+            **{axis: (axis, x, {"long_name": "position"}) for axis, x in grid.coordinates.items()},
+        }
+        if self.framed is not None:
+            coordinates["frame_time"] = ("frame", np.array(self.frame_times), {"long_name": "time of a frame"})
+            coordinates["frame_x"] = ("point", self.frame_x, {"long_name": "position of a point in a frame"})
+        return xr.Dataset(
+            variables,
+            coords=coordinates,
+            attrs={
+                "title": f"{problem.study.study.name}: equation", "model": problem.study.study.model,
+                "unknowns": " ".join(names), "cells": self.cells.shape[0], "degree": settings.degree,
+                "element": equation.element, "rtol": settings.rtol,
+            },
+        )  # fmt: skip
+
+    def _frame(self) -> None:
+        if self.framed is not None:
+            self.frames.append(self.framed(self.problem.u))
+            self.frame_times.append(self.time)
+
+
+def _tensor(grid: Points) -> Array:
+    """Points of a grid, the last axis fastest, shape (points, dimension)."""
+    axes = np.meshgrid(*grid.coordinates.values(), indexing="ij")
+    return np.stack([axis.ravel() for axis in axes], axis=1)
+
+
+def _frame_points(built: Built) -> Array:
+    """Points of a picture."""
+    a, b = built.ends
+    points = np.linspace(a, b, FRAME_POINTS + isinstance(built.domain, Torus))
+    return points[:-1] if isinstance(built.domain, Torus) else points

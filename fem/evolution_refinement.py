@@ -1,0 +1,178 @@
+"""Errors of any `kinlim.Equation` under refinement: on a solution that is made up, and on the study's own data."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from pydantic import ValidationError
+
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+
+from kinlim.base import Study
+from kinlim.equation import Torus
+from kinlim.errors import InputError, RunError
+from kinlim.fem.compiled import compiled
+from kinlim.fem.refinement import distance
+from kinlim.keeper import Keeper
+from kinlim.parallel import on_root
+from kinlim.provenance import provenance
+from kinlim.study import dump
+
+if TYPE_CHECKING:
+    from kinlim.fem.evolution import EquationMaker, Problem
+
+FINE = 1e-9
+"""rtol where the error in time must not show."""
+
+LEVELS = (4, 3, 2)
+"""Meshes whose errors are taken, in dimension 1, 2, 3."""
+
+COARSE = (8, 4, 3)
+"""Cells along each axis of the coarsest mesh for a made-up solution, in dimension 1, 2, 3."""
+
+TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+
+SPAN = 0.1
+"""Time that a made-up solution goes."""
+
+Row = dict[str, Any]
+
+
+def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset:
+    """Measure errors under refinement. Collective.
+
+    Rows, with `family` and `value`:
+        "manufactured", the width of a cell: L2 errors of a known solution, where the equation has a strong form, and a
+            domain without boundary;
+        "mesh", the number of refinements as the width of a cell: against one refinement more, at rtol FINE;
+        "tolerance", rtol: against the same mesh at rtol FINE/10.
+    In the last two, errors are relative L2 distances at the points of the grid at the last time. A solution that cannot
+    be computed has no row.
+
+    Returns:
+        With (row): family, degree, value, error_NAME for each unknown, steps, seconds.
+    """
+    began = time.perf_counter()
+    rows = [row for family in (_manufactured, _mesh, _tolerance) for row in family(maker, study, comm)]
+    settings = getattr(study, maker.table)
+    attributes = {
+        "title": f"{study.study.name}: convergence", "model": study.study.model, "order_in_time": 0,
+        "about": (
+            f"Degree {settings.degree}, {settings.cells} cells, {settings.refinements} refinements. Errors on the "
+            "study's data are relative L² distances at the last time at the points where the solution is written down: "
+            "to one refinement more (mesh), or to the same mesh at a much smaller tolerance (rtol). A manufactured "
+            "solution is a known function with a source that makes it solve the equation in strong form, written apart "
+            "from the weak form under test."
+        ),
+    }  # fmt: skip
+    seconds = time.perf_counter() - began
+    attributes |= on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))
+    if not rows:
+        raise RunError("no solution under refinement reached the end, so there is nothing to be said of errors")
+    return xr.Dataset({name: ("row", [row[name] for row in rows]) for name in rows[0]}, attrs=attributes)
+
+
+def _mesh(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    more, levels = getattr(study, maker.table).refinements, 3
+    try:
+        meshes = [study.vary(maker.table, refinements=more + k, rtol=FINE) for k in range(levels + 1)]
+        *some, reference = [_solved(maker, other, comm) for other in meshes]
+    except (ValidationError, InputError, RunError):  # the finest mesh is too fine, or cannot be refined
+        return
+    width = 1 / getattr(study, maker.table).cells
+    for k, found in enumerate(some):
+        yield _row(maker, "mesh", meshes[k], width / 2 ** (more + k), found, reference)
+
+
+def _tolerance(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    try:
+        reference = _solved(maker, study.vary(maker.table, rtol=FINE / 10), comm)
+    except RunError:
+        return
+    for rtol in TOLERANCES:
+        other = study.vary(maker.table, rtol=rtol)
+        try:
+            yield _row(maker, "tolerance", other, rtol, _solved(maker, other, comm), reference)
+        except RunError:
+            continue
+
+
+def _solved(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset:
+    return maker.solve(study, Keeper(comm))
+
+
+def _row(
+    maker: "EquationMaker", family: str, study: Study, value: float, solution: xr.Dataset, reference: xr.Dataset
+) -> Row:
+    errors = {f"error_{n}": float(distance(solution[n], reference[n])[-1]) for n in str(solution.unknowns).split()}
+    return {
+        "family": family, "degree": getattr(study, maker.table).degree, "value": float(value), **errors,
+        "steps": int(solution.attrs["steps"]), "seconds": float(solution.attrs["stepping_seconds"]),
+    }  # fmt: skip
+
+
+def _manufactured(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    first = maker.problem(study, comm)
+    if first.strong(first.split(first.u), first.split(first.u_t)) is None or not isinstance(first.built.domain, Torus):
+        return
+    d = first.built.domain.dimension
+    for degree in range(1 if first.equation.element == "continuous" else 0, 4 if d == 1 else 3):
+        for level in range(LEVELS[d - 1]):
+            cells = COARSE[d - 1] * 2**level
+            other = study.vary(maker.table, cells=cells, refinements=0, degree=degree, rtol=FINE)
+            began = time.perf_counter()
+            try:
+                errors = _known(maker.problem(other, comm))
+            except RunError:
+                continue
+            yield {
+                "family": "manufactured", "degree": degree, "value": 1 / cells, **errors, "steps": 0,
+                "seconds": time.perf_counter() - began,
+            }  # fmt: skip
+
+
+def _known(problem: "Problem") -> dict[str, float]:
+    """L2 errors of the unknowns at the time SPAN, where the solution is known."""
+    exact, rates = made_up(problem)
+    problem.begin_with(exact)
+    source = problem.strong(exact, rates)
+    tests = problem.tests if len(problem.names) > 1 else (problem.tests,)
+    sources = source if isinstance(source, tuple | list) else (source,)
+    for term, test in zip(sources, tests, strict=True):
+        problem.form = problem.form - term * test * problem.place.dx
+    with problem.stepper(1e-6 * SPAN) as stepper:
+        stepper.advance(SPAN)
+    problem.place.t.value = SPAN
+    solution = problem.split(problem.u)
+    pairs = zip((solution,) if len(problem.names) == 1 else solution, _tuple(exact), problem.names, strict=True)
+    fine = ufl.dx(problem.built.mesh, metadata={"quadrature_degree": 2 * problem.settings.degree + 6})
+    return {f"error_{name}": _norm(problem, u - known, fine) for u, known, name in pairs}
+
+
+def _norm(problem: "Problem", difference: Any, dx: Any) -> float:
+    form = compiled(difference**2 * dx)
+    return float(np.sqrt(max(problem.comm.allreduce(fem.assemble_scalar(form)), 0.0)))
+
+
+def made_up(problem: "Problem") -> tuple[Any, Any]:
+    """A smooth solution and its rate: mean and size of each unknown's data, waves that no symmetry makes easy."""
+    place, mesh = problem.place, problem.built.mesh
+    x = ufl.SpatialCoordinate(mesh)
+    values, rates = [], []
+    means, spans = problem.moments()
+    for k, (mean, span) in enumerate(zip(means, spans, strict=True)):
+        wave: Callable[..., Any] = ufl.sin
+        shape = sum(wave(2 * ufl.pi * x[axis] + 0.3 + k + axis) for axis in range(mesh.topology.dim))
+        shape += 0.4 * ufl.cos(4 * ufl.pi * x[0] + 1.1 * k)
+        height = span / (2 * mesh.topology.dim + 1)
+        values.append(mean + height * shape * ufl.exp(-place.t))
+        rates.append(-height * shape * ufl.exp(-place.t))
+    return (values[0], rates[0]) if len(values) == 1 else (tuple(values), tuple(rates))
+
+
+def _tuple(values: Any) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else (values,)

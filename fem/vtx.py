@@ -1,0 +1,48 @@
+"""Fields on a grid as VTX (ADIOS2 .bp), which ParaView opens."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+import basix.ufl
+import ufl
+from dolfinx import fem
+from dolfinx.io import VTXWriter
+from dolfinx.mesh import create_mesh
+from mpi4py import MPI
+
+from kinlim.grid import AXES
+
+CELLS = ("interval", "quadrilateral", "hexahedron")
+
+
+def write_grid(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:
+    """Write variables over (time, x[, y[, z]]) at the points of their grid, linear along each axis between. Serial.
+
+    Args:
+        dataset: that holds them.
+        names: of the variables.
+        path: of the .bp folder.
+    """
+    axes = [axis for axis in AXES if axis in dataset[names[0]].dims]
+    coordinates = [dataset[axis].to_numpy() for axis in axes]
+    numbers = np.arange(np.prod([len(x) for x in coordinates])).reshape([len(x) for x in coordinates])
+    points = np.stack([x.ravel() for x in np.meshgrid(*coordinates, indexing="ij")], axis=1)
+    cell, d = CELLS[len(axes) - 1], len(axes)
+    corners = [  # of every cell, the first axis fastest, as basix numbers them
+        numbers[tuple(slice(v >> axis & 1, numbers.shape[axis] - 1 + (v >> axis & 1)) for axis in range(d))].ravel()
+        for v in range(2**d)
+    ]
+    element = basix.ufl.element("Lagrange", cell, 1, shape=(d,))
+    mesh = create_mesh(MPI.COMM_SELF, np.stack(corners, axis=1).astype(np.int64), ufl.Mesh(element), points)
+    space = fem.functionspace(mesh, ("Lagrange", 1))
+    here = space.tabulate_dof_coordinates()[:, :d]
+    index = tuple(np.abs(here[:, [k]] - x).argmin(axis=1) for k, x in enumerate(coordinates))
+    functions = [fem.Function(space, name=name) for name in names]
+    with VTXWriter(MPI.COMM_SELF, path, functions, engine="BP4") as file:
+        for k, t in enumerate(dataset["time"].to_numpy()):
+            for name, function in zip(names, functions, strict=True):
+                function.x.array[:] = dataset[name].transpose("time", *axes).to_numpy()[k][index]
+            file.write(float(t))
