@@ -18,6 +18,8 @@ import basix.ufl
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
+from ufl.algorithms import compute_form_data
+from ufl.algorithms.check_arities import ArityMismatch
 
 from kinlim.base import Study
 from kinlim.checkpoint import State
@@ -74,7 +76,9 @@ class EquationMaker(Refined, Drawable):
         Raises:
             InputError: a part is missing, fails, or gives something that cannot be used.
         """
-        with self.problem(study, comm).stepper(study.model.end_time):
+        problem = self.problem(study, comm)
+        Record(problem)
+        with problem.stepper(study.model.end_time):
             pass
 
     def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
@@ -195,6 +199,7 @@ class Problem:
         self.form = self._call("residual", self.split(self.u), self.split(self.u_t), self.tests, self.place)
         if not isinstance(self.form, ufl.Form) or len(self.form.arguments()) != 1:
             raise InputError(f"{self.where}.residual must give a UFL form, linear in its test functions v")
+        self._check_form()
         self.rows, self.condition = self._held(test)
         densities = self._call("conserved", self.split(self.u))
         degree = {"quadrature_degree": 2 * settings.degree + BEYOND}
@@ -206,33 +211,39 @@ class Problem:
         """The time integration from `u` at the time `start`. Collective.
 
         Raises:
-            InputError: the weak form is not linear in v, or cannot be compiled.
+            InputError: a PETSc option has no meaning.
         """
         clock = self.place.t if self.place.t in self._constants() else None
         direct = DIRECT if self.built.mesh.topology.dim > 1 else {}
         options = direct | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
+        return TimeStepper(
+            self.form,
+            self.u,
+            self.u_t,
+            held=self.rows,
+            condition=self.condition,
+            clock=clock,
+            rtol=self.settings.rtol,
+            atol=self.settings.rtol * self.sizes,
+            start=start,
+            first_step=first_step,
+            prefix=self.prefix,
+            options=options,
+        )
+
+    def _check_form(self) -> None:
+        """Raise InputError if the weak form, or its derivative, is none that FFCx can take.
+
+        To be found before FFCx: what it fails on, it leaves half done in DOLFINx's cache, and waits for ever after.
+        """
         try:
-            return TimeStepper(
-                self.form,
-                self.u,
-                self.u_t,
-                held=self.rows,
-                condition=self.condition,
-                clock=clock,
-                rtol=self.settings.rtol,
-                atol=self.settings.rtol * self.sizes,
-                start=start,
-                first_step=first_step,
-                prefix=self.prefix,
-                options=options,
-            )
-        except (InputError, RunError):
-            raise
-        except Exception as error:
+            for form in (self.form, ufl.derivative(self.form, self.u) + ufl.derivative(self.form, self.u_t)):
+                compute_form_data(form, do_apply_function_pullbacks=True, do_apply_geometry_lowering=True)
+        except (Exception, ArityMismatch) as error:  # the latter is no Exception
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                f"{self.where}.residual cannot be assembled ({type(error).__name__}: {reason}); it must be linear in "
-                "v, and made of what UFL can differentiate"
+                f"{self.where}.residual is not linear in v, or holds what UFL cannot differentiate "
+                f"({type(error).__name__}: {reason})"
             ) from error
 
     @cached_property
@@ -283,7 +294,8 @@ class Problem:
 
         def initial(x: Array) -> Array:
             points = [x[axis] % 1.0 if isinstance(self.built.domain, Torus) else x[axis] for axis in range(dimension)]
-            found = np.asarray(self._call("initial", *points), np.float64)
+            with np.errstate(all="ignore"):  # what is no number is looked for below
+                found = np.asarray(self._call("initial", *points), np.float64)
             wanted = (x.shape[1],) if count == 1 else (count, x.shape[1])
             if found.shape not in (wanted, (1, x.shape[1]) if count == 1 else wanted):
                 raise InputError(
@@ -332,9 +344,13 @@ class Problem:
         for (name, boundary), value in conditions.items():
             if name not in self.names:
                 raise InputError(f"{self.where}.held names {name}; the unknowns are {', '.join(self.names)}")
+            try:
+                ds = self.place.ds(boundary)
+            except ValueError as error:
+                raise InputError(f"{self.where}.held: {error}") from None
             k = self.names.index(name)
             component, v = (components, tests) if len(self.names) == 1 else (components[k], tests[k])
-            term = self.parts.call(InputError, lambda: (component - value) * v * self.place.ds(boundary))  # noqa: B023
+            term = (component - ufl.as_ufl(value)) * v * ds
             form = term if form is None else form + term
             facets = self.built.facets(boundary)
             nodes = fem.locate_dofs_topological(self.space, self.built.mesh.topology.dim - 1, facets, remote=True)

@@ -61,6 +61,7 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
     settings = getattr(study, maker.table)
     attributes = {
         "title": f"{study.study.name}: convergence", "model": study.study.model, "order_in_time": 0,
+        "families": " ".join(dict.fromkeys(str(row["family"]) for row in rows)),
         "about": (
             f"Degree {settings.degree}, {settings.cells} cells, {settings.refinements} refinements. Errors on the "
             "study's data are relative L² distances at the last time at the points where the solution is written down: "

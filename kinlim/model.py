@@ -293,11 +293,17 @@ class Model:
             return text
         lines = ["[study]", f'model = "{self.source or self.name}"', f'name = "{self.name}"']
         for table, kind in (("model", self.physics), *((side.table, side.settings) for side in self.sides)):
+            defaults = kind.model_construct().model_dump(mode="json")
+            fields = sorted(kind.model_fields.items(), key=lambda item: not item[1].is_required())
             lines += ["", f"[{table}]"]
-            for key, one in kind.model_fields.items():
-                value = kind.model_construct().model_dump(mode="json", exclude_none=True).get(key)
-                given = value is not None and not one.is_required()
-                lines.append(tomli_w.dumps({one.alias or key: value}).strip() if given else f"{one.alias or key} =")
+            for key, one in fields:
+                name = one.alias or key
+                if one.is_required():
+                    lines.append(f"{name} =                # has no default: fill it in")
+                elif defaults[key] is None:
+                    lines.append(f"# {name} =")
+                else:
+                    lines.append(tomli_w.dumps({name: defaults[key]}).strip())
         return "\n".join([*lines, ""])
 
     def wanted(self, study: Study, stage: Stage | None = None) -> tuple[Side, ...]:

@@ -49,7 +49,7 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
     assert metrics[0] == metrics[1]
     assert len(metrics[0]["times"]) == 3
     with xr.open_dataset(tmp_path / "all" / "particles.nc") as particles:
-        assert particles.mu.dims == ("time", "site")
+        assert particles.mu.dims == ("time", "x")
         assert particles.attrs["seed"] == "3"
         assert {"git", "versions", "ranks", "threads", "wall_seconds"} <= particles.attrs.keys()
     with xr.open_dataset(tmp_path / "all" / "pde.nc") as pde:

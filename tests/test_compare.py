@@ -19,7 +19,7 @@ def datasets(bias=0.0, seed=1, noise=0.02):
     x, time = np.linspace(0, 1, SITES), np.array([0.5, 1.0])
     mu, sigma = np.cos(3 * x) * np.ones((2, 1)), 0.3 + 0.1 * x * np.ones((2, 1))
     se = noise * (1 + x) * np.ones((2, 1))
-    profile, coords = ("time", "site"), {"time": time, "x": ("site", x), "site": np.arange(SITES)}
+    profile, coords = ("time", "x"), {"time": time, "x": x, "site": ("x", np.arange(SITES))}
     particles = xr.Dataset(
         {
             "mu": (profile, mu * (1 + bias) + se * rng.normal(size=mu.shape)), "mu_se": (profile, se),
@@ -94,7 +94,7 @@ def test_a_bias_is_found_with_its_error():
 
 def test_numbers_by_hand():
     particles, pde = datasets(noise=0.0)
-    particles["mu"] = pde["mu"].rename(x="site").drop_vars("site") * 1.1
+    particles["mu"] = pde["mu"] * 1.1
     particles["mu_se"] = xr.full_like(particles["mu"], 0.05)
     result = compare(particles, pde).isel(time=0)
     mu = pde.mu.values[0]

@@ -1,5 +1,7 @@
 """Errors under refinement: the orders that they show, what was expected, and a verdict."""
 
+import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,15 +29,18 @@ FAMILIES = {
 }
 """Family of rows: what is solved, and what is refined."""
 
-FEWER = ("manufactured", "time", "mesh", "tolerance")
-"""Those of the limit equation of the reaction."""
+KNOWN = ("manufactured", "time")
+"""Those whose unknowns may have symbols of their own."""
 
 
 def judge(rows: xr.Dataset) -> dict[str, Any]:
     """Orders and verdict from the errors, JSON-able.
 
     Args:
-        rows: as `kinlim.fem.pinned.refinement.converge` or `kinlim.fem.reaction.refinement.converge` returns them.
+        rows: with (row): family, degree, value, error_NAME for each unknown, steps, seconds. Of the attributes,
+            `families` names those that were tried, with spaces between, `order_in_time` is that of the scheme, `about`
+            says what was solved, and `symbols` and `symbols_known` are JSON: how unknowns are written, in all families
+            and in those of `KNOWN`.
 
     Returns:
         table: one object a row, with an order for each error (order_mu to error_mu, ...), log(e/e')/log(h/h') to the
@@ -43,6 +48,8 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
         passed: whether every manufactured solution shows an order of at least degree + 1 - LESS, the scheme its own but
             for LESS_IN_TIME on a smooth solution, and every error in time is at most TIMES its tolerance.
         conclusion: sentences.
+        families: that were tried.
+        symbols: for each family, how unknowns are written.
     """
     table: list[dict[str, Any]] = []
     for k in range(rows.sizes["row"]):
@@ -53,19 +60,22 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
         for name in unknowns(row):
             row[f"order_{name}"] = None if before is None or row["family"] == "degree" else _order(before, row, name)
         table.append(row)
+    families = str(rows.attrs["families"]).split()
+    plain, known = (json.loads(rows.attrs.get(key, "{}")) for key in ("symbols", "symbols_known"))
     said, passed = [], True
     for part in (
         _manufactured(table),
         _smooth(table, rows.attrs["order_in_time"]),
         _mesh(table),
         _degree(table),
-        _steps(table),
+        _steps(table) if "steps" in families else [],
         _tolerance(table),
     ):
         for sentence, good in part:
             said.append(sentence)
             passed = passed and good
-    return {"passed": passed, "conclusion": said, "table": table}
+    symbols = {family: plain | (known if family in KNOWN else {}) for family in families}
+    return {"passed": passed, "conclusion": said, "table": table, "families": families, "symbols": symbols}
 
 
 def unknowns(row: dict[str, Any]) -> list[str]:
@@ -73,13 +83,9 @@ def unknowns(row: dict[str, Any]) -> list[str]:
     return [key.removeprefix("error_") for key in row if key.startswith("error_")]
 
 
-def written(name: str, family: str, letters: dict[str, str]) -> str:
-    """The name of an unknown in a table: the pinned balls' sigma stands for w where the answer is known."""
-    name = "w" if name == "sigma" and family in ("manufactured", "time") else name
-    return letters.get(name, name)
-
-
-GREEK = {"mu": "μ", "sigma": "σ"}
+def written(verdict: dict[str, Any], family: str, name: str) -> str:
+    """How an unknown is written in a family."""
+    return str(verdict["symbols"][family].get(name, name))
 
 
 def text(verdict: dict[str, Any]) -> str:
@@ -90,7 +96,7 @@ def text(verdict: dict[str, Any]) -> str:
         if not rows:
             continue
         names = unknowns(rows[0])
-        columns = " ".join(f"{'error ' + written(name, family, {}):>12} {'order':>6}" for name in names)
+        columns = " ".join(f"{'error ' + written(verdict, family, name):>12} {'order':>6}" for name in names)
         lines += [f"{what}, {refined} ", f"{'p':>3} {refined:>16} {columns} {'steps':>6} {'s':>8}"]
         for row in rows:
             orders = ["" if row[f"order_{name}"] is None else f"{row[f'order_{name}']:.2f}" for name in names]
@@ -106,10 +112,13 @@ def text(verdict: dict[str, Any]) -> str:
 
 def figure(verdict: dict[str, Any]) -> Figure:
     """Draw the errors of every family: the first unknown's as lines, those of a second (w or sigma) as dashes."""
-    families = {name: FAMILIES[name] for name in FAMILIES if name in FEWER or _is_pinned(verdict["table"])}
-    columns = -(-len(families) // 2)
+    families = {name: FAMILIES[name] for name in FAMILIES if name in verdict["families"]}
+    columns = max(-(-len(families) // 2), 1)
     figure = Figure(figsize=(4.4 * columns, 8), layout="constrained")
-    for axis, (family, (what, refined)) in zip(figure.subplots(2, columns).ravel(), families.items(), strict=True):
+    axes = figure.subplots(2, columns, squeeze=False).ravel()
+    for axis in axes[len(families) :]:
+        axis.set_visible(False)
+    for axis, (family, (what, refined)) in zip(axes, families.items(), strict=False):
         rows = _of(verdict["table"], family)
         axis.set(
             title=what[0].upper() + what[1:], xlabel=refined,
@@ -125,7 +134,7 @@ def figure(verdict: dict[str, Any]) -> Figure:
         for k, (name, some) in enumerate(groups.items()):
             x = [row["value"] for row in some]
             for unknown, style in zip(unknowns(some[0]), ("o-", "s--"), strict=False):
-                symbol = written(unknown, family, GREEK)
+                symbol = written(verdict, family, unknown)
                 label = f"{symbol} {name}" if len(groups) == 1 else name if style == "o-" else None
                 axis.plot(x, [row[f"error_{unknown}"] for row in some], style, ms=4, color=f"C{k}", lw=1.2, label=label)
         if family in ("manufactured", "mesh"):
@@ -161,8 +170,6 @@ def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
         less=LESS,
         unknowns=unknowns,
         written=written,
-        greek=GREEK,
-        model=report.model_of(rows),
         picture=report.embedded(picture),
     )
 
@@ -188,10 +195,6 @@ def _lowest(row: dict[str, Any]) -> float | None:
 
 def _largest(row: dict[str, Any]) -> float:
     return max(row[f"error_{name}"] for name in unknowns(row))
-
-
-def _is_pinned(table: list[dict[str, Any]]) -> bool:
-    return any("error_sigma" in row for row in table)
 
 
 def _manufactured(table: list[dict[str, Any]]) -> Sentences:
@@ -233,7 +236,6 @@ def _mesh(table: list[dict[str, Any]]) -> Sentences:
         "as smooth data allow"
         if full
         else f"less than the {degree + 1} of smooth data: the solution is rougher than the mesh can follow"
-        + (", as where sigma has a root or a jump" if _is_pinned(rows) else "")
     )
     return [(f"On the study's own data the order in h is {lowest:.2f} on the finest pair, {why}.", True)]
 
@@ -242,18 +244,14 @@ def _degree(table: list[dict[str, Any]]) -> Sentences:
     rows = _of(table, "degree")
     if len(rows) < 2:
         return []
-    gains = [
-        rows[k]["error_sigma"] / rows[k + 1]["error_sigma"] for k in range(len(rows) - 1) if rows[k + 1]["error_sigma"]
-    ]
+    gains = [_largest(one) / _largest(next_) for one, next_ in pairwise(rows) if _largest(next_)]
     if not gains:
         return []
-    return [(f"A degree more divides the error in sigma by {min(gains):.3g} to {max(gains):.3g}.", True)]
+    return [(f"A degree more divides the largest error by {min(gains):.3g} to {max(gains):.3g}.", True)]
 
 
 def _steps(table: list[dict[str, Any]]) -> Sentences:
     rows = _of(table, "steps")
-    if not _is_pinned(table):
-        return []
     lowest = _lowest(rows[-1]) if rows else None
     if lowest is None:
         return [("Fixed time steps do not reach the end on these data; error control does.", True)]

@@ -110,7 +110,7 @@ def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict
     claim = "" if claimed is None else f", where {claimed:g} is claimed"
     if half is None:
         return Verdict(
-            about, "cannot be told", f"{about}: slope {found['value']:.3g}, of too few points to be sure{claim}."
+            about, "cannot be told", f"{about}: slope {found['value']:.3g}, of too few points to be sure of{claim}."
         )
     value = f"{found['value']:.3g} +- {half:.1g}"
     if half > VAGUE:

@@ -32,7 +32,7 @@ from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.pinned import discretise
 from kinlim.fem.probe import Nodes
-from kinlim.models.pinned.tables import MOST_MEMORY, PinnedBalls, PinnedStudy
+from kinlim.models.pinned.tables import MOST_MEMORY, NO_SPREAD, PinnedStudy
 from kinlim.parallel import on_root
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
@@ -59,9 +59,6 @@ MU, W = slice(0, STAGES), slice(STAGES, 2 * STAGES)
 
 QUADRATURE = 3
 """Degree of the quadrature in space over that of the elements, as for the time-stepped equations."""
-
-NO_SPREAD = 1e-9
-"""Spread that cannot be told from none, over the size of the velocities."""
 
 BOUND = 1e130
 """Size beyond which an iterate is not followed: squares of its slope must not overflow."""
@@ -338,15 +335,9 @@ def as_in_the_paper(study: PinnedStudy) -> PinnedStudy:
     Raises:
         InputError: it is not.
     """
-    model: PinnedBalls = study.model
-    mu, sigma = model.initial(model.sites, "site")
-    size = max(np.abs(mu).max(), sigma.max())
-    for end, value in ((0, sigma[0]), (-1, sigma[-1])):
-        if value > NO_SPREAD * size:
-            raise InputError(
-                f"model.sigma0 = '{model.sigma0}' is {value:.6g} at the end x = {model.sites[end]:.6g}; the iteration "
-                "of Section 6 is for ends with sigma = 0, so choose a sigma0 that vanishes at both"
-            )
+    study.model.refuse_spread_at_ends(
+        "the iteration of Section 6 is for ends with sigma = 0, so choose a sigma0 that vanishes at both"
+    )
     return study.vary("pde", system="B'", boundary="paper")
 
 

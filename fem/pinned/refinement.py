@@ -1,5 +1,6 @@
 """How far a solution is from the next better ones: finer mesh, higher degree, shorter steps, less regularisation."""
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -54,6 +55,23 @@ def better(study: PinnedStudy) -> dict[str, PinnedStudy]:
     }
 
 
+def _about(study: PinnedStudy) -> str:
+    """What is solved, for the report."""
+    model, settings = study.model, study.pde
+    return (
+        f"System ({settings.system}) with ends “{settings.boundary}”, degree {settings.degree}, λ = "
+        f"{model.lam:.6g}; μ₀ = {model.mu0}, σ₀ = {model.sigma0}, up to t = {model.end_time:.6g}. Errors on "
+        "the study's data are relative L² distances at the balls' sites at the end, to a solution with one "
+        "more refinement (mesh), the highest degree on a refined mesh (degree), or the same mesh at a much "
+        "smaller tolerance (time). Manufactured solutions are known functions with sources that make them "
+        "solve the equations for λ = 7, written in strong form apart from the weak forms under test; there "
+        "the errors are L² norms, w stands for the second unknown (for A its σ, for C its E, in time), and "
+        "the time error is kept below them. The smooth solution starts from such functions and goes by "
+        "itself, λ = 7, on 16 cubic cells of [0, 1]; its errors are relative l² distances of nodal values to "
+        "a solution in ten times shorter steps."
+    )
+
+
 def _first_allowed(study: PinnedStudy, key: str, wanted: float, otherwise: float) -> PinnedStudy:
     """The study with the value wanted of a key of [pde], or the other one where that is not allowed."""
     try:
@@ -90,7 +108,9 @@ def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
     attributes = {
         "title": f"{study.study.name}: convergence", "model": "pinned", "system": settings.system,
         "boundary": settings.boundary, "degree": settings.degree, "cells": len(nodes_of(study, comm)) - 1,
-        "lambda": study.model.lam, "order_in_time": SYSTEMS[settings.system].ORDER,
+        "lambda": study.model.lam, "families": "manufactured time mesh degree steps tolerance",
+        "symbols": json.dumps({"mu": "μ", "sigma": "σ"}), "symbols_known": json.dumps({"mu": "μ", "sigma": "w"}),
+        "about": _about(study), "order_in_time": SYSTEMS[settings.system].ORDER,
     }  # fmt: skip
     seconds = time.perf_counter() - began
     attributes |= on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))

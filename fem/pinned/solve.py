@@ -122,7 +122,11 @@ def scale(model: PinnedBalls) -> float:
 
 
 def check(study: PinnedStudy, comm: MPI.Comm) -> None:
-    """Raise InputError if `discretise` does."""
+    """Raise InputError if `discretise` does, or if the ends are to hold a spread that the data have there."""
+    if study.pde.boundary == "paper":
+        study.model.refuse_spread_at_ends(
+            "pde.boundary = 'paper' holds sigma = 0 there, so choose a sigma0 that vanishes at both ends, or 'noflux'"
+        )
     discretise(study, comm)
 
 

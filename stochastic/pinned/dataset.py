@@ -16,7 +16,7 @@ from kinlim.stochastic.statistic import Counts, Kept, Largest, Statistics, typed
 Array = NDArray[np.float64]
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any], dict[str, str]]]
 
-PROFILE, SCALAR, LAG = ("time", "site"), ("time",), ("time", "lag")
+PROFILE, SCALAR, LAG = ("time", "x"), ("time",), ("time", "lag")
 
 
 def label(study: PinnedStudy, statistics: Statistics, frame: Frame | None) -> xr.Dataset:
@@ -27,14 +27,14 @@ def label(study: PinnedStudy, statistics: Statistics, frame: Frame | None) -> xr
         "time": (SCALAR, model.times, {"long_name": "time of the equations"}),
         "fraction": (SCALAR, np.asarray(model.observe), {"long_name": "fraction of end_time"}),
         "collisions": (SCALAR, np.asarray(model.collisions), {"long_name": "collisions of each replica"}),
-        "site": (("site",), np.arange(1, model.balls + 1), {"long_name": "ball"}),
-        "x": (("site",), model.sites, {"long_name": "position"}),
+        "site": (("x",), np.arange(1, model.balls + 1), {"long_name": "ball"}),
+        "x": (("x",), model.sites, {"long_name": "position"}),
         "lag": (("lag",), np.arange(1, settings.lags + 1), {"long_name": "distance in sites"}),
     }
     if settings.snapshots:
         velocity = typed(statistics["snapshot"], Kept).value
         variables["velocity"] = (
-            ("time", "replica", "site"), velocity, {"long_name": "velocities of single replicas"}
+            ("time", "replica", "x"), velocity, {"long_name": "velocities of single replicas"}
         )  # fmt: skip
         coordinates["replica"] = (("replica",), np.array(settings.snapshots), {"long_name": "replica, from 0"})
     if frame is not None:
@@ -172,7 +172,7 @@ def _order(statistics: Statistics, replicas: int) -> Variables:
     }  # fmt: skip
     if position.shape[1]:
         variables["position_count"] = (
-            ("time", "followed", "site"),
+            ("time", "followed", "x"),
             position,
             {"long_name": "replicas by the site of a followed velocity"},
         )

@@ -18,10 +18,10 @@ PROFILES = ("mu", "mu_se", "sigma", "sigma_se")
 SCALARS = ("momentum", "energy", "momentum_drift", "energy_drift")
 NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
     "particles": {
-        **dict.fromkeys((*PROFILES, "sigma_local"), ("time", "site")),
+        **dict.fromkeys((*PROFILES, "sigma_local"), ("time", "x")),
         **dict.fromkeys((*SCALARS, "momentum_se", "energy_se", "fraction"), ("time",)),
         "correlation": ("time", "lag"),
-        "x": ("site",),
+        "x": ("x",),
     },
     "equations": {
         "mu": ("time", "x"),
@@ -80,7 +80,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
             f"the particles have the kernel {particles.attrs['kernel']!r}, which is not the model whose limit the "
             "equations are"
         )
-    if particles.sizes["site"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
+    if particles.sizes["x"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
         raise InputError(
             "the particles and the equations were recorded at different sites: they are of different studies"
         )
@@ -97,7 +97,7 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
     result.attrs = {
         "title": "particles against equations",
         "model": "pinned",
-        "sites": particles.sizes["site"],
+        "sites": particles.sizes["x"],
         "replicas": particles.attrs["replicas"],
         "lambda": pde.attrs["lambda"],
         "particle_lambda": particles.attrs["particle_lambda"],
@@ -106,8 +106,8 @@ def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
     for name in ("mu", "sigma"):
         solution = pde[name].to_numpy()
         difference, error = particles[name].to_numpy() - solution, particles[f"{name}_se"].to_numpy()
-        result[f"difference_{name}"] = (("time", "site"), difference)
-        result[f"difference_{name}_se"] = (("time", "site"), error)
+        result[f"difference_{name}"] = (("time", "x"), difference)
+        result[f"difference_{name}_se"] = (("time", "x"), error)
         change = solution - pde[f"initial_{name}"].to_numpy()
         for key, values in (
             distances(difference, error, solution) | changes(difference, error, solution, change)
@@ -124,7 +124,7 @@ def metrics(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> d
     return {
         "model": "pinned",
         "replicas": int(particles.attrs["replicas"]),
-        "sites": int(particles.sizes["site"]),
+        "sites": int(particles.sizes["x"]),
         "times": [
             {"time": float(moment.time), "fraction": float(moment.fraction)}
             | {name: _number(float(moment[name])) for name in names}

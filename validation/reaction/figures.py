@@ -14,6 +14,12 @@ from kinlim.validation.reaction.limit import gaps
 
 Array = NDArray[np.float64]
 
+NOISE = 3.0
+"""Error of a solution over its rtol, at least: what is smaller is not looked at when a rate is measured."""
+
+ROUNDING = 1e-9
+"""Range of m that cannot be told from none."""
+
 LINES = 5
 """Times that are drawn."""
 
@@ -86,8 +92,9 @@ def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | No
         if dataset is None:
             continue
         size = np.hypot(*mode_of(dataset["m"], along).T)
-        loud = size > max(1e-9 * size.max(), 1e-12)
+        loud = size > floor(dataset)
         if not loud.any():
+            left.text(0.5, 0.5, "the data have no such wave", ha="center", transform=left.transAxes)
             continue
         left.plot(t[loud], size[loud], style, ms=3, lw=1.2, color=color, label=label)
         if first is not None and first.get("frequency", 0) == 0:
@@ -119,6 +126,11 @@ def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | No
         if axis.lines:
             axis.legend(fontsize=8, frameon=False)
     return figure
+
+
+def floor(solution: xr.Dataset) -> float:
+    """Amplitude of a wave below which it is an error of the solution: NOISE rtol times the range of m at time 0."""
+    return NOISE * float(solution.attrs["rtol"]) * max(float(np.ptp(solution["m"][0].to_numpy())), ROUNDING)
 
 
 def slowest_axis(pde: xr.Dataset) -> str:

@@ -24,9 +24,6 @@ Array = NDArray[np.float64]
 VAGUE = 0.5
 """Uncertainty of a rate, over the rate, from which on it is none."""
 
-NOISE = 3.0
-"""Error of a solution over its rtol, at least: what is smaller is not looked at when a rate is measured."""
-
 
 def metrics(
     comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None = None
@@ -117,11 +114,12 @@ def _bound(bound: Bound | None) -> dict[str, float] | None:
 
 
 def _solved(t: Array, solution: xr.Dataset, axis: str) -> dict[str, float] | None:
-    """The same of a solution, whose errors are NOISE times its rtol."""
+    """The same of a solution, whose errors are `figures.floor`."""
     if axis not in solution["m"].dims:
         return None
     mode = mode_of(solution["m"], axis)
-    return _measured(t, mode, np.full(mode.shape, NOISE * float(solution.attrs["rtol"])))
+    error = figures.floor(solution)
+    return _measured(t, mode, np.full(mode.shape, error)) if np.hypot(*mode.T).max() > error else None
 
 
 def _measured(t: Array, mode: Array, error: Array | None = None) -> dict[str, float] | None:

@@ -19,6 +19,9 @@ from kinlim.table import FormulaOfX, Table
 LARGEST, SMALLEST = 1e30, 1e-30
 """Sizes of velocities between which eighth powers neither overflow nor vanish."""
 
+NO_SPREAD = 1e-9
+"""Spread that cannot be told from none, over the size of the velocities."""
+
 MOST_COLLISIONS = 2.0**53
 """Of one replica: more than a year of one core."""
 
@@ -122,6 +125,16 @@ class PinnedBalls(Physics):
                 )
             values.append(value)
         return values[0], values[1]
+
+    def refuse_spread_at_ends(self, why: str) -> None:
+        """Raise InputError if sigma0 does not vanish at both ends, but for rounding; `why` it should ends the text."""
+        mu, sigma = self.initial(self.sites, "site")
+        size = max(np.abs(mu).max(), sigma.max())
+        for end, value in ((0, sigma[0]), (-1, sigma[-1])):
+            if value > NO_SPREAD * size:
+                raise InputError(
+                    f"model.sigma0 = '{self.sigma0}' is {value:.6g} at the end x = {self.sites[end]:.6g}; {why}"
+                )
 
     @property
     def length(self) -> float:
