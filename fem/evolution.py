@@ -320,7 +320,7 @@ class Problem:
     def _sizes(self) -> Array:
         """Sizes of the unknowns, shape (unknowns,). Collective."""
         here = np.abs(self.values()).max(axis=0, initial=0.0)
-        data = np.asarray(self.comm.allreduce(here, MPI.MAX))
+        data = _reduced(self.comm, here, MPI.MAX)
         given = self._call("size")
         if unknown := sorted(set(given) - set(self.names)):
             raise InputError(f"{self.where}.size names {unknown[0]}; the unknowns are {', '.join(self.names)}")
@@ -417,8 +417,8 @@ class Record:
         problem = self.problem
         self.values.append(self.observed(problem.u))
         here = problem.values()
-        lowest = problem.comm.allreduce(here.min(axis=0, initial=np.inf), MPI.MIN)
-        highest = problem.comm.allreduce(here.max(axis=0, initial=-np.inf), MPI.MAX)
+        lowest = _reduced(problem.comm, here.min(axis=0, initial=np.inf), MPI.MIN)
+        highest = _reduced(problem.comm, here.max(axis=0, initial=-np.inf), MPI.MAX)
         totals = [float(problem.comm.allreduce(fem.assemble_scalar(form))) for form in problem.densities.values()]
         self.numbers.append(np.array([*lowest, *highest, *totals]))
         self.taken += 1
@@ -509,6 +509,13 @@ class Record:
         if self.framed is not None:
             self.frames.append(self.framed(self.problem.u))
             self.frame_times.append(self.time)
+
+
+def _reduced(comm: MPI.Comm, here: Array, op: MPI.Op) -> Array:
+    """An array reduced over the ranks, entry by entry. Collective."""
+    everywhere = np.empty_like(here)
+    comm.Allreduce(here, everywhere, op)
+    return everywhere
 
 
 def _tensor(grid: Points) -> Array:

@@ -10,7 +10,7 @@ from dolfinx import geometry
 from dolfinx.fem import Function, FunctionSpace
 from mpi4py import MPI
 
-from kinlim.compat import cell_nodes
+from kinlim.compat import cell_nodes, coordinate_map
 from kinlim.equation import EvolutionSettings, Interval, Torus
 from kinlim.grid import Bins
 from kinlim.meshes.domain import Built
@@ -118,7 +118,7 @@ def _in_mesh(built: Built, x: Array) -> tuple[Indices, Indices, Array]:
     reference = np.empty((len(found), d))
     for row, (k, cell) in enumerate(there):
         corners = mesh.geometry.x[nodes[cell], :d]
-        reference[row] = mesh.geometry.cmap.pull_back(x[k : k + 1], corners)[0]
+        reference[row] = coordinate_map(mesh).pull_back(x[k : k + 1], corners)[0]
     return found, cells, reference
 
 

@@ -81,7 +81,6 @@ class Study(Table):
 
     study: Heading
     model: Physics
-    particles: Ensemble
 
     def vary(self, table: str, **settings: Any) -> Self:
         """The same study with other settings in one of its tables.

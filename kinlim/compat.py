@@ -142,6 +142,11 @@ def cell_nodes(mesh: "Mesh") -> NDArray[np.int32]:
     return nodes
 
 
+def coordinate_map(mesh: "Mesh") -> Any:
+    """The map from the reference cell to the cells of a mesh, which are all of one kind."""
+    return mesh.geometry.cmaps[0] if dolfinx_version() >= (0, 11) else mesh.geometry.cmap
+
+
 def interpolation_points(space: "FunctionSpace") -> NDArray[np.float64]:
     """Points of the reference cell where functions are evaluated to interpolate them, shape (points, dimension)."""
     points: Any = space.element.interpolation_points
