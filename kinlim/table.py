@@ -18,6 +18,7 @@ class Table(BaseModel):
         allow_inf_nan=False,
         arbitrary_types_allowed=True,
         populate_by_name=True,
+        validate_default=True,  # a formula may have text for a default
     )
 
 
