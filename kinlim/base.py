@@ -67,7 +67,7 @@ class Ensemble(Table):
 
     replicas: Annotated[int, Field(ge=2, le=2**40)]
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    block: Annotated[int, Field(ge=1, le=2**20)] = 64
+    block: Annotated[int, Field(ge=1, le=2**20)] = 256
 
 
 class Study(Table):

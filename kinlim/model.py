@@ -248,6 +248,10 @@ class CommandRun(Protocol):
     def __call__(self, study: Study, folder: Path) -> str: ...  # noqa: D102
 
 
+NOTHING = late("kinlim.validation.standard:NOTHING", Comparison)
+"""What a model without rules concludes."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A particle system and its equations, as one declaration.
@@ -256,7 +260,8 @@ class Model:
         name: what a study calls it.
         physics: class of the table [model], which all sides share.
         sides: what makes a dataset, in the order of the report: first what is solved, then what is simulated.
-        compare: gives what is concluded from the datasets. A function, so that nothing is drawn before it is asked for.
+        compare: gives what is concluded from the datasets, by default nothing. A function, so that nothing that draws
+            is loaded before it is asked for.
         example: gives the text of a study to start from, for `kinlim new`.
         about: what it is, in a line.
         commands: of this model alone, by name.
@@ -267,7 +272,7 @@ class Model:
     name: str
     physics: type[Physics]
     sides: tuple[Side, ...]
-    compare: Callable[[], Comparison]
+    compare: Callable[[], Comparison] = NOTHING
     example: Callable[[], str] = lambda: ""
     about: str = ""
     commands: Mapping[str, Command] = field(default_factory=dict)

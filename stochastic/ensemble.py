@@ -33,6 +33,9 @@ from kinlim.stochastic.statistic import Statistics
 ALONE, TOGETHER = 0.5, 0.002
 """Seconds between two looks at what else there is to do while blocks run: for signals; for messages of other ranks."""
 
+KEEP_EVERY = 0.2
+"""Seconds between two checkpoints at least: of small blocks there are thousands a second."""
+
 ASK, REPLY, ARRAY = 1, 2, 3
 """Tags of messages."""
 
@@ -198,7 +201,7 @@ def run_ensemble(
         threads: per rank. Where there are fewer blocks than threads, a block gets several.
         label: names the stage in progress messages.
         kept: blocks that are done already, as `keep` was given them; looked at on rank 0.
-        keep: called on rank 0 with all that is done, after every block.
+        keep: called on rank 0 with all that is done, after the first block, every KEEP_EVERY seconds and at the end.
         requests: entered by the caller, where signals are listened to for longer than this ensemble.
 
     Returns:
@@ -239,6 +242,7 @@ def _lead(
     """Hand out blocks and take their statistics until nothing is left, or until something goes wrong: that."""
     todo, status = total.missing(), MPI.Status()
     failure: Exception | None = None
+    saved, unsaved = -KEEP_EVERY, False
     others = comm.reduce(0, root=0)  # their threads that have not been sent home
 
     def following() -> int | None:
@@ -254,12 +258,13 @@ def _lead(
             workers.launch(index)
 
     def save() -> None:
-        nonlocal failure, keep
+        nonlocal failure, keep, saved, unsaved
         try:
             if keep is not None:
                 keep(total.state())
         except (InputError, RunError) as error:  # the disk is full: the other ranks must hear of it
             failure, keep = error, None
+        saved, unsaved = time.monotonic(), False
 
     for _ in range(workers.slots):
         launch()
@@ -280,9 +285,10 @@ def _lead(
         for index, statistics in arrived:
             total.add(index, statistics)
         meter((total.done + workers.fraction) / len(total.blocks))
-        if arrived:
+        unsaved |= bool(arrived)
+        if unsaved and time.monotonic() - saved >= KEEP_EVERY:
             save()
-    if isinstance(failure, Stopped):
+    if unsaved or isinstance(failure, Stopped):
         save()  # also where nothing was done yet: the folder then says that there is something to go on with
     return Stopped(_goodbye(total, keep)) if isinstance(failure, Stopped) else failure
 

@@ -112,6 +112,10 @@ class Standard(Comparison):
         return {name: found for rule in self.rules for name, found in rule.measured(comparison).items()}
 
 
+NOTHING = Standard(())
+"""Of a model without rules."""
+
+
 def compare_means(rule: "Means", data: Datasets) -> xr.Dataset:
     """Differences of means, and what `distances` and `changes` of `kinlim.validation.profiles` say of them.
 
