@@ -16,6 +16,8 @@ from kinlim.base import Study
 from kinlim.grid import Bins, Points
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from kinlim.stochastic.statistic import Statistic
 
 Tick = Callable[[float], None]
@@ -67,6 +69,10 @@ class Particles[State](ABC):
     def intervals(self) -> NDArray[np.float64]:
         """Times from each observation to the next, the first from time 0, shape (observations,)."""
         return np.diff(self.model.times, prepend=0.0)
+
+    def finish(self, dataset: "xr.Dataset") -> "xr.Dataset":
+        """The dataset with what is not observed of single replicas: attributes, and variables made of others."""
+        return dataset
 
     @abstractmethod
     def begin(self, streams: NDArray[np.uint64], first: int, threads: int) -> State:

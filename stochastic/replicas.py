@@ -54,8 +54,8 @@ class ParticlesMaker(Maker):
         with Stages(study, settings, threads, keeper) as stages:
             statistics = stages.run("particles", system, Blocks(settings.replicas, settings.block))
         about = {"title": f"{study.study.name}: particles", "model": study.study.model, "replicas": settings.replicas}
-        dataset = label(system.particles, statistics, study).assign_attrs(about)
-        return dataset.assign_attrs(stages.provenance())
+        dataset = label(system.particles, statistics, study).assign_attrs(about, **stages.provenance())
+        return system.parts.call(RunError, lambda: system.particles.finish(dataset))
 
 
 class _System:

@@ -1,22 +1,34 @@
-"""The particle side of a study of Kac particles: both systems at the observation times, as a labelled dataset."""
+"""Kac particles, simulated: both systems at the observation times, see docs/kac.md."""
 
 import xarray as xr
 
-from kinlim.base import Study, narrowed
+from mpi4py import MPI
+
+from kinlim.base import Study
 from kinlim.keeper import Keeper
-from kinlim.model import Maker
 from kinlim.models.kac.tables import KacStudy
-from kinlim.stochastic.kac.simulation import simulate
+from kinlim.stochastic.kac.reservoir import KacSystems
+from kinlim.stochastic.replicas import ParticlesMaker
 
 
-class Systems(Maker):
+class Systems(ParticlesMaker):
     """What makes particles.nc."""
 
-    def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
-        """See `simulate`."""
-        return simulate(narrowed(study, KacStudy), keeper.comm, threads, keeper)
+    def check(self, study: Study, comm: MPI.Comm) -> None:
+        """Nothing that the tables allow is too much."""
 
 
-SYSTEMS = Systems()
+SYSTEMS = Systems(KacSystems, "particles")
+
+
+def simulate(
+    study: KacStudy,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+    threads: int | None = None,
+    keeper: Keeper | None = None,
+) -> xr.Dataset:
+    """Run the ensemble of a study; see `kinlim.stochastic.replicas.ParticlesMaker.make`. Collective."""
+    return SYSTEMS.make(study, keeper or Keeper(comm), threads)
+
 
 __all__ = ["SYSTEMS", "simulate"]

@@ -1,4 +1,4 @@
-"""Kac particles as a model of the engine: a system with its reservoir, beside the same system with a thermostat.
+"""Kac particles as the framework wants them: a system with its reservoir, beside the same system with a thermostat.
 
 Coupled, the second system has the mirror of a reservoir for its thermostat (`collisions`): both have
 the same clocks, pairs and Omega, and start from the same velocities, so that they differ by nothing but what the
@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
+from kinlim.base import Study, narrowed
 from kinlim.models.kac.law import SCALE
-from kinlim.models.kac.tables import KacStudy
+from kinlim.models.kac.tables import KacParticles, KacStudy
+from kinlim.particles import Observable, Particles, Tick
 from kinlim.stochastic import jump
 from kinlim.stochastic.kac import collisions
 from kinlim.stochastic.kac.collisions import Clocks
 from kinlim.stochastic.kac.initial import Start
 from kinlim.stochastic.kac.observables import Sums, evaluate
-from kinlim.stochastic.model import Tick
-from kinlim.stochastic.moments import Moments
 from kinlim.stochastic.poisson import poisson
-from kinlim.stochastic.statistic import Counts, Largest, Statistic, Statistics
+from kinlim.stochastic.statistic import Counts, Largest, Statistic
 
 Array = NDArray[np.float64]
 Streams = NDArray[np.uint64]
@@ -54,14 +55,40 @@ class Block:
     events: NDArray[np.int64]
 
 
-class KacSystems:
-    """What the engine simulates."""
+GROUPS = ("system", "reservoir", "thermostatted")
+"""The system that has a reservoir, its reservoir, and the system that has a thermostat."""
 
-    def __init__(self, study: KacStudy) -> None:
+OBSERVED = {
+    "reservoir": Observable("mean of a function, with a reservoir", ("function",)),
+    "thermostat": Observable("mean of a function, with a thermostat", ("own",)),
+    "velocity": Observable("mean velocity of a particle", ("group", "axis")),
+    "energy": Observable("mean energy of a particle, 1 in equilibrium", ("group",)),
+    "momentum_drift": Observable("relative change of momentum since time 0 in a replica", ()),
+    "energy_drift": Observable("relative change of energy since time 0 in a replica", ()),
+    "collisions": Observable("collisions", ("kind",)),
+}
+
+COUPLED = {
+    "difference": Observable("reservoir minus thermostat", ("function",)),
+    "together": Observable("fraction of particles that are the same in both systems", ()),
+}
+
+
+class KacSystems(Particles[Block]):
+    """A system with a reservoir beside one with a thermostat.
+
+    Functions are the orthonormal symmetric Hermite functions of degree 1 and 2 (`kinlim.models.kac.symmetric`).
+    """
+
+    study: KacStudy
+    model: KacParticles
+
+    def __init__(self, study: Study) -> None:
         """Find the rates, and the functions to observe."""
-        model = study.model
+        self.study = study = narrowed(study, KacStudy)
+        self.model = model = study.model
         self.system, self.reservoir, self.coupled = model.system, model.reservoir, study.particles.coupled
-        self.steps = np.diff(model.times, prepend=0.0)
+        self.steps = self.intervals
         self.initial = Start(model.h0, model.system)
         within, mixed, beyond = model.rates
         self.clocks = Clocks(model.system, model.reservoir, (within, mixed, beyond))
@@ -69,11 +96,32 @@ class KacSystems:
         self.joint, self.own = model.functions, model.own_functions
         self.common = [self.joint.index(label) for label in self.own]
         self.rooms = threading.local()
+        self.observables = OBSERVED | (COUPLED if self.coupled else {})
+        self.labels = {
+            "function": [str(label) for label in self.joint], "own": [str(label) for label in self.own],
+            "group": list(GROUPS), "axis": list("xyz"), "kind": ["reservoir", "thermostat"],
+        }  # fmt: skip
 
-    @property
-    def observations(self) -> int:
-        """Number of observation times."""
-        return len(self.steps)
+    def finish(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Settings, mean numbers of collisions, and the difference of independent systems.
+
+        In equilibrium, and independent of the system, every function with a factor of the reservoir has mean 0.
+        """
+        physics, settings = self.study.model, self.study.particles
+        total = int(dataset.collisions[-1].sum())
+        dataset["collisions"] = (dataset.collisions / settings.replicas).assign_attrs(
+            long_name="mean number of collisions of a replica"
+        )
+        if not self.coupled:
+            both, error = dataset["reservoir"].copy(), dataset["reservoir_se"].copy()
+            both[:, self.common] -= dataset["thermostat"].to_numpy()
+            error[:, self.common] = np.hypot(error[:, self.common], dataset["thermostat_se"].to_numpy())
+            dataset["difference"] = both.assign_attrs(long_name="reservoir minus thermostat")
+            dataset["difference_se"] = error.assign_attrs(long_name="standard error: reservoir minus thermostat")
+        return dataset.assign_attrs(
+            system=physics.system, reservoir=physics.reservoir, coupled=int(self.coupled), end_time=physics.end_time,
+            collisions=total,
+        )  # fmt: skip
 
     def begin(self, streams: Streams, first: int, threads: int) -> Block:
         """h0 for the system, equilibrium for the reservoir; the second system is the same, or has a draw of its own."""
@@ -130,49 +178,41 @@ class KacSystems:
         else:
             collisions.advance_alone(v, M, below, streams, events, SCALE, fresh)
 
-    def observe(self, state: Block, observation: int) -> Statistics:
-        """Statistics of both systems.
+    def observe(self, state: Block, observation: int) -> dict[str, Array | Statistic]:
+        """Of both systems, replica by replica.
 
-        reservoir: `Moments` of all symmetric Hermite functions of degree 1 and 2 of the first system and its reservoir.
-        thermostat: `Moments` of those of the second system alone.
-        difference: `Moments` of the first minus the same functions of the second with its mirror, where they are
-            coupled; the mirror is in equilibrium whatever the system does, so what has a factor of it has mean 0 there.
-        together: `Moments` of the fraction of particles that have the same velocity in both, to the last bit.
-        means: `Moments` of velocity (3) and energy (1 in equilibrium) of a particle of the first system, of its
-            reservoir and of the second system, shape (12,).
-        events: `Counts` of collisions since the beginning, of the first and of the second system.
-        drift: `Largest` change of momentum and energy of the first system with its reservoir, relative to the root of
-            the energy times the number of particles, and to the energy.
+        reservoir: all symmetric Hermite functions of degree 1 and 2 of the first system and its reservoir.
+        thermostat: those of the second system alone.
+        difference: the first minus the same functions of the second with its mirror, where they are coupled; the mirror
+            is in equilibrium whatever the system does, so what has a factor of it has mean 0 there.
+        together: the fraction of particles that have the same velocity in both, to the last bit.
+        velocity, energy: of a particle of the first system, of its reservoir and of the second system.
+        collisions: since the beginning, of the first and of the second system, of all replicas.
+        momentum_drift, energy_drift: largest change of the first system with its reservoir, relative to the root of the
+            energy times the number of particles, and to the energy.
         """
         m, all_ = self.system, self.system + self.reservoir
         first, beyond = Sums(state.v, 0, m, SCALE), Sums(state.v, m, all_, SCALE)
         second, mirror = Sums(state.other, 0, m, SCALE), Sums(state.other, m, all_ if self.coupled else m, SCALE)
         joint = evaluate(self.joint, first, beyond)
         twin = evaluate(self.joint if self.coupled else self.own, second, mirror)
-        statistics: dict[str, Statistic] = {
-            "reservoir": Moments.of(joint, 2),
-            "thermostat": Moments.of(np.ascontiguousarray(twin[:, self.common]) if self.coupled else twin, 2),
-            "means": Moments.of(
-                np.concatenate(
-                    [
-                        np.concatenate([SCALE * group.first / group.count, group.energy[:, None]], axis=1)
-                        for group in (first, beyond, second)
-                    ],
-                    axis=1,
-                ),
-                2,
-            ),
-            "events": Counts(state.events.copy()),
-        }
+        groups = (first, beyond, second)
         before, now = state.start, self._totals(state.v)
         size = np.sqrt(all_ * before[:, 3:])
         drift = np.abs(now - before) / np.concatenate([size, size, size, before[:, 3:]], axis=1)
-        statistics["drift"] = Largest(np.array([drift[:, :3].max(), drift[:, 3].max()]))
+        found: dict[str, Array | Statistic] = {
+            "reservoir": joint,
+            "thermostat": np.ascontiguousarray(twin[:, self.common]) if self.coupled else twin,
+            "velocity": np.stack([SCALE * group.first / group.count for group in groups], axis=1),
+            "energy": np.stack([group.energy for group in groups], axis=1),
+            "collisions": Counts(state.events.copy()),
+            "momentum_drift": Largest(np.array([drift[:, :3].max()])),
+            "energy_drift": Largest(np.array([drift[:, 3].max()])),
+        }
         if self.coupled:
             v, other = (collisions.components(each, m) for each in (state.v, state.other))
-            same = (v == other).all(axis=2).mean(axis=1, keepdims=True)
-            statistics |= {"difference": Moments.of(joint - twin, 2), "together": Moments.of(same, 2)}
-        return statistics
+            found |= {"difference": joint - twin, "together": (v == other).all(axis=2).mean(axis=1)}
+        return found
 
     def _totals(self, v: Array) -> Array:
         """Momentum and twice the energy of a system with its reservoir, shape (replicas, 4)."""

@@ -1,4 +1,4 @@
-"""The particle side of a study of kinetic reactions: densities at the observation times, as a labelled dataset."""
+"""Kinetic generation and recombination as particles: densities over time, see docs/reaction-particles.md."""
 
 import xarray as xr
 
@@ -6,23 +6,30 @@ from mpi4py import MPI
 
 from kinlim.base import Study, narrowed
 from kinlim.keeper import Keeper
-from kinlim.model import Maker
 from kinlim.models.reaction.tables import ReactionStudy
-from kinlim.stochastic.reaction.simulation import simulate
+from kinlim.stochastic.reaction.gas import ReactingGas
+from kinlim.stochastic.replicas import ParticlesMaker
 
 
-class Gas(Maker):
+class Gas(ParticlesMaker):
     """What makes particles.nc."""
 
     def check(self, study: Study, comm: MPI.Comm) -> None:
         """See `ReactionStudy.simulable`."""
         narrowed(study, ReactionStudy).simulable()
 
-    def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
-        """See `simulate`."""
-        return simulate(narrowed(study, ReactionStudy), keeper.comm, threads, keeper)
+
+GAS = Gas(ReactingGas, "particles")
 
 
-GAS = Gas()
+def simulate(
+    study: ReactionStudy,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+    threads: int | None = None,
+    keeper: Keeper | None = None,
+) -> xr.Dataset:
+    """Run the ensemble of a study; see `kinlim.stochastic.replicas.ParticlesMaker.make`. Collective."""
+    return GAS.make(study, keeper or Keeper(comm), threads)
+
 
 __all__ = ["GAS", "simulate"]

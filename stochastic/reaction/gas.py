@@ -1,23 +1,27 @@
-"""Reacting particles as a model of the engine: replicas of A and B on the torus, and what is seen of them."""
+"""Reacting particles as the framework wants them: replicas of A and B on the torus, and what is seen of them."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from numba import njit
 from numpy.typing import NDArray
 
+from kinlim.base import Study, narrowed
 from kinlim.errors import RunError
-from kinlim.models.reaction.tables import ReactionStudy
-from kinlim.stochastic.model import Tick
-from kinlim.stochastic.moments import Moments
+from kinlim.grid import Bins
+from kinlim.models.reaction.phase import POSITIONS
+from kinlim.models.reaction.tables import KineticReaction, ReactionStudy
+from kinlim.particles import Observable, Particles, Tick
 from kinlim.stochastic.reaction.fixed import UNIT, Words32, locate
 from kinlim.stochastic.reaction.profiles import sampler
 from kinlim.stochastic.reaction.reacting import Kind, Rules, run
 from kinlim.stochastic.reaction.scattering import scatter
 from kinlim.stochastic.reaction.sift import CHUNK
 from kinlim.stochastic.reaction.supply import Words, places
-from kinlim.stochastic.statistic import Largest, Statistics
+from kinlim.stochastic.statistic import Largest, Statistic
 from kinlim.stochastic.vectors import LENGTH
 
 Array = NDArray[np.float64]
@@ -50,8 +54,24 @@ class Replica:
     drift: int = 0
 
 
-class ReactingGas:
-    """What the engine simulates.
+OBSERVED = {
+    "rho_f": Observable("mass of A per unit volume"),
+    "rho_g": Observable("mass of B per unit volume"),
+    "m": Observable("rho_f - rho_g"),
+    "product": Observable("(number of A) (number of B) in a bin over the square of the number that makes density one"),
+    "mode": Observable("amplitude in m", ("axis", "part")),
+    "mass_f": Observable("mass of A", ()),
+    "mass_g": Observable("mass of B", ()),
+    "mass_difference": Observable("mass of A minus mass of B", ()),
+    "created": Observable("pairs created in a replica since time 0", ()),
+    "destroyed": Observable("pairs destroyed in a replica since time 0", ()),
+    "particles": Observable("particles in a replica", ()),
+    "imbalance_drift": Observable("change of (number of A) - (number of B) since time 0 in a replica", ()),
+}
+
+
+class ReactingGas(Particles[list[Replica]]):
+    """Replicas of A and B on the torus, and their densities in bins.
 
     Attributes:
         dimension: d.
@@ -60,23 +80,38 @@ class ReactingGas:
         dt: of these steps; 0 where there are none.
     """
 
-    def __init__(self, study: ReactionStudy) -> None:
+    observables = OBSERVED
+    study: ReactionStudy
+    model: KineticReaction
+
+    def __init__(self, study: Study) -> None:
         """Fit steps to the observations and make tables."""
+        self.study = study = narrowed(study, ReactionStudy)
         model, settings = study.model, study.particles
         self.model, self.per_unit, self.bins = model, settings.per_unit, settings.bins
         self.dimension = d = model.dimension
-        intervals = np.diff(model.times, prepend=0.0)
-        self.steps = [math.ceil(length / study.dt * (1 - 1e-12)) for length in intervals]
-        self.dt = [length / count if count else 0.0 for length, count in zip(intervals, self.steps, strict=True)]
+        self.steps = [math.ceil(length / study.dt * (1 - 1e-12)) for length in self.intervals]
+        self.dt = [length / count if count else 0.0 for length, count in zip(self.intervals, self.steps, strict=True)]
         self.profiles = sampler(model.chi1, d), sampler(model.chi2, d)
         self.rules = [
             Rules.of(self.profiles, d, study.cells, self.per_unit, model.epsilon, dt) if dt else None for dt in self.dt
         ]
+        axes = POSITIONS[:d]
+        self.grid = Bins(**dict.fromkeys(axes, np.arange(self.bins + 1) / self.bins))
+        self.labels = {"axis": list(axes), "part": ["cos", "sin"]}
 
-    @property
-    def observations(self) -> int:
-        """Number of observation times."""
-        return len(self.steps)
+    def finish(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Settings, predicted biases and the number of events."""
+        study, dt = self.study, max(self.dt)
+        physics, settings = study.model, study.particles
+        events = settings.replicas * (float(dataset.created[-1]) + float(dataset.destroyed[-1]))
+        return dataset.assign_attrs(
+            dimension=self.dimension, epsilon=physics.epsilon, per_unit=self.per_unit, dt=dt, steps=sum(self.steps),
+            cells=study.cells, bins=self.bins, bias_dt=physics.time_step_bias(dt) if dt else 0.0,
+            bias_cells=physics.cell_bias(1 / study.cells),
+            bias_number=physics.number_bias(settings.per_unit, 1 / study.cells), end_time=physics.end_time,
+            collisions=round(events),
+        )  # fmt: skip
 
     def begin(self, streams: Words, first: int, threads: int) -> list[Replica]:
         """Poisson processes that have the initial data as their means."""
@@ -110,31 +145,30 @@ class ReactingGas:
                 replica.kinds, done = (one, other), done + count
                 tick((observation + (k + done / steps) / len(state)) / self.observations)
 
-    def observe(self, state: list[Replica], observation: int) -> Statistics:
-        """Statistics of the replicas.
-
-        densities: `Moments` of rho_f, rho_g, rho_f - rho_g and n_A n_B/(N V)^2 in the bins, shape (4 bins^d,).
-        modes: `Moments` of twice the means of cos 2 pi x_i and sin 2 pi x_i, those of A minus those of B, shape (2 d,).
-        totals: `Moments` of the masses of A and B, their difference, pairs created and destroyed since the beginning
-            and the number of particles, shape (6,).
-        drift: `Largest` change of (number of A) - (number of B) since the beginning.
-        """
-        densities, modes, totals = [], [], []
+    def observe(self, state: list[Replica], observation: int) -> dict[str, Array | Statistic]:
+        """Of each replica rho_f, rho_g, m and n_A n_B/(N V)^2 in the bins, the amplitudes of cos 2 pi x_i and
+        sin 2 pi x_i in m, masses, pairs created and destroyed, and how many particles there are.
+        """  # noqa: D205 - one sentence
+        samples: dict[str, list[Any]] = {name: [] for name in OBSERVED if name != "imbalance_drift"}
+        shape = (self.bins,) * self.dimension
         for replica in state:
             (a, waves_a), (b, waves_b) = (observe(*kind, self.bins) for kind in replica.kinds)
             f, g = (number * (self.bins**self.dimension / self.per_unit) for number in (a, b))
-            densities.append(np.concatenate([f, g, f - g, f * g]))
-            modes.append((waves_a - waves_b) * (2 / self.per_unit))
             n_a, n_b = (kind[2] for kind in replica.kinds)
             replica.drift = max(replica.drift, abs(n_a - n_b - replica.excess))
-            masses = n_a / self.per_unit, n_b / self.per_unit, (n_a - n_b) / self.per_unit
-            totals.append([*masses, *replica.events.astype(np.float64), float(n_a + n_b)])
-        return {
-            "densities": Moments.of(np.array(densities), 2),
-            "modes": Moments.of(np.array(modes), 2),
-            "totals": Moments.of(np.array(totals), 2),
-            "drift": Largest(np.array([float(max(replica.drift for replica in state))])),
-        }
+            created, destroyed = replica.events.astype(np.float64)
+            found = {
+                "rho_f": f.reshape(shape), "rho_g": g.reshape(shape), "m": (f - g).reshape(shape),
+                "product": (f * g).reshape(shape),
+                "mode": ((waves_a - waves_b) * (2 / self.per_unit)).reshape(self.dimension, 2),
+                "mass_f": n_a / self.per_unit, "mass_g": n_b / self.per_unit,
+                "mass_difference": (n_a - n_b) / self.per_unit, "created": created, "destroyed": destroyed,
+                "particles": float(n_a + n_b),
+            }  # fmt: skip
+            for name, value in found.items():
+                samples[name].append(value)
+        drift = Largest(np.array([float(max(replica.drift for replica in state))]))
+        return {**{name: np.array(values) for name, values in samples.items()}, "imbalance_drift": drift}
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
