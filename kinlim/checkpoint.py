@@ -2,7 +2,7 @@
 
 A line of JSON with version, length and SHA-256 of the rest; a line of JSON with the numbers and the names, types and
 shapes of the arrays; the arrays, little-endian, one after another. (NetCDF would do, and takes 40 times as long to
-write: too long for something that is written after every block of replicas.)
+write: too long for something that is written several times a second.)
 """
 
 import hashlib

@@ -28,7 +28,7 @@ class Stages:
             settings: of its particles.
             threads: per rank; None for all cores, shared among the ranks of a machine.
             keeper: of this study, or of one that differs in nothing but fewer replicas: what is done is not done again,
-                and a state is kept after every block of replicas. Its ranks share the replicas. Collective.
+                and a state is kept several times a second. Its ranks share the replicas. Collective.
         """
         self.study, self.settings, self.keeper, self.comm = study, settings, keeper, keeper.comm
         if threads is not None and threads < 1:
