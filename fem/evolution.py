@@ -24,13 +24,14 @@ from ufl.algorithms.check_arities import ArityMismatch
 from kinlim.base import Study
 from kinlim.checkpoint import State
 from kinlim.compat import interpolation_points
-from kinlim.equation import Equation, EvolutionSettings, Torus
+from kinlim.equation import Equation, Interval, MeshSettings, Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem import vtx
 from kinlim.fem.compiled import compiled
 from kinlim.fem.integrate import integrate
 from kinlim.fem.place import Place
-from kinlim.fem.samples import CellValues, Means, sampler
+from kinlim.fem.probe import Nodes
+from kinlim.fem.samples import CellValues, Means, Sample, sampler
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.grid import Points
 from kinlim.keeper import Keeper
@@ -135,7 +136,7 @@ class EquationMaker(Refined, Drawable):
 
     def better(self, study: Study) -> Mapping[str, Study]:
         """Every cell halved; a tenth of the tolerance, or ten times it where a study may not ask for less."""
-        settings: EvolutionSettings = getattr(study, self.table)
+        settings: MeshSettings = getattr(study, self.table)
         rtol = settings.rtol
         return {
             "mesh": study.vary(self.table, refinements=settings.refinements + 1),
@@ -143,8 +144,9 @@ class EquationMaker(Refined, Drawable):
         }
 
     def paraview(self, dataset: xr.Dataset, path: Path) -> None:
-        """Write the unknowns at the points of the dataset, linear between them."""
-        vtx.write_grid(dataset, tuple(str(dataset.attrs["unknowns"]).split()), path)
+        """Write the fields: on the mesh's nodes, with its degree, if these are there; otherwise linear on the grid."""
+        write = vtx.write_nodes if "node_x" in dataset.coords else vtx.write_grid
+        write(dataset, tuple(str(dataset.attrs.get("fields", dataset.attrs["unknowns"])).split()), path)
 
     def problem(self, study: Study, comm: MPI.Comm) -> "Problem":
         """The equation of a study on its mesh. Collective."""
@@ -167,7 +169,7 @@ class Problem:
         self,
         equation: Callable[[Study], Equation],
         study: Study,
-        settings: EvolutionSettings,
+        settings: MeshSettings,
         comm: MPI.Comm,
         prefix: str,
         table: str,
@@ -177,7 +179,7 @@ class Problem:
         Raises:
             InputError: on all ranks.
         """
-        self.study, self.settings, self.comm, self.prefix = study, settings, comm, prefix
+        self.study, self.settings, self.comm, self.prefix, self.table = study, settings, comm, prefix, table
         self.parts = parts_of(study)
         self.equation = self.parts.instance(equation, Equation, study)
         self.where = self.parts.where(self.equation)
@@ -245,6 +247,11 @@ class Problem:
                 f"{self.where}.residual is not linear in v, or holds what UFL cannot differentiate "
                 f"({type(error).__name__}: {reason})"
             ) from error
+
+    @property
+    def quadrature(self) -> int:
+        """Degree of the quadrature of `place.dx`."""
+        return int(self.place.dx.metadata()["quadrature_degree"])
 
     @cached_property
     def largest(self) -> float:
@@ -332,7 +339,8 @@ class Problem:
         Raises:
             InputError: a name is unknown, or the elements have no nodes on the boundary.
         """
-        conditions = self._call("held", self.place)
+        components, tests = self.split(self.u), self.split(test)
+        conditions = self._call("held", components, self.place)
         if not conditions:
             return None, None
         if self.equation.element == "discontinuous":
@@ -340,7 +348,7 @@ class Problem:
                 f"{self.where}.held: discontinuous elements are not held at nodes; put the condition into the flux "
                 "through at.ds"
             )
-        rows, form, components, tests = [], None, self.split(self.u), self.split(test)
+        rows, form = [], None
         for (name, boundary), value in conditions.items():
             if name not in self.names:
                 raise InputError(f"{self.where}.held names {name}; the unknowns are {', '.join(self.names)}")
@@ -384,17 +392,22 @@ class Record:
         except ValueError as error:
             raise InputError(f"{problem.where}.grid: {error}") from None
         self.cells = CellValues(problem.built, problem.space)
-        self.frame_x = _frame_points(problem.built) if dimension == 1 else np.empty(0)
-        self.framed = at(self.frame_x[:, None]) if dimension == 1 else None
+        on_nodes = isinstance(problem.equation.domain, Interval) and problem.equation.element == "continuous"
+        self.nodes = Nodes(problem.u) if on_nodes else None
+        self.framed = _Frames(problem.built, self.nodes, at) if dimension == 1 else None
+        self.watch = problem.parts.call(InputError, lambda: problem.equation.watch(problem))
         self.spacing = problem.study.model.times[-1] / FRAMES
         self.initial = self.observed(problem.u)
         self.values: list[Array] = []
+        self.at_nodes: list[Array] = []
         self.numbers: list[Array] = []
         self.frames: list[Array] = []
         self.frame_times: list[float] = []
 
     def begin(self) -> None:
         """Note the initial state. Collective."""
+        if self.watch is not None:
+            self.watch.begin()
         self._frame()
 
     def step(self, stepper: TimeStepper) -> None:
@@ -404,13 +417,16 @@ class Record:
             RunError: an unknown is larger than any solution.
         """
         self.time = stepper.time
-        if stepper.largest() > self.problem.largest:
-            raise RunError(
-                f"the solution has blown up by t = {stepper.time:.6g}: it is more than {BLOWN_UP:g} times as large as "
-                "its data; a smaller rtol or a finer mesh may help, or the equation has no solution as long as this"
-            )
+        if self.watch is not None:
+            self.watch.step(self.time)
         if self.framed is not None and self.time >= self.frame_times[-1] + self.spacing:
             self._frame()
+        if stepper.largest() > self.problem.largest:
+            raise RunError(
+                f"the solution has blown up by t = {stepper.time:.6g}: {self.problem.table}.rtol = "
+                f"{self.problem.settings.rtol:g} is too coarse, or the mesh ({self.cells.shape[0]} cells of degree "
+                f"{self.problem.settings.degree}) is, or the equation has no solution as long as this"
+            )
 
     def observe(self) -> None:
         """Note an observation. Collective."""
@@ -420,7 +436,10 @@ class Record:
         lowest = _reduced(problem.comm, here.min(axis=0, initial=np.inf), MPI.MIN)
         highest = _reduced(problem.comm, here.max(axis=0, initial=-np.inf), MPI.MAX)
         totals = [float(problem.comm.allreduce(fem.assemble_scalar(form))) for form in problem.densities.values()]
-        self.numbers.append(np.array([*lowest, *highest, *totals]))
+        watched = np.empty(0) if self.watch is None else self.watch.observe(self.time)
+        self.numbers.append(np.array([*lowest, *highest, *totals, *watched]))
+        if self.nodes is not None:
+            self.at_nodes.append(self.nodes(problem.u))
         self.taken += 1
         if self.framed is not None and self.time > self.frame_times[-1]:
             self._frame()
@@ -436,9 +455,11 @@ class Record:
             {
                 "u": self.cells(self.problem.u),
                 "values": np.array(self.values),
+                "at_nodes": np.array(self.at_nodes),
                 "numbers": np.array(self.numbers),
                 "frames": np.array(self.frames),
                 "frame_times": np.array(self.frame_times),
+                **({} if self.watch is None else {f"watch_{k}": a for k, a in self.watch.state().items()}),
             },
             {
                 "study": dump(self.problem.study), "time": self.time, "next_step": stepper.next_step,
@@ -460,6 +481,10 @@ class Record:
         self.cells.fill(self.problem.u, kept.arrays["u"])
         self.time, self.taken = float(kept.attrs["time"]), int(kept.attrs["taken"])
         self.values, self.numbers = list(kept.arrays["values"]), list(kept.arrays["numbers"])
+        self.at_nodes = list(kept.arrays["at_nodes"])
+        if self.watch is not None:
+            arrays = {k.removeprefix("watch_"): a for k, a in kept.arrays.items() if k.startswith("watch_")}
+            self.watch.restore(self.time, arrays)
         self.frames = list(kept.arrays["frames"])
         self.frame_times = [float(t) for t in kept.arrays["frame_times"]]
         self.before = {key: int(kept.attrs[key]) for key in COUNTS}
@@ -483,8 +508,12 @@ class Record:
             if self.framed is not None:
                 frames = np.array(self.frames)[:, :, k]
                 variables[f"frame_{name}"] = (("frame", "point"), frames, {"long_name": f"{what} in a frame"})
-        for k, name in enumerate(problem.densities):
-            variables[name] = ("time", numbers[:, 2 * count + k], {"long_name": f"integral of {name}"})
+            if self.nodes is not None:
+                at_nodes = np.array(self.at_nodes)[:, :, k]
+                variables[f"node_{name}"] = (("time", "node"), at_nodes, {"long_name": f"{what} at the mesh's nodes"})
+        watched: tuple[str, ...] = () if self.watch is None else self.watch.names
+        for k, name in enumerate((*problem.densities, *watched)):
+            variables[name] = ("time", numbers[:, 2 * count + k], {"long_name": name})
         for name, (found, what) in problem.parts.call(RunError, lambda: equation.fields(values)).items():
             variables[name] = (field, np.asarray(found), {"long_name": what})
         coordinates: dict[str, Any] = {
@@ -494,8 +523,10 @@ class Record:
         }
         if self.framed is not None:
             coordinates["frame_time"] = ("frame", np.array(self.frame_times), {"long_name": "time of a frame"})
-            coordinates["frame_x"] = ("point", self.frame_x, {"long_name": "position of a point in a frame"})
-        return xr.Dataset(
+            coordinates["frame_x"] = ("point", self.framed.x, {"long_name": "position of a point in a frame"})
+        if self.nodes is not None:
+            coordinates["node_x"] = ("node", self.nodes.x, {"long_name": "position of the mesh's nodes"})
+        dataset = xr.Dataset(
             variables,
             coords=coordinates,
             attrs={
@@ -504,6 +535,7 @@ class Record:
                 "element": equation.element, "rtol": settings.rtol,
             },
         )  # fmt: skip
+        return problem.parts.call(RunError, lambda: equation.finish(dataset))
 
     def _frame(self) -> None:
         if self.framed is not None:
@@ -524,8 +556,25 @@ def _tensor(grid: Points) -> Array:
     return np.stack([axis.ravel() for axis in axes], axis=1)
 
 
-def _frame_points(built: Built) -> Array:
-    """Points of a picture."""
-    a, b = built.ends
-    points = np.linspace(a, b, FRAME_POINTS + isinstance(built.domain, Torus))
-    return points[:-1] if isinstance(built.domain, Torus) else points
+class _Frames:
+    """Values for a picture: at nodes of the mesh where there are some, otherwise at equidistant points.
+
+    Attributes:
+        x: the points.
+    """
+
+    def __init__(self, built: Built, nodes: Nodes | None, at: Callable[[Array], Sample]) -> None:
+        self.nodes = nodes
+        if nodes is not None:
+            count = min(FRAME_POINTS, len(nodes.x))
+            self.chosen = np.linspace(0, len(nodes.x) - 1, count).round().astype(int)
+            self.x = nodes.x[self.chosen]
+            return
+        a, b = built.ends
+        periodic = isinstance(built.domain, Torus)
+        self.x = np.linspace(a, b, FRAME_POINTS + periodic)[: -1 if periodic else None]
+        self.sample = at(self.x[:, None])
+
+    def __call__(self, u: fem.Function) -> Array:
+        """Values at the points, shape (points, unknowns). Collective."""
+        return self.sample(u) if self.nodes is None else self.nodes(u)[self.chosen]

@@ -18,6 +18,7 @@ class Place:
         t: the time, which the time stepper sets.
         n: the outer normal at facets; `n("+")` on interior ones. In dimension 1 a number, 1 or -1.
         h: width of a cell.
+        mesh: the mesh, for what only DOLFINx can do.
         dx: over cells.
         ds: over the whole boundary; `ds("left")` over a part of it.
         dS: over interior facets, where u("+") and u("-") are the values on both sides.
@@ -33,8 +34,13 @@ class Place:
         self.h = 2 * ufl.Circumradius(domain) if dimension > 1 else ufl.CellVolume(domain)
         self.t = fem.Constant(domain, 0.0)
         self.dx = ufl.Measure("dx", domain, metadata=metadata)
+        self.mesh = domain
         self.dS = ufl.Measure("dS", domain, metadata=metadata)
         self.ds = Boundary(built, metadata)
+
+    def constant(self, value: float) -> fem.Constant:
+        """A number that forms may have another value of without being compiled anew."""
+        return fem.Constant(self.mesh, float(value))
 
 
 class Boundary:

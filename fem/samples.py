@@ -11,7 +11,7 @@ from dolfinx.fem import Function, FunctionSpace
 from mpi4py import MPI
 
 from kinlim.compat import cell_nodes, coordinate_map
-from kinlim.equation import EvolutionSettings, Interval, Torus
+from kinlim.equation import Interval, MeshSettings, Torus
 from kinlim.grid import Bins
 from kinlim.meshes.domain import Built
 from kinlim.meshes.torus import Lattice
@@ -128,7 +128,7 @@ class Means:
     They are exact but for rounding where bins are made of whole cells, and as good as the function is smooth elsewhere.
     """
 
-    def __init__(self, at: Callable[[Array], Sample], bins: Bins, built: Built, settings: EvolutionSettings) -> None:
+    def __init__(self, at: Callable[[Array], Sample], bins: Bins, built: Built, settings: MeshSettings) -> None:
         """Find the points. Collective."""
         points, weights = np.polynomial.legendre.leggauss(settings.degree + 1)
         axes, shares, self.shape = [], [], bins.shape

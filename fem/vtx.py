@@ -13,9 +13,30 @@ from dolfinx.io import VTXWriter
 from dolfinx.mesh import create_mesh
 from mpi4py import MPI
 
+from kinlim.fem.probe import Nodes
 from kinlim.grid import AXES
+from kinlim.meshes.interval import interval
 
 CELLS = ("interval", "quadrilateral", "hexahedron")
+
+
+def write_nodes(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:
+    """Write variables of an interval at the nodes of its mesh, node_NAME(time, node), with its degree. Serial.
+
+    Args:
+        dataset: that holds them, node_x, and the attribute degree.
+        names: of the variables.
+        path: of the .bp folder.
+    """
+    degree, x = int(dataset.attrs["degree"]), dataset["node_x"].to_numpy()
+    space = fem.functionspace(interval(MPI.COMM_SELF, x[::degree]), ("Lagrange", degree))
+    functions = [fem.Function(space, name=name) for name in names]
+    nodes = Nodes(functions[0])
+    with VTXWriter(MPI.COMM_SELF, path, functions, engine="BP4") as file:
+        for k, t in enumerate(dataset["time"].to_numpy()):
+            for name, function in zip(names, functions, strict=True):
+                nodes.fill(function, dataset[f"node_{name}"].to_numpy()[k])
+            file.write(float(t))
 
 
 def write_grid(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:

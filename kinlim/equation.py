@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from kinlim.base import Study
 from kinlim.grid import Bins, Points
 from kinlim.table import Table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 UNIFORM = (256, 64, 32)
 """Points along each axis, in dimension 1, 2, 3, at which a solution is written down unless it says otherwise."""
@@ -70,13 +73,12 @@ class MeshFile:
 Domain = Interval | Torus | MeshFile
 
 
-class EvolutionSettings(Table):
-    """How an equation is solved.
+class MeshSettings(Table):
+    """How an equation is solved: mesh, elements, tolerance.
 
     Attributes:
         cells: of an interval, or along each axis of a torus.
         grading: on an interval, cells near the ends shrink like s^grading; 1 is uniform.
-        shape: on a torus, "simplex" for triangles and tetrahedra, "box" for quadrilaterals and hexahedra.
         mesh: a file instead of cells: of nodes for an interval (`kinlim.meshes.interval.read`), of triangles or
             tetrahedra for a `MeshFile`; its path is relative to the folder of the study.
         refinements: how often every cell is halved.
@@ -86,7 +88,6 @@ class EvolutionSettings(Table):
 
     cells: Annotated[int, Field(ge=3, le=10**7)] = 128
     grading: Annotated[float, Field(ge=1, le=4)] = 1.0
-    shape: Literal["simplex", "box"] = "simplex"
     mesh: Annotated[str | None, Field(min_length=1)] = None
     refinements: Annotated[int, Field(ge=0, le=10)] = 0
     degree: Annotated[int, Field(ge=0, le=4)] = 2
@@ -97,6 +98,50 @@ class EvolutionSettings(Table):
     def _mesh_is_beside_the_study(cls, mesh: str | None, info: ValidationInfo) -> str | None:
         folder = (info.context or {}).get("folder")
         return mesh if mesh is None or folder is None else str(Path(folder, mesh).resolve())
+
+
+class EvolutionSettings(MeshSettings):
+    """The same, for any domain.
+
+    Attributes:
+        shape: on a torus, "simplex" for triangles and tetrahedra, "box" for quadrilaterals and hexahedra.
+    """
+
+    shape: Literal["simplex", "box"] = "simplex"
+
+
+class Watch(ABC):
+    """What goes along with a solution, step by step, and is recorded besides its values: see `Equation.watch`.
+
+    Attributes:
+        names: of the numbers that `observe` gives.
+    """
+
+    names: tuple[str, ...] = ()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Note the initial state. Collective."""
+
+    @abstractmethod
+    def step(self, time: float) -> None:
+        """Note a step, which led to `time`. Collective."""
+
+    @abstractmethod
+    def observe(self, time: float) -> np.ndarray[Any, Any]:
+        """Numbers at an observation, shape (len(names),). Collective.
+
+        Raises:
+            RunError: this is no solution.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Arrays that `restore` needs to go on from the last step."""
+
+    @abstractmethod
+    def restore(self, time: float, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Go on from them. Collective."""
 
 
 class Equation(ABC):
@@ -146,8 +191,8 @@ class Equation(ABC):
             at: what the form may need besides, see `kinlim.fem.evolution.Place`: x, t, n, h, dx, ds, dS.
         """
 
-    def held(self, at: Any) -> Mapping[tuple[str, str], Any]:
-        """Dirichlet conditions: the value (UFL, it may depend on at.x and at.t) by (unknown, boundary)."""
+    def held(self, u: Any, at: Any) -> Mapping[tuple[str, str], Any]:
+        """Dirichlet conditions: the value by (unknown, boundary), in UFL; it may depend on at.x, at.t and u."""
         return {}
 
     def conserved(self, u: Any) -> Mapping[str, Any]:
@@ -157,6 +202,14 @@ class Equation(ABC):
     def fields(self, values: Mapping[str, np.ndarray[Any, Any]]) -> Mapping[str, tuple[np.ndarray[Any, Any], str]]:
         """More that follows from the unknowns: values of the same shape and what they are, by names, from theirs."""
         return {}
+
+    def watch(self, problem: Any) -> Watch | None:
+        """What goes along with the solution of a `kinlim.fem.evolution.Problem`; here nothing. Collective."""
+        return None
+
+    def finish(self, dataset: "xr.Dataset") -> "xr.Dataset":
+        """The dataset, with whatever else should be in it or should not."""
+        return dataset
 
     def size(self) -> Mapping[str, float]:
         """Sizes of unknowns that errors are relative to; that of the initial data for those left out."""

@@ -10,7 +10,7 @@ from dolfinx import mesh as dolfinx_mesh
 from dolfinx.mesh import Mesh
 from mpi4py import MPI
 
-from kinlim.equation import Domain, EvolutionSettings, Interval, Torus
+from kinlim.equation import Domain, EvolutionSettings, Interval, MeshSettings, Torus
 from kinlim.errors import InputError
 from kinlim.meshes.gmsh import read_tagged
 from kinlim.meshes.interval import graded, interval, read, refine
@@ -18,6 +18,9 @@ from kinlim.meshes.torus import torus
 from kinlim.parallel import on_root
 
 Array = NDArray[np.float64]
+
+SMALLEST_CELL = 1e-14
+"""Of an interval; below, the ends of a cell cannot be told apart."""
 
 MOST_CELLS = 10**8
 """Of a mesh."""
@@ -58,7 +61,7 @@ class Built:
         return facets[self.boundaries[boundary](middles.T)]
 
 
-def build(domain: Domain, settings: EvolutionSettings, comm: MPI.Comm, table: str) -> Built:
+def build(domain: Domain, settings: MeshSettings, comm: MPI.Comm, table: str) -> Built:
     """The mesh of a domain as a study's settings want it. Collective.
 
     Raises:
@@ -66,7 +69,7 @@ def build(domain: Domain, settings: EvolutionSettings, comm: MPI.Comm, table: st
     """
     _meaningful(domain, settings, table)
     if isinstance(domain, Interval):
-        nodes = _nodes(domain, settings, comm, table)
+        nodes = nodes_of(domain, settings, comm, table)
         width = np.diff(nodes).min() / 2
         parts = {
             "left": lambda x: x[0] < domain.a + width,
@@ -82,7 +85,8 @@ def build(domain: Domain, settings: EvolutionSettings, comm: MPI.Comm, table: st
                 "are possible"
             )
         try:
-            return Built(domain, torus(comm, cells, domain.dimension, settings.shape), {}, np.empty(0))
+            shape = settings.shape if isinstance(settings, EvolutionSettings) else "simplex"
+            return Built(domain, torus(comm, cells, domain.dimension, shape), {}, np.empty(0))
         except ValueError as error:
             raise InputError(f"{table}.cells = {settings.cells}: {error}") from None
     if settings.mesh is None:
@@ -91,15 +95,15 @@ def build(domain: Domain, settings: EvolutionSettings, comm: MPI.Comm, table: st
     return Built(domain, found, parts, np.empty(0))
 
 
-def _meaningful(domain: Domain, settings: EvolutionSettings, table: str) -> None:
+def _meaningful(domain: Domain, settings: MeshSettings, table: str) -> None:
     """Raise InputError if a setting differs from its default and does nothing here."""
     own = {Interval: ("cells", "grading", "mesh", "refinements"), Torus: ("cells", "shape", "refinements")}
     allowed = own.get(type(domain), ("mesh",))
     if isinstance(domain, Interval) and settings.mesh is not None:
         allowed = ("mesh", "refinements")
     for key in ("cells", "grading", "shape", "mesh", "refinements"):
-        value = getattr(settings, key)
-        if key not in allowed and value != EvolutionSettings.model_fields[key].default:
+        value, fields = getattr(settings, key, None), type(settings).model_fields
+        if key in fields and key not in allowed and value != fields[key].default:
             beside = " beside a mesh from a file" if isinstance(domain, Interval) and key != "shape" else ""
             raise InputError(
                 f"{table}.{key} = {value!r} has no meaning on this {type(domain).__name__}{beside}; it takes "
@@ -107,8 +111,12 @@ def _meaningful(domain: Domain, settings: EvolutionSettings, table: str) -> None
             )
 
 
-def _nodes(domain: Interval, settings: EvolutionSettings, comm: MPI.Comm, table: str) -> Array:
-    """Nodes of the mesh of an interval, refinements included."""
+def nodes_of(domain: Interval, settings: MeshSettings, comm: MPI.Comm, table: str) -> Array:
+    """Nodes of the mesh of an interval, refinements included. Collective.
+
+    Raises:
+        InputError: the mesh file is unusable, does not cover the interval, or cells are too small.
+    """
     ends = (float(domain.a), float(domain.b))
     if settings.mesh is None:
         nodes = graded(ends, settings.cells, settings.grading)
@@ -122,4 +130,11 @@ def _nodes(domain: Interval, settings: EvolutionSettings, comm: MPI.Comm, table:
             )
     for _ in range(settings.refinements):
         nodes = refine(nodes)
+    if np.diff(nodes).min() < SMALLEST_CELL * (ends[1] - ends[0]):
+        if settings.mesh is not None:
+            raise InputError(f"{table}.mesh = '{settings.mesh}' has nodes that are all but the same")
+        raise InputError(
+            f"{table}.cells = {settings.cells} with grading {settings.grading:g} and {settings.refinements} "
+            "refinements makes cells too small for floating-point numbers to tell their ends apart"
+        )
     return nodes

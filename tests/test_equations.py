@@ -99,7 +99,7 @@ class Parabola(kinlim.Equation):
     def residual(self, u, u_t, v, at):
         return (u_t * v + u.dx(0) * v.dx(0)) * at.dx - 4 * v * at.ds("right")
 
-    def held(self, at):
+    def held(self, u, at):
         return {("u", "left"): 1 + 2 * at.t}
 
 
@@ -120,7 +120,7 @@ class Coefficients(Parabola):
     def residual(self, u, u_t, v, at):
         return super().residual(u, u_t, v, at) - (ufl.cos(at.t) - 2) * v * at.dx
 
-    def held(self, at):
+    def held(self, u, at):
         return {("u", "left"): at.x**2 + ufl.sin(at.t)}
 
 
@@ -239,7 +239,7 @@ class Bowl(kinlim.Equation):
         slope = ufl.inner(ufl.grad(at.x[0] ** 2 + at.x[1] ** 2), at.n)
         return (u_t * v + ufl.inner(ufl.grad(u), ufl.grad(v))) * at.dx - slope * v * at.ds
 
-    def held(self, at):
+    def held(self, u, at):
         return {("u", "west"): at.x[1] ** 2 + 4 * at.t}
 
 

@@ -58,7 +58,7 @@ class Heat(kinlim.Equation):
     def residual(self, u, u_t, v, at):
         return (u_t * v + ufl.inner(ufl.grad(u), ufl.grad(v))) * at.dx
 
-    def held(self, at):
+    def held(self, u, at):
         return {("u", "left"): 1.0}
 
 

@@ -61,9 +61,9 @@ def energy(u: Any, delta: Any) -> Any:
     return u[0] ** 2 / 2 + stored(u, delta)
 
 
-def absent(u: Any) -> Any:
-    """Give what sigma = 0 at an end makes of the unknowns there: sigma."""
-    return u[1]
+def resting(u: Any) -> Any:
+    """Value of sigma where sigma = 0."""
+    return ufl.as_ufl(0)
 
 
 def from_moments(mu: Array, sigma: Array) -> Array:

@@ -52,9 +52,9 @@ def energy(u: Any, delta: Any) -> Any:
     return u[0] ** 2 / 2 + u[1]
 
 
-def absent(u: Any) -> Any:
-    """Give what sigma = 0 at an end makes of the unknowns there: w."""
-    return u[1]
+def resting(u: Any) -> Any:
+    """Value of w where sigma = 0."""
+    return ufl.as_ufl(0)
 
 
 def from_moments(mu: Array, sigma: Array) -> Array:

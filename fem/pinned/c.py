@@ -61,9 +61,9 @@ def energy(u: Any, delta: Any) -> Any:
     return u[1]
 
 
-def absent(u: Any) -> Any:
-    """Give what sigma = 0 at an end makes of the unknowns there: E - mu^2/2."""
-    return u[1] - u[0] ** 2 / 2
+def resting(u: Any) -> Any:
+    """Value of E where sigma = 0."""
+    return u[0] ** 2 / 2
 
 
 def from_moments(mu: Array, sigma: Array) -> Array:

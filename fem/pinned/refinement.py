@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from mpi4py import MPI
 
+from kinlim.equation import Interval
 from kinlim.errors import InputError, RunError
 from kinlim.fem.pinned.manufactured import errors, errors_in_time
-from kinlim.fem.pinned.solve import SYSTEMS, nodes_of, solve
+from kinlim.fem.pinned.solve import SYSTEMS, solve
 from kinlim.fem.refinement import distance
+from kinlim.meshes.domain import nodes_of
 from kinlim.meshes.interval import graded
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root
@@ -72,6 +74,10 @@ def _about(study: PinnedStudy) -> str:
     )
 
 
+def _nodes(study: PinnedStudy, comm: MPI.Comm) -> Array:
+    return nodes_of(Interval(*study.model.interval), study.pde, comm, "pde")
+
+
 def _first_allowed(study: PinnedStudy, key: str, wanted: float, otherwise: float) -> PinnedStudy:
     """The study with the value wanted of a key of [pde], or the other one where that is not allowed."""
     try:
@@ -107,7 +113,7 @@ def converge(study: PinnedStudy, comm: MPI.Comm) -> xr.Dataset:
     settings = study.pde
     attributes = {
         "title": f"{study.study.name}: convergence", "model": "pinned", "system": settings.system,
-        "boundary": settings.boundary, "degree": settings.degree, "cells": len(nodes_of(study, comm)) - 1,
+        "boundary": settings.boundary, "degree": settings.degree, "cells": len(_nodes(study, comm)) - 1,
         "lambda": study.model.lam, "families": "manufactured time mesh degree steps tolerance",
         "symbols": json.dumps({"mu": "μ", "sigma": "σ"}), "symbols_known": json.dumps({"mu": "μ", "sigma": "w"}),
         "about": _about(study), "order_in_time": SYSTEMS[settings.system].ORDER,
@@ -153,7 +159,7 @@ def _mesh(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:
             solution, seconds = _timed(finer, comm)
         except (InputError, RunError):  # too coarse for the system, which is one of the answers
             continue
-        yield _row("mesh", finer, float(np.diff(nodes_of(finer, comm)).max()), solution, reference, seconds)
+        yield _row("mesh", finer, float(np.diff(_nodes(finer, comm)).max()), solution, reference, seconds)
 
 
 def _degree(study: PinnedStudy, comm: MPI.Comm) -> Iterator[Row]:

@@ -1,7 +1,6 @@
-"""The PDE side of a pinned-ball study: mu, sigma and their balances at the observation times, as a labelled dataset."""
+"""The limit equations of the pinned balls as `kinlim.fem.evolution` wants them: mu and sigma, and their balances."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, Protocol
 
@@ -9,26 +8,24 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-import basix.ufl
 import ufl
 from dolfinx import fem
 from dolfinx.fem import FunctionSpace
 from mpi4py import MPI
 
+from kinlim.base import Study, narrowed
+from kinlim.equation import Equation, Interval, Watch
 from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
+from kinlim.fem.evolution import EquationMaker, Problem
 from kinlim.fem.formula import to_ufl
-from kinlim.fem.integrate import integrate
 from kinlim.fem.pinned import a, b_prime, c, noflux, paper
 from kinlim.fem.pinned.flux import EndFlux
-from kinlim.fem.pinned.record import Balance, Record
-from kinlim.fem.timestepper import TimeStepper
+from kinlim.fem.place import Place
+from kinlim.grid import Points
 from kinlim.keeper import Keeper
-from kinlim.meshes.interval import graded, interval, read, refine
+from kinlim.meshes.domain import nodes_of
 from kinlim.models.pinned.tables import PinnedBalls, PinnedStudy
-from kinlim.parallel import on_root
-from kinlim.provenance import provenance
-from kinlim.study import dump
 
 Array = NDArray[np.float64]
 
@@ -43,7 +40,7 @@ class System(Protocol):
     def residual(self, u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form: ...  # noqa: D102
     def stored(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
     def energy(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
-    def absent(self, u: Any) -> Any: ...  # noqa: D102
+    def resting(self, u: Any) -> Any: ...  # noqa: D102
     def from_moments(self, mu: Array, sigma: Array) -> Array: ...  # noqa: D102
     def to_moments(self, u: Array) -> tuple[Array, Array]: ...  # noqa: D102
 
@@ -54,21 +51,14 @@ BOUNDARIES: dict[str, Callable[[FunctionSpace], NDArray[np.int32]]] = {"noflux":
 ROUNDING = 1e-9
 """Spread that cannot be told from none, over the size of mu: rounding errors in mu0 = 0.5 drive one of 2e-15."""
 
-QUADRATURE = 3
-"""Degree of the quadrature over that of the elements; sigma is no polynomial, so none is exact."""
-
-
-SMALLEST_CELL = 1e-14
-"""Of the interval; below, the ends of a cell cannot be told apart."""
+IMPLAUSIBLE = 0.1
+"""Relative change of a conserved energy beyond which there is no solution left to speak of."""
 
 REST = (ufl.as_ufl(0), ufl.as_ufl(0))
 """No time derivative."""
 
-FIRST_STEP = 1e-6
-"""First step tried, as a fraction of the whole time."""
-
-BLOWN_UP = 1e4
-"""Times the size of the data, beyond which an unknown is no solution."""
+FIRST, SECOND = "mu", "second"
+"""Names of the unknowns; the second is sigma, w or E."""
 
 
 def sizes(model: PinnedBalls) -> Array:
@@ -84,34 +74,6 @@ def sizes(model: PinnedBalls) -> Array:
     return np.array([mean, spread**2 / 2])
 
 
-def nodes_of(study: PinnedStudy, comm: MPI.Comm) -> Array:
-    """Nodes of the study's mesh, refinements included. Collective.
-
-    Raises:
-        InputError: the mesh file is unusable, or does not cover the interval.
-    """
-    model, settings = study.model, study.pde
-    if settings.mesh is None:
-        nodes = graded(model.interval, settings.cells, settings.grading)
-    else:
-        nodes = on_root(comm, lambda: read(settings.mesh or ""))
-        if (nodes[0], nodes[-1]) != model.interval:
-            raise InputError(
-                f"pde.mesh = '{settings.mesh}' reaches from {nodes[0]:.17g} to {nodes[-1]:.17g}; "
-                f"model.interval is {list(model.interval)}"
-            )
-    for _ in range(settings.refinements):
-        nodes = refine(nodes)
-    if np.diff(nodes).min() < SMALLEST_CELL * model.length:
-        if settings.mesh is not None:
-            raise InputError(f"pde.mesh = '{settings.mesh}' has nodes that are all but the same")
-        raise InputError(
-            f"pde.cells = {settings.cells} with grading {settings.grading:g} and {settings.refinements} refinements "
-            "makes cells too small for floating-point numbers to tell their ends apart"
-        )
-    return nodes
-
-
 def scale(model: PinnedBalls) -> float:
     """The power of two next to the size of velocities.
 
@@ -121,17 +83,234 @@ def scale(model: PinnedBalls) -> float:
     return float(2.0 ** np.round(np.log2(sizes(model)[0])))
 
 
-def check(study: PinnedStudy, comm: MPI.Comm) -> None:
-    """Raise InputError if `discretise` does, or if the ends are to hold a spread that the data have there."""
-    if study.pde.boundary == "paper":
-        study.model.refuse_spread_at_ends(
-            "pde.boundary = 'paper' holds sigma = 0 there, so choose a sigma0 that vanishes at both ends, or 'noflux'"
+class Balance:
+    """Momentum int mu and energy of a solution.
+
+    Attributes:
+        start: both at time 0.
+    """
+
+    def __init__(self, u: fem.Function, energy: Any, dx: Any) -> None:
+        """Compile the integrals; `energy` is the density as an expression of u. Collective."""
+        self.comm = u.function_space.mesh.comm
+        self.forms = [compiled(u[0] * dx), compiled(energy * dx)]
+        self.start: Array = np.zeros(2)
+
+    def now(self) -> Array:
+        """Momentum and energy. Collective."""
+        here = np.array([fem.assemble_scalar(form) for form in self.forms])
+        everywhere = np.empty_like(here)
+        self.comm.Allreduce(here, everywhere)
+        return everywhere
+
+
+class PinnedEquation(Equation):
+    """System (A), (B') or (C) with the ends that the study wants, for velocities counted in a unit."""
+
+    source = 'Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partial differential equations"'
+
+    study: PinnedStudy
+    model: PinnedBalls
+
+    def __init__(self, study: Study, unit: float | None = None) -> None:
+        """Of a study, in the unit of its own size unless one is given."""
+        self.study = study = narrowed(study, PinnedStudy)
+        self.model, self.settings, self.system = study.model, study.pde, SYSTEMS[study.pde.system]
+        self.unit = scale(study.model) if unit is None else unit
+        self.scaled = sizes(study.model) / np.array([self.unit, self.unit**2])
+        self.unknowns = {FIRST: "mean velocity", SECOND: "second unknown"}
+        self.domain, self.options = Interval(*study.model.interval), self.system.OPTIONS
+
+    @property
+    def grid(self) -> Points:
+        """The balls' sites."""
+        return Points(x=self.model.sites)
+
+    def initial(self, *x: Array) -> Array:
+        """Unknowns from mu0 and sigma0; ends that are held have no spread."""
+        mu, sigma = self.model.initial(x[0], "node") if len(x) else (np.empty(0), np.empty(0))
+        if self.settings.boundary == "paper":
+            sigma = np.where(np.isin(x[0], self.model.interval), 0.0, sigma)
+        return self.system.from_moments(np.asarray(mu / self.unit), np.asarray(sigma / self.unit))
+
+    def residual(self, u: Any, u_t: Any, v: Any, at: Place) -> ufl.Form:
+        """The weak form of the system."""
+        self.lam = at.constant(self.model.lam)
+        self.delta = at.constant(self.settings.regularisation * self.scaled[1])
+        return self.system.residual(u, u_t, v, self.lam, self.delta, at.dx)
+
+    def held(self, u: Any, at: Place) -> Mapping[tuple[str, str], Any]:
+        """Sigma = 0 at both ends, or nothing."""
+        if self.settings.boundary == "noflux":
+            return {}
+        return {(SECOND, end): self.system.resting(u) for end in ("left", "right")}
+
+    def size(self) -> Mapping[str, float]:
+        """Sizes of the two unknowns."""
+        first, second = self.system.from_moments(self.scaled[:1], np.sqrt(2 * self.scaled[1:]))[:, 0]
+        return {FIRST: float(first), SECOND: float(second)}
+
+    def watch(self, problem: Problem) -> "Balances":
+        """Momentum, energy, and what leaves through held ends."""
+        self.initial_error = self._initial_error(problem)
+        return Balances(self, problem)
+
+    def finish(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Mean and spread from the unknowns, in the study's units; `momentum` and so on as drifts, too."""
+        model, settings, unit = self.model, self.settings, self.unit
+
+        def moments(prefix: str) -> tuple[Array, Array]:
+            both = np.stack([dataset[f"{prefix}{name}"].to_numpy() for name in (FIRST, SECOND)], axis=-1)
+            mu, w = self.system.to_moments(both)
+            return unit * mu, unit**2 * w
+
+        (mu, w), (node_mu, node_w), (frame_mu, frame_w) = (moments(prefix) for prefix in ("", "node_", "frame_"))
+        mu0, sigma0 = model.initial(model.sites, "site")
+        momentum, energy, let_in = (
+            dataset[name].to_numpy() * unit**power for name, power in zip(Balances.names, (1, 2, 2), strict=False)
         )
-    discretise(study, comm)
+        start = np.array([dataset[f"start_{k}"].to_numpy()[0] * unit ** (k + 1) for k in range(2)])
+        bound = np.sqrt(2 * model.length * start[1])  # the largest momentum at this energy
+        at_x, at_node, at_point, scalar = ("time", "x"), ("time", "node"), ("frame", "point"), ("time",)
+        return xr.Dataset(
+            {
+                "mu": (at_x, mu, {"long_name": "mean velocity"}),
+                "sigma": (at_x, _spread(w), {"long_name": "standard deviation of the velocity"}),
+                "initial_mu": ("x", mu0, {"long_name": "mean velocity at time 0"}),
+                "initial_sigma": ("x", sigma0, {"long_name": "standard deviation of the velocity at time 0"}),
+                "E": (at_x, mu**2 / 2 + w, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
+                "node_mu": (at_node, node_mu, {"long_name": "mean velocity at the mesh's nodes"}),
+                "node_sigma": (at_node, _spread(node_w), {"long_name": "standard deviation at the mesh's nodes"}),
+                "node_E": (at_node, node_mu**2 / 2 + node_w, {"long_name": "energy density at the mesh's nodes"}),
+                "frame_mu": (at_point, frame_mu, {"long_name": "mean velocity in a frame"}),
+                "frame_sigma": (at_point, _spread(frame_w), {"long_name": "standard deviation in a frame"}),
+                "momentum": (scalar, momentum, {"long_name": "integral of mu"}),
+                "energy": (
+                    scalar, energy, {"long_name": "integral of (mu^2 + sigma^2)/2, as the weak form has it"}
+                ),
+                "energy_flux": (
+                    scalar, -let_in,
+                    {"long_name": "energy gone out through the ends since time 0: energy + energy_flux is constant"},
+                ),
+                "momentum_drift": (
+                    scalar, np.abs(momentum - start[0]) / (bound or 1.0),
+                    {"long_name": "|change| of momentum over its bound sqrt(2 (b-a) energy)"},
+                ),
+                "energy_drift": (
+                    scalar, np.abs(energy - let_in - start[1]) / (start[1] or 1.0),
+                    {"long_name": "|change of energy + energy_flux| over the initial energy"},
+                ),
+                "min_w": (scalar, node_w.min(axis=1), {"long_name": "least w = sigma^2/2 at a node"}),
+                "max_w": (scalar, node_w.max(axis=1), {"long_name": "largest w at a node"}),
+            },
+            coords=dataset.coords,
+            attrs={
+                **dataset.attrs, "title": f"{self.study.study.name}: equations", "unknowns": "mu sigma",
+                "fields": "mu sigma E", "system": settings.system, "boundary": settings.boundary, "lambda": model.lam,
+                "grading": settings.grading,
+                "regularisation": float(self.delta.value) * unit**2,
+                "widest_cell_times_lambda": float(
+                    np.diff(dataset["node_x"].to_numpy()[:: settings.degree]).max() * model.lam
+                ),
+                "initial_error_mu": self.initial_error,
+            },
+        )  # fmt: skip
+
+    def _initial_error(self, problem: Problem) -> float:
+        """Relative L2 error of mu at time 0. Collective."""
+        u, dx, comm = problem.u, problem.place.dx, problem.comm
+        mu0 = to_ufl(self.model.mu0, x=problem.place.x) / self.unit
+        forms = [compiled(part**2 * dx) for part in (u[0] - mu0, u[0])]
+        error, norm = (float(comm.allreduce(fem.assemble_scalar(form))) for form in forms)
+        return float(np.sqrt(error / norm)) if norm > 0 else 0.0
+
+
+class Balances(Watch):
+    """Momentum and energy of a solution, and the energy that its held ends let in."""
+
+    names = ("momentum", "energy", "let_in", "start_0", "start_1")
+
+    def __init__(self, equation: PinnedEquation, problem: Problem) -> None:
+        """Compile the integrals. Collective."""
+        self.rtol, system, u = equation.settings.rtol, equation.system, problem.u
+        stored, energy = (part(u, equation.delta) for part in (system.stored, system.energy))
+
+        def steady(chi: Any, dx: Any) -> ufl.Form:
+            return system.residual(ufl.split(u), REST, ufl.split(chi), equation.lam, equation.delta, dx)
+
+        rows = np.empty(0, np.int32) if problem.rows is None else problem.rows
+        self.flux = EndFlux(u, rows, stored, steady, problem.quadrature)
+        self.balance = Balance(u, energy, problem.place.dx)
+
+    def begin(self) -> None:
+        """Note what there is."""
+        self.flux.start(0.0)
+        self.balance.start = self.balance.now()
+
+    def step(self, time: float) -> None:
+        """Add what the ends have let in."""
+        self.flux.after_step(time)
+
+    def observe(self, time: float) -> Array:
+        """Momentum, energy, energy let in, and both at the start."""
+        now, start = self.balance.now(), self.balance.start
+        if not abs(now[1] - start[1] - self.flux.total) <= IMPLAUSIBLE * start[1]:
+            raise RunError(
+                f"the energy at t = {time:.6g} is {now[1] / start[1]:.4g} of that at the start, and "
+                f"{-self.flux.total / start[1]:.4g} of it went out through the ends: this is no solution. "
+                f"pde.rtol = {self.rtol:g} is too coarse, or the mesh is"
+            )
+        return np.array([*now, self.flux.total, *start])
+
+    def state(self) -> dict[str, Array]:
+        """What `restore` needs."""
+        return {
+            "let_in": np.array([self.flux.total]),
+            "flux_history": np.array(self.flux.history),
+            "start": self.balance.start,
+        }
+
+    def restore(self, time: float, arrays: Mapping[str, Array]) -> None:
+        """Go on."""
+        history = [(float(t), float(rate)) for t, rate in arrays["flux_history"]]
+        self.flux.start(time, float(arrays["let_in"][0]), history)
+        self.balance.start = arrays["start"]
+
+
+class Equations(EquationMaker):
+    """What makes pde.nc."""
+
+    def __init__(self) -> None:
+        """Of the table [pde]."""
+        super().__init__(PinnedEquation, "pde", "pde.nc")
+
+    def check(self, study: Study, comm: MPI.Comm) -> None:
+        """Raise InputError where the mesh or the data at its nodes cannot be used, or ends are to hold a spread."""
+        this = narrowed(study, PinnedStudy)
+        if this.pde.boundary == "paper":
+            this.model.refuse_spread_at_ends(
+                "pde.boundary = 'paper' holds sigma = 0 there, so choose a sigma0 that vanishes at both, or 'noflux'"
+            )
+        discretise(this, comm)
+
+    def converge(self, study: Study, comm: MPI.Comm) -> xr.Dataset:
+        """See `kinlim.fem.pinned.refinement.converge`."""
+        from kinlim.fem.pinned.refinement import converge
+
+        return converge(narrowed(study, PinnedStudy), comm)
+
+    def better(self, study: Study) -> Mapping[str, Study]:
+        """See `kinlim.fem.pinned.refinement.better`."""
+        from kinlim.fem.pinned.refinement import better
+
+        return better(narrowed(study, PinnedStudy))
+
+
+EQUATIONS = Equations()
 
 
 def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Function:
-    """Build mesh and space of a study and interpolate its initial data. Collective; takes milliseconds.
+    """Build mesh and space of a study and interpolate its initial data. Collective.
 
     Args:
         study: the study.
@@ -144,7 +323,7 @@ def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Fun
     """
     model, settings = study.model, study.pde
     system = SYSTEMS[settings.system]
-    nodes = nodes_of(study, comm)
+    nodes = nodes_of(Interval(*model.interval), settings, comm, "pde")
     widest, allowed = np.diff(nodes).max(), system.RESOLUTION * settings.degree / model.lam
     if widest > allowed:
         cells = len(nodes) - 1
@@ -153,27 +332,7 @@ def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Fun
             f"cells no wider than {allowed:.3g}, the widest of these {cells} is {widest:.3g}: take at least "
             f"{ceil(cells * widest / allowed)} of this kind, a higher degree, or system B'"
         )
-    mesh = interval(comm, nodes)
-    u = fem.Function(
-        fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", settings.degree, shape=(2,))), name="u"
-    )
-    problem: InputError | None = None
-    try:
-        u.interpolate(lambda x: system.from_moments(*_initial(study, x[0], unit)))
-    except InputError as error:
-        problem = InputError(f"model.{error}")
-    for found in comm.allgather(problem):
-        if found is not None:
-            raise found
-    return u
-
-
-def _initial(study: PinnedStudy, x: Array, unit: float) -> tuple[Array, Array]:
-    """Initial mean and spread at nodes in the given unit; ends that are held have no spread."""
-    mu, sigma = study.model.initial(x, "node")
-    if study.pde.boundary == "paper":
-        sigma = np.where(np.isin(x, study.model.interval), 0.0, sigma)
-    return np.asarray(mu / unit, np.float64), np.asarray(sigma / unit, np.float64)
+    return Problem(lambda study: PinnedEquation(study, unit), study, settings, comm, "pde_", "pde").u
 
 
 def solve(
@@ -183,159 +342,16 @@ def solve(
     keeper: Keeper | None = None,
     fixed_steps: int | None = None,
 ) -> xr.Dataset:
-    """Solve the limit equations of a study.
-
-    Args:
-        study: the study.
-        comm: the ranks that share the mesh. Collective.
-        keeper: what to go on from, on any number of ranks: bit by bit on as many as wrote it, with a one-step scheme.
-        fixed_steps: of equal size, without error control, where the order in time is to be seen.
+    """Solve the limit equations of a study; see `kinlim.fem.evolution.EquationMaker.solve`. Collective.
 
     Returns:
-        The same dataset on every rank, with (time, x): mu, sigma, E at the sites; (time, node): node_mu, node_sigma,
-        node_E at the mesh's own nodes; (frame, point): frame_mu, frame_sigma, for pictures; (time): momentum, energy,
-        energy_flux, min_w.
-
-    Raises:
-        InputError: the initial data cannot be used at a node of the mesh, or a PETSc option has no meaning.
-        RunError: the time integration failed; see `TimeStepper.advance`.
-        Stopped: a signal came, and the state has been kept.
+        With (time, x): mu, sigma, E at the sites; (time, node): node_mu, node_sigma, node_E at the mesh's own nodes;
+        (frame, point): frame_mu, frame_sigma, for pictures; (time): momentum, energy, energy_flux, min_w.
     """
-    began, keeper = time.perf_counter(), keeper or Keeper(comm)
-    problem = _Problem(study, comm)
-    record, end = problem.record, float(study.model.times[-1])
-    first_step = end * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
-    if (kept := keeper.found()) is None:
-        problem.flux.start(0.0)
-        record.begin()
-    else:
-        first_step = record.restore(kept)
-    ready = time.perf_counter()
-    with problem.stepper(first_step, fixed_steps is not None) as stepper:
-        integrate(
-            stepper,
-            study.model.times[record.taken :],
-            keeper,
-            label="equations",
-            end=end,
-            after_step=lambda: problem.after_step(stepper),
-            observe=problem.observe,
-            state=lambda: record.checkpoint(stepper.next_step, stepper.statistics()),
-        )
-        counts, preconditioner = record.counts(stepper.statistics()), stepper.preconditioner()
-    ended = time.perf_counter()
-    attributes = on_root(
-        comm,
-        lambda: provenance(
-            comm.size,
-            1,
-            ended - began,
-            study=dump(study),
-            stepping_seconds=ended - ready,
-            preconditioner=preconditioner,
-            **problem.facts(),
-            **counts,
-        ),
-    )
-    return record.dataset(problem.system.to_moments).assign_attrs(attributes)
+    EQUATIONS.check(study, comm)
+    return EQUATIONS.solve(study, keeper or Keeper(comm), fixed_steps)
 
 
-class _Problem:
-    """The equations of a study on its mesh: forms, balances, and the solution as it goes.
-
-    Attributes:
-        system: of equations.
-        flux: what leaves through held ends.
-        record: what is written down of the solution.
-    """
-
-    def __init__(self, study: PinnedStudy, comm: MPI.Comm) -> None:
-        """Build mesh, space and forms. Collective."""
-        self.study, self.system, self.unit = study, SYSTEMS[study.pde.system], scale(study.model)
-        self.u = discretise(study, comm, self.unit)
-        space, mesh = self.u.function_space, self.u.function_space.mesh
-        self.u_t, self.test = fem.Function(space, name="u_t"), ufl.TestFunction(space)
-        self.quadrature = QUADRATURE * study.pde.degree
-        self.dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": self.quadrature})
-        self.size = sizes(study.model) / np.array([self.unit, self.unit**2])
-        self.lam = fem.Constant(mesh, study.model.lam)
-        self.delta = fem.Constant(mesh, study.pde.regularisation * self.size[1])
-        self.held = BOUNDARIES[study.pde.boundary](space)
-        stored, energy = (part(self.u, self.delta) for part in (self.system.stored, self.system.energy))
-        steady = lambda chi, dx: self._weak_form(REST, chi, dx)  # noqa: E731 - one line, used once
-        self.flux = EndFlux(self.u, self.held, stored, steady, self.quadrature)
-        self.balance = Balance(self.u, energy, self.dx)
-        self.initial_error = self._initial_error()
-        self.record = Record(study, self.u, self.balance, self.flux, self.unit)
-        self.largest = BLOWN_UP * max(self.size[0], self._unknowns()[1])
-
-    def stepper(self, first_step: float, fixed: bool) -> TimeStepper:
-        """The time integration from where the record is. Collective."""
-        settings = self.study.pde
-        ends = self.system.absent(self.u) * self.test[1] * ufl.ds(domain=self.u.function_space.mesh)
-        return TimeStepper(
-            self._weak_form(ufl.split(self.u_t), self.test, self.dx),
-            self.u,
-            self.u_t,
-            held=self.held,
-            condition=ends if settings.boundary == "paper" else None,
-            rtol=settings.rtol,
-            atol=settings.rtol * self._unknowns(),
-            start=self.record.time,
-            first_step=first_step,
-            prefix="pde_",
-            options=self.system.OPTIONS | ({"ts_adapt_type": "none"} if fixed else {}),
-        )
-
-    def after_step(self, stepper: TimeStepper) -> None:
-        """Note a step. Collective.
-
-        Raises:
-            RunError: an unknown is larger than any solution.
-        """
-        self.record.step(stepper.time)
-        if stepper.largest() > self.largest:
-            settings = self.study.pde
-            raise RunError(
-                f"the solution has blown up by t = {stepper.time:.6g}: pde.rtol = {settings.rtol:g} is too coarse, "
-                f"or the mesh ({self.record.cells} cells of degree {settings.degree}) is"
-            )
-
-    def observe(self) -> None:
-        """Note an observation. Collective.
-
-        Raises:
-            RunError: the energy is not what it can be.
-        """
-        self.record.observe()
-        if not self.balance.plausible(self.flux.total):
-            now, gone = self.balance.now()[1] / self.balance.start[1], -self.flux.total / self.balance.start[1]
-            raise RunError(
-                f"the energy at t = {self.record.time:.6g} is {now:.4g} of that at the start, and {gone:.4g} of it "
-                f"went out through the ends: this is no solution. pde.rtol = {self.study.pde.rtol:g} is too coarse, or "
-                "the mesh is"
-            )
-
-    def facts(self) -> dict[str, float]:
-        """Numbers about the discretisation, for the dataset's attributes."""
-        x = self.record.nodes.x[:: self.study.pde.degree]
-        return {
-            "regularisation": float(self.delta.value) * self.unit**2,
-            "widest_cell_times_lambda": float(np.diff(x).max() * self.study.model.lam),
-            "initial_error_mu": self.initial_error,
-        }
-
-    def _weak_form(self, u_t: Any, test: Any, dx: Any) -> ufl.Form:
-        return self.system.residual(ufl.split(self.u), u_t, ufl.split(test), self.lam, self.delta, dx)
-
-    def _unknowns(self) -> Array:
-        """Sizes of the two unknowns."""
-        return self.system.from_moments(self.size[:1], np.sqrt(2 * self.size[1:]))[:, 0]
-
-    def _initial_error(self) -> float:
-        """Relative L2 error of mu at time 0. Collective."""
-        mesh = self.u.function_space.mesh
-        mu0 = to_ufl(self.study.model.mu0, x=ufl.SpatialCoordinate(mesh)[0]) / self.unit
-        forms = [compiled(part**2 * self.dx) for part in (self.u[0] - mu0, self.u[0])]
-        error, norm = (float(mesh.comm.allreduce(fem.assemble_scalar(form))) for form in forms)
-        return float(np.sqrt(error / norm)) if norm > 0 else 0.0
+def _spread(w: Array) -> Array:
+    """Give sigma = sqrt(2w), 0 where w is negative (`min_w` says by how much)."""
+    return np.sqrt(2 * np.maximum(w, 0))

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from kinlim.base import Study, narrowed
-from kinlim.fem.pinned import check, solve
+from kinlim.fem.pinned import EQUATIONS, solve
 from kinlim.fem.pinned.picard import as_in_the_paper, iterate
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import world
@@ -31,7 +31,7 @@ class Iteration(Examination):
 
     def check(self) -> None:
         """Raise InputError if the equations cannot be solved."""
-        check(self.iterated, self.comm)
+        EQUATIONS.check(self.iterated, self.comm)
 
     def measure(self) -> xr.Dataset:
         """Iterate. Collective."""

@@ -5,14 +5,14 @@ Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partia
 
 from collections.abc import Mapping
 from math import pi, sqrt
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kinlim.base import Ensemble, Physics, Study
+from kinlim.equation import MeshSettings
 from kinlim.errors import InputError
 from kinlim.table import FormulaOfX, Table
 
@@ -239,38 +239,21 @@ class PinnedParticles(Ensemble):
         return self
 
 
-class PinnedEquations(Table):
+class PinnedEquations(MeshSettings):
     """The PDE side: which form of the system, which boundary conditions, and the discretisation.
 
     Attributes:
         system: "A", in (mu, sigma): Section 4.1; "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5); "C", in
             (mu, E = (mu^2 + sigma^2)/2): Section 4.3. All with the one lambda of `PinnedBalls`.
         boundary: "noflux", no momentum and no energy leaves through the ends; "paper", mu_x = 0 and sigma = 0 there.
-        mesh: a file of nodes, see `kinlim.meshes.interval.read`, instead of cells and grading; its path is relative to
-            the folder of the study.
-        cells: of the interval mesh.
-        grading: cells near the ends shrink like s^grading; 1 is uniform.
-        refinements: how often every cell is halved.
-        degree: of the Lagrange elements.
-        rtol: error allowed per time step, relative to the size of mu and of w.
         regularisation: delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w.
     """
 
     system: Literal["A", "B'", "C"] = "B'"
     boundary: Literal["noflux", "paper"] = "noflux"
-    mesh: Annotated[str | None, Field(min_length=1)] = None
     cells: Annotated[int, Field(ge=4, le=10**7)] = 400
-    grading: Annotated[float, Field(ge=1, le=4)] = 1.0
-    refinements: Annotated[int, Field(ge=0, le=10)] = 0
     degree: Annotated[int, Field(ge=1, le=4)] = 2
-    rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
     regularisation: Annotated[float, Field(ge=1e-14, le=1e-2)] = 1e-9
-
-    @field_validator("mesh")
-    @classmethod
-    def _mesh_is_beside_the_study(cls, mesh: str | None, info: ValidationInfo) -> str | None:
-        folder = (info.context or {}).get("folder")
-        return mesh if mesh is None or folder is None else str(Path(folder, mesh).resolve())
 
     @model_validator(mode="after")
     def _one_mesh(self) -> Self:
