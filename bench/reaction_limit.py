@@ -19,7 +19,8 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from kinlim.compat import on_this_machine
-from kinlim.fem.reaction.limit import CYCLE, GAMG, HYPRE, solve
+from kinlim.fem.multigrid import CYCLE, GAMG, HYPRE
+from kinlim.fem.reaction.limit import solve
 from kinlim.fem.reaction.refinement import distance
 from kinlim.study import check
 

@@ -29,8 +29,9 @@ from kinlim.errors import InputError, RunError
 from kinlim.fem import vtx
 from kinlim.fem.compiled import compiled
 from kinlim.fem.integrate import integrate
+from kinlim.fem.multigrid import LINEAR, multigrid
+from kinlim.fem.nodes import Nodes
 from kinlim.fem.place import Place
-from kinlim.fem.probe import Nodes
 from kinlim.fem.samples import CellValues, Means, Sample, sampler
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.grid import Points
@@ -61,7 +62,10 @@ BEYOND = 2
 COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
 
 DIRECT: dict[str, Any] = {"pc_factor_mat_solver_type": "mumps"}
-"""Beyond one dimension."""
+"""In two dimensions."""
+
+BLOCKS: dict[str, Any] = {"ksp_type": "gmres", "pc_type": "bjacobi"}
+"""In three dimensions, for discontinuous elements."""
 
 
 class EquationMaker(Refined, Drawable):
@@ -216,8 +220,7 @@ class Problem:
             InputError: a PETSc option has no meaning.
         """
         clock = self.place.t if self.place.t in self._constants() else None
-        direct = DIRECT if self.built.mesh.topology.dim > 1 else {}
-        options = direct | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
+        options = self._linear() | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
         return TimeStepper(
             self.form,
             self.u,
@@ -247,6 +250,15 @@ class Problem:
                 f"{self.where}.residual is not linear in v, or holds what UFL cannot differentiate "
                 f"({type(error).__name__}: {reason})"
             ) from error
+
+    def _linear(self) -> dict[str, Any]:
+        """PETSc options for the linear systems: direct up to dimension 2, iterative beyond."""
+        dimension, settings = self.built.mesh.topology.dim, self.settings
+        if dimension < 3:
+            return DIRECT if dimension == 2 else {}
+        if self.equation.element == "discontinuous":
+            return BLOCKS | {"ksp_rtol": LINEAR * settings.rtol}
+        return multigrid(dimension, settings.degree, settings.rtol)
 
     @property
     def quadrature(self) -> int:
@@ -454,6 +466,7 @@ class Record:
         return State(
             {
                 "u": self.cells(self.problem.u),
+                **({} if self.problem.settings.mesh is None else {"middles": self.cells.middles()}),
                 "values": np.array(self.values),
                 "at_nodes": np.array(self.at_nodes),
                 "numbers": np.array(self.numbers),
@@ -473,10 +486,14 @@ class Record:
         Raises:
             InputError: it is of another mesh: the file of the mesh has changed.
         """
-        if kept.arrays["u"].shape != self.cells.shape:
+        settings, there = self.problem.settings, kept.arrays["u"]
+        same = there.shape == self.cells.shape
+        if same and settings.mesh is not None:
+            same = bool(np.allclose(kept.arrays["middles"], self.cells.middles(), rtol=1e-12, atol=0))
+        if not same:
             raise InputError(
-                f"the checkpoint has {kept.arrays['u'].shape[0]} cells, and this mesh has {self.cells.shape[0]}: the "
-                "file of the mesh has changed; start again in another folder"
+                f"{self.problem.table}.mesh = '{settings.mesh}' is not the mesh of the checkpoint, which has "
+                f"{there.shape[0]} cells where this one has {self.cells.shape[0]}: start again in another folder"
             )
         self.cells.fill(self.problem.u, kept.arrays["u"])
         self.time, self.taken = float(kept.attrs["time"]), int(kept.attrs["taken"])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dolfinx import geometry
 from dolfinx.fem import Function, FunctionSpace
+from dolfinx.mesh import compute_midpoints
 from mpi4py import MPI
 
 from kinlim.compat import cell_nodes, coordinate_map
@@ -164,7 +165,7 @@ class CellValues:
         """Of the functions of a space."""
         topology = built.mesh.topology
         cells = topology.index_map(topology.dim)
-        self.comm, self.block, self.owned = built.mesh.comm, space.dofmap.bs, cells.size_local
+        self.mesh, self.comm, self.block = built.mesh, built.mesh.comm, space.dofmap.bs
         self.names = np.asarray(topology.original_cell_index[: cells.size_local], np.int64)
         self.dofs = space.dofmap.list[: cells.size_local]
         self.shape = (int(cells.size_global), self.dofs.shape[1], self.block)
@@ -175,6 +176,15 @@ class CellValues:
         everywhere = np.empty(self.shape)
         for names, values in self.comm.allgather((self.names, here)):
             everywhere[names] = values
+        return everywhere
+
+    def middles(self) -> Array:
+        """Middles of the cells in that order, shape (cells, 3), on every rank. Collective."""
+        mesh = self.mesh
+        owned = np.arange(len(self.names), dtype=np.int32)
+        everywhere = np.empty((self.shape[0], 3))
+        for names, found in self.comm.allgather((self.names, compute_midpoints(mesh, mesh.topology.dim, owned))):
+            everywhere[names] = found
         return everywhere
 
     def fill(self, u: Function, values: Array) -> None:

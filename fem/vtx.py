@@ -13,7 +13,7 @@ from dolfinx.io import VTXWriter
 from dolfinx.mesh import create_mesh
 from mpi4py import MPI
 
-from kinlim.fem.probe import Nodes
+from kinlim.fem.nodes import Nodes
 from kinlim.grid import AXES
 from kinlim.meshes.interval import interval
 

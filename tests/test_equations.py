@@ -68,7 +68,7 @@ class Wave3(Wave):
     ("equation", "shape", "degree", "cells"),
     [
         (Wave, "simplex", 1, 16), (Wave, "simplex", 2, 12), (Wave2, "simplex", 2, 6), (Wave2, "box", 1, 12),
-        (Wave3, "simplex", 1, 10), (Wave3, "box", 2, 3),
+        (Wave3, "simplex", 1, 8), (Wave3, "box", 2, 3),
     ],
 )  # fmt: skip
 def test_heat_decays_at_its_rate_on_tori(equation, shape, degree, cells):

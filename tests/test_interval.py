@@ -6,8 +6,11 @@ import pytest
 from dolfinx import fem
 from mpi4py import MPI
 
+from kinlim.equation import Interval
 from kinlim.errors import InputError
-from kinlim.fem.probe import Nodes, Probe
+from kinlim.fem.nodes import Nodes
+from kinlim.fem.samples import sampler
+from kinlim.meshes.domain import Built
 from kinlim.meshes.interval import grade, graded, interval, read, refine
 
 
@@ -16,6 +19,15 @@ def p_function(comm, degree, cells=12, ends=(-1.0, 2.0), grading=2.0):
 
     mesh = interval(comm, graded(ends, cells, grading))
     return fem.Function(fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", degree, shape=(2,))))
+
+
+def sample(mesh, x, degree=1):
+    """Values at points, as a solution is observed there; of a function of one component."""
+    import basix.ufl
+
+    built = Built(Interval(), mesh, {}, np.empty(0))
+    space = fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", degree, shape=(2,)))
+    return sampler(built, space)(np.asarray(x)[:, None])
 
 
 def test_grading():
@@ -33,12 +45,12 @@ def test_nodes(grading):
 
 
 @pytest.mark.parallel
-def test_the_probe_is_exact_on_quadratics_at_any_point():
+def test_samples_are_exact_on_quadratics_at_any_point():
     # points on nodes, on the ends and inside cells; more ranks than one may own a node
     u = p_function(MPI.COMM_WORLD, 2)
     u.interpolate(lambda x: np.stack([x[0] ** 2 - x[0], 3 - x[0]]))
     x = np.concatenate([np.linspace(-1, 2, 101), Nodes(u).x])
-    values = Probe(u.function_space.mesh, x)(u)
+    values = sample(u.function_space.mesh, x, degree=2)(u)
     assert values == pytest.approx(np.stack([x**2 - x, 3 - x], axis=-1), abs=1e-13)
     assert Nodes(u)(u)[:, 0] == pytest.approx(Nodes(u).x ** 2 - Nodes(u).x, abs=1e-13)
 
@@ -46,7 +58,7 @@ def test_the_probe_is_exact_on_quadratics_at_any_point():
 @pytest.mark.parallel
 def test_a_point_outside_is_refused_on_all_ranks():
     with pytest.raises(ValueError, match="outside the mesh"):
-        Probe(p_function(MPI.COMM_WORLD, 1).function_space.mesh, np.array([0.0, 2.1]))
+        sample(p_function(MPI.COMM_WORLD, 1).function_space.mesh, [0.0, 2.1])
 
 
 def test_the_ends_are_the_ends_exactly():
@@ -54,14 +66,14 @@ def test_the_ends_are_the_ends_exactly():
     for a, b in [(0.2, 0.9), (-3.0, -0.7), (-3.3, 7.1), (-0.7, 0.1), *((k / 10, 1.7) for k in range(-30, 17))]:
         mesh = interval(MPI.COMM_SELF, graded((a, b), 3, 1.5))
         assert (mesh.geometry.x[:, 0].min(), mesh.geometry.x[:, 0].max()) == (a, b)
-        Probe(mesh, np.array([a, b]))
+        sample(mesh, [a, b])
 
 
 @pytest.mark.parallel
 def test_points_are_found_in_cells_of_any_size():
     # 1400 nanometres at the ends of 1200 cells graded by 2: DOLFINx's search with a tolerance loses the last point
     mesh = interval(MPI.COMM_WORLD, graded((0.0, 1.0), 1200, 3.0))
-    Probe(mesh, np.linspace(0, 1, 3001))
+    sample(mesh, np.linspace(0, 1, 3001))
 
 
 def test_refinement_keeps_the_nodes():

@@ -12,9 +12,9 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from kinlim.errors import InputError
+from kinlim.fem.nodes import Nodes
 from kinlim.fem.pinned import picard, solve
 from kinlim.fem.pinned.picard import QUANTITIES, STAGES, HeatEquations, equations, iterate, step_ends
-from kinlim.fem.probe import Nodes
 from kinlim.meshes.interval import graded, interval
 from kinlim.study import check
 from kinlim.validation import report

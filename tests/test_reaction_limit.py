@@ -11,6 +11,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from kinlim.errors import InputError, Stopped
+from kinlim.fem import multigrid
 from kinlim.fem.reaction import limit, manufactured, refinement
 from kinlim.fem.reaction.diffusion import density_of
 from kinlim.fem.reaction.layer import lifetime
@@ -287,9 +288,9 @@ def test_convergence_is_measured(tables, monkeypatch):
 
 # --- linear solvers ---------------------------------------------------------------------------------------------------
 
-MULTIGRIDS = {"gamg": limit.GAMG | {"pc_mg_cycle_type": limit.CYCLE[2]}}
+MULTIGRIDS = {"gamg": multigrid.GAMG | {"pc_mg_cycle_type": multigrid.CYCLE[2]}}
 if PETSc.Sys.hasExternalPackage("hypre"):
-    MULTIGRIDS["hypre boomeramg"] = limit.HYPRE
+    MULTIGRIDS["hypre boomeramg"] = multigrid.HYPRE
 
 
 @pytest.fixture

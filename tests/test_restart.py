@@ -23,13 +23,13 @@ SOLUTION = ("mu", "sigma", "node_mu", "node_sigma", "momentum", "energy", "energ
 
 def stopped_halfway(study, comm, monkeypatch):
     """A checkpoint from the middle of an interval between observations, as a signal makes it."""
-    module = sys.modules["kinlim.fem.pinned.solve"]
+    module = sys.modules["kinlim.fem.evolution"]
     middle = 0.77 * study.model.times[-1]
     step, kept = module.Record.step, []
 
-    def step_and_signal(record, t):
-        step(record, t)
-        if t > middle:
+    def step_and_signal(record, stepper):
+        step(record, stepper)
+        if stepper.time > middle:
             os.kill(os.getpid(), signal.SIGUSR1)
 
     with monkeypatch.context() as patch:
@@ -78,7 +78,7 @@ def test_a_checkpoint_of_another_mesh_is_refused(tables, tmp_path, monkeypatch):
     checkpoint = stopped_halfway(check(tables), MPI.COMM_SELF, monkeypatch)
     for nodes in (np.linspace(0, 1, 41) ** 2, np.linspace(0, 1, 11)):
         np.savetxt(tmp_path / "nodes.txt", nodes)
-        with pytest.raises(InputError, match=r"is not the mesh of the checkpoint, which has 81 nodes"):
+        with pytest.raises(InputError, match=r"is not the mesh of the checkpoint, which has 40 cells"):
             solve(check(tables), MPI.COMM_SELF, keeper=Keeper(MPI.COMM_SELF, checkpoint))
 
 
@@ -160,7 +160,7 @@ def test_a_signal_ends_the_command_with_75_and_resume_finishes_it(tmp_path, tabl
     file.write_text(dump(check(tables)))
     command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert running.stderr.readline().startswith("equations: ")  # it is at work
+    assert running.stderr.readline().startswith("pde: ")  # it is at work
     for _ in range(3):  # schedulers may send more than one
         running.send_signal(signal.SIGTERM)
         time.sleep(0.05)

@@ -30,8 +30,8 @@ from petsc4py import PETSc
 from kinlim.compat import interpolation_points
 from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
+from kinlim.fem.nodes import Nodes
 from kinlim.fem.pinned import discretise
-from kinlim.fem.probe import Nodes
 from kinlim.models.pinned.tables import MOST_MEMORY, NO_SPREAD, PinnedStudy
 from kinlim.parallel import on_root
 from kinlim.progress import Meter

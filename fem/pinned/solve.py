@@ -128,7 +128,10 @@ class PinnedEquation(Equation):
 
     def initial(self, *x: Array) -> Array:
         """Unknowns from mu0 and sigma0; ends that are held have no spread."""
-        mu, sigma = self.model.initial(x[0], "node") if len(x) else (np.empty(0), np.empty(0))
+        try:
+            mu, sigma = self.model.initial(x[0], "node")
+        except InputError as error:
+            raise InputError(f"model.{error}") from None
         if self.settings.boundary == "paper":
             sigma = np.where(np.isin(x[0], self.model.interval), 0.0, sigma)
         return self.system.from_moments(np.asarray(mu / self.unit), np.asarray(sigma / self.unit))

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
-from petsc4py import PETSc
 
 from kinlim.errors import InputError
 from kinlim.fem.integrate import integrate
+from kinlim.fem.multigrid import multigrid
 from kinlim.fem.reaction.conserving import ConservingStepper
 from kinlim.fem.reaction.diffusion import residual
 from kinlim.fem.reaction.layer import corrected, lifetime
@@ -33,37 +33,6 @@ SCHEME: dict[str, Any] = {"ts_type": "rosw", "ts_rosw_type": "rodaspr2"}
 
 ORDER = 4
 """Of the scheme, in fixed steps; on smooth solutions of this equation it shows up to 5."""
-
-HYPRE: dict[str, Any] = {
-    "pc_type": "hypre",
-    "pc_hypre_type": "boomeramg",
-    "pc_hypre_boomeramg_agg_nl": 1,
-    "pc_hypre_boomeramg_coarsen_type": "HMIS",
-    "pc_hypre_boomeramg_interp_type": "ext+i",
-    "pc_hypre_boomeramg_P_max": 4,
-    "pc_hypre_boomeramg_strong_threshold": 0.5,
-}
-"""Multigrid in dimension 2 and 3, where PETSc has hypre; on each level, sweeps of a smoother as many as the degree."""
-
-GAMG: dict[str, Any] = {
-    "pc_type": "gamg",
-    "pc_gamg_agg_nsmooths": 0,
-    "pc_gamg_aggressive_coarsening": 0,
-    "pc_gamg_reuse_interpolation": "true",
-    "mg_levels_ksp_type": "richardson",
-    "mg_levels_ksp_max_it": 1,
-    "mg_levels_pc_type": "bjacobi",
-}
-"""PETSc's own multigrid elsewhere: plain aggregation, once for all steps, and ILU(0) as smoother.
-
-Smoothed aggregation takes three times as many iterations for P2 in the plane.
-"""
-
-CYCLE = {2: "w", 3: "v"}
-"""Of PETSc's own multigrid, by dimension: the W-cycle takes fewer iterations on fine meshes of the plane."""
-
-LINEAR = 1e-2
-"""Relative residual of linear solvers over rtol."""
 
 ROUNDING = 1e-9
 """Range of data, over their size, that cannot be told from none."""
@@ -277,13 +246,7 @@ def options(settings: LimitEquation, dimension: int) -> dict[str, Any]:
     The matrix is not symmetric, since D depends on m. Short steps leave little more than the mass, whose condition
     rises with the degree: hypre's smoother sweeps as often.
     """
-    if dimension == 1:
-        return SCHEME
-    if PETSc.Sys.hasExternalPackage("hypre"):
-        multigrid = HYPRE | {"pc_hypre_boomeramg_grid_sweeps_all": settings.degree}
-    else:
-        multigrid = GAMG | {"pc_mg_cycle_type": CYCLE[dimension]}
-    return SCHEME | multigrid | {"ksp_type": "gmres", "ksp_rtol": LINEAR * settings.rtol}
+    return SCHEME if dimension == 1 else SCHEME | multigrid(dimension, settings.degree, settings.rtol)
 
 
 def _counts(stepper: ConservingStepper) -> dict[str, int]:
