@@ -23,12 +23,6 @@ def lattice_of(mesh: Mesh) -> Lattice:
     return Lattice(round((mesh.topology.index_map(d).size_global / per_cube) ** (1 / d)), d, shape)
 
 
-def grid(count: int, dimension: int) -> Array:
-    """Points i/count of [0, 1)^d, count along each axis, shape (count^d, d), the last axis fastest."""
-    axis = np.arange(count) / count
-    return np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), axis=-1).reshape(-1, dimension)
-
-
 class Sampler:
     """Evaluates functions of one scalar Lagrange space on a torus at fixed points.
 

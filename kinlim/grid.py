@@ -12,6 +12,12 @@ AXES = ("x", "y", "z")
 """Names of the axes, in order."""
 
 
+def uniform(dimension: int, count: int) -> Array:
+    """Points i/count of [0, 1)^d, count along each axis, shape (count^d, d), the last axis fastest."""
+    axis = np.arange(count) / count
+    return np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), axis=-1).reshape(-1, dimension)
+
+
 class Grid:
     """A grid along one to three axes.
 

@@ -5,6 +5,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -167,28 +168,86 @@ def _concerns(text: str, path: str, what: str) -> bool:
     return path.startswith(key) or (key.startswith(path) and what.startswith((f"{key} = ", f"{path} = ")))
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where one of pydantic's errors is, for the sentences about it.
+
+    Attributes:
+        keys: that lead there.
+        table: the innermost table that holds the last of them.
+        of_table: whether that is a table too.
+    """
+
+    keys: list[str]
+    table: type[BaseModel]
+    of_table: bool
+
+    @property
+    def path(self) -> str:
+        """The keys with dots between."""
+        return ".".join(self.keys)
+
+    @property
+    def allowed(self) -> list[str]:
+        """Keys that the table takes."""
+        return [field.alias or name for name, field in self.table.model_fields.items()]
+
+    def takes(self) -> str:
+        """What the table takes, in words."""
+        holder = f"[{'.'.join(self.keys[:-1])}] takes" if self.keys[1:] else "the tables of a study are"
+        return f"{holder} {', '.join(self.allowed)}"
+
+
 def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
     """One sentence for one of pydantic's errors: which key, which value, what is allowed."""
-    keys, table, of_table = _walk(error, kind)
-    path, last = ".".join(keys), (keys or [""])[-1]
+    place = _Place(*_walk(error, kind))
+    sentence = SENTENCES.get(error["type"], _wrong_value)
+    return sentence(error, place)
+
+
+def _unknown_key(error: ErrorDetails, place: _Place) -> str:
+    close = difflib.get_close_matches(place.keys[-1], place.allowed, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{place.path} = {_shown(error['input'])}: unknown key{hint}; {place.takes()}"
+
+
+def _missing_key(error: ErrorDetails, place: _Place) -> str:
+    if place.keys[-1].isdigit():
+        return f"{'.'.join(place.keys[:-1])} = {_shown(error['input'])}: has too few entries"
+    return f"{place.path} is missing; {place.takes()}"
+
+
+def _unknown_family(error: ErrorDetails, place: _Place) -> str:
+    given, last = error["input"], place.keys[-1]
+    wrong = f" = {given['family']!r} is not known" if "family" in given else " is missing"
+    known = ", ".join(_families(place.table.model_fields[last].annotation))
+    return f"{place.path}.family{wrong}; the families are {known}"
+
+
+def _found_in_tables(error: ErrorDetails, place: _Place) -> str:
+    """A check of several keys together names key and value itself."""
+    if not place.of_table:
+        return _wrong_value(error, place)
+    message = _words(error)
+    return f"{place.path}.{message}" if place.path else message
+
+
+def _wrong_value(error: ErrorDetails, place: _Place) -> str:
+    return f"{place.path} = {_shown(error['input'])}: {_words(error)}"
+
+
+def _words(error: ErrorDetails) -> str:
+    """Pydantic's message in a study's words."""
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
     message = message.replace("a valid dictionary or object to extract fields from", "a table")
-    message = re.sub(r"a valid dictionary or instance of \w+", "a table", message).replace("a valid tuple", "a list")
-    allowed = ", ".join(f.alias or name for name, f in table.model_fields.items())
-    holder = f"[{'.'.join(keys[:-1])}] takes" if keys[1:] else "the tables of a study are"
-    match error["type"]:
-        case "extra_forbidden":
-            close = difflib.get_close_matches(last, allowed.split(", "), 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            return f"{path} = {_shown(error['input'])}: unknown key{hint}; {holder} {allowed}"
-        case "missing" if last.isdigit():
-            return f"{'.'.join(keys[:-1])} = {_shown(error['input'])}: has too few entries"
-        case "missing":
-            return f"{path} is missing; {holder} {allowed}"
-        case "union_tag_invalid" | "union_tag_not_found":
-            given = error["input"]
-            wrong = f" = {given['family']!r} is not known" if "family" in given else " is missing"
-            return f"{path}.family{wrong}; the families are {', '.join(_families(table.model_fields[last].annotation))}"
-        case "value_error" if of_table:  # found with several keys together: the message names key and value itself
-            return f"{path}.{message}" if path else message
-    return f"{path} = {_shown(error['input'])}: {message}"
+    return re.sub(r"a valid dictionary or instance of \w+", "a table", message).replace("a valid tuple", "a list")
+
+
+SENTENCES: dict[str, Callable[[ErrorDetails, _Place], str]] = {
+    "extra_forbidden": _unknown_key,
+    "missing": _missing_key,
+    "union_tag_invalid": _unknown_family,
+    "union_tag_not_found": _unknown_family,
+    "value_error": _found_in_tables,
+}
+"""By pydantic's types of errors; the others are about a value."""

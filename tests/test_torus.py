@@ -11,8 +11,9 @@ from dolfinx import fem
 from dolfinx.mesh import exterior_facet_indices
 from mpi4py import MPI
 
-from kinlim.fem.sampling import Sampler, TorusNodes, grid
+from kinlim.fem.sampling import Sampler, TorusNodes
 from kinlim.fem.torus_vtx import TorusWriter
+from kinlim.grid import uniform
 from kinlim.meshes.torus import Lattice, torus
 
 KINDS = [(1, "simplex"), (2, "simplex"), (2, "box"), (3, "simplex"), (3, "box")]
@@ -80,7 +81,7 @@ def test_jumps_across_facets_vanish_on_all_ranks(shape):
 @pytest.mark.parametrize("degree", [1, 2, 4])
 def test_values_anywhere(dimension, shape, degree):
     # against DOLFINx's own evaluation, on one rank; points on the seam, on facets and outside [0, 1)
-    points = np.concatenate([np.random.default_rng(1).random((40, dimension)) * 3 - 1, grid(5, dimension)])
+    points = np.concatenate([np.random.default_rng(1).random((40, dimension)) * 3 - 1, uniform(dimension, 5)])
     shared = interpolant(MPI.COMM_WORLD, 4, dimension, shape, degree)
     alone = interpolant(MPI.COMM_SELF, 4, dimension, shape, degree)
     values = Sampler(shared.function_space, points)(shared)

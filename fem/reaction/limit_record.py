@@ -13,7 +13,8 @@ from mpi4py import MPI
 from kinlim.checkpoint import State
 from kinlim.fem.compiled import compiled
 from kinlim.fem.reaction.diffusion import density_of, entropy
-from kinlim.fem.sampling import Sampler, TorusNodes, grid
+from kinlim.fem.sampling import Sampler, TorusNodes
+from kinlim.grid import uniform
 from kinlim.models.reaction.phase import POSITIONS
 from kinlim.models.reaction.tables import ReactionStudy
 from kinlim.study import dump
@@ -38,7 +39,7 @@ class Observer:
         mesh = u.function_space.mesh
         self.u, self.comm, self.dimension = u, mesh.comm, mesh.topology.dim
         self.owned = u.function_space.dofmap.index_map.size_local
-        self.sampler = Sampler(u.function_space, grid(POINTS[self.dimension - 1], self.dimension))
+        self.sampler = Sampler(u.function_space, uniform(self.dimension, POINTS[self.dimension - 1]))
         degree = u.function_space.element.basix_element.degree
         dx = ufl.dx(metadata={"quadrature_degree": degree + BEYOND})
         self.entropy = compiled(entropy(u, fem.Constant(mesh, rho_inf)) * dx)

@@ -209,83 +209,110 @@ def _agreement(trace: xr.Dataset, solution: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def _conclusion(verdict: dict[str, Any]) -> list[str]:
-    """Say it in sentences."""
-    number = report.number
-    lam, T, done = verdict["lambda_B"], verdict["end_time"], verdict["converged_up_to"]
-    growth = verdict["rounding_growth"]
-    printed, careful = (
-        [one for one in verdict["inequalities"] if one["kind"] == kind] for kind in ("printed", "careful")
-    )
-    said = []
+    """What the trace shows, in sentences: convergence, agreement, inequalities, Lemma 6.4."""
+    parts = (_of_convergence, _of_agreement, _of_printed, _of_careful, _of_recursion)
+    return [sentence for part in parts for sentence in part(verdict)]
+
+
+def _of_convergence(verdict: dict[str, Any]) -> list[str]:
+    """How far the iteration has converged, and what stopped it."""
+    number, T, done = report.number, verdict["end_time"], verdict["converged_up_to"]
+    at, tolerance = f"At λ_B = {number(verdict['lambda_B'])}", number(verdict["tolerance"], 1)
     if verdict["converged"]:
-        said.append(
-            f"At λ_B = {number(lam)} the iteration converges on [0, {number(T)}]: "
-            f"{verdict['convergence'][-1]['iterations']} iterations to a tolerance of "
-            f"{number(verdict['tolerance'], 1)}."
-        )
-    else:
-        so_far = "on no interval from 0" if done is None else f"on [0, {number(done)}]"
-        said.append(
-            f"At λ_B = {number(lam)}, after {verdict['iterations']} iterations, the iteration has converged {so_far} "
-            f"to a tolerance of {number(verdict['tolerance'], 1)}, not on [0, {number(T)}]. "
-            + (
-                "The front has all but stopped: beyond it the changes hardly fall any more. The least change that is "
-                "reached grows with T' from rounding upwards"
-                + ("" if growth is None else f", with the slope of exp({number(growth, 2)} (λ_B²/2) T')")
-                + ". The likely cause is rounding: where μₓ = λσ, λ = λ_B/√2, the equations relax with rate λ², "
-                "and the iteration sums exp(−λ²t) term by term, with terms that grow like exp(λ²t)."
-                if verdict["stalled"]
-                else "The front was still moving: more iterations would carry it further."
+        count = verdict["convergence"][-1]["iterations"]
+        return [f"{at} the iteration converges on [0, {number(T)}]: {count} iterations to a tolerance of {tolerance}."]
+    so_far = "on no interval from 0" if done is None else f"on [0, {number(done)}]"
+    front = _of_stalled_front(verdict) if verdict["stalled"] else MOVING
+    return [
+        f"{at}, after {verdict['iterations']} iterations, the iteration has converged {so_far} to a tolerance of "
+        f"{tolerance}, not on [0, {number(T)}]. {front}"
+    ]
+
+
+MOVING = "The front was still moving: more iterations would carry it further."
+
+
+def _of_stalled_front(verdict: dict[str, Any]) -> str:
+    """Why the front has stopped."""
+    growth = verdict["rounding_growth"]
+    slope = "" if growth is None else f", with the slope of exp({report.number(growth, 2)} (λ_B²/2) T')"
+    return (
+        "The front has all but stopped: beyond it the changes hardly fall any more. The least change that is reached "
+        f"grows with T' from rounding upwards{slope}. The likely cause is rounding: where μₓ = λσ, λ = λ_B/√2, the "
+        "equations relax with rate λ², and the iteration sums exp(−λ²t) term by term, with terms that grow like "
+        "exp(λ²t)."
+    )
+
+
+def _of_agreement(verdict: dict[str, Any]) -> list[str]:
+    """How far the last iterate is from the time-stepped solution, where it has converged."""
+    said, done = [], verdict["converged_up_to"] or 0
+    for name, symbol in (("mu", "μ"), ("w", "w")) if verdict["agreement"] else ():
+        rows = [row for row in verdict["agreement"] if row["time"] <= done]
+        differences = [row[f"rel_l2_{name}"] for row in rows if row[f"rel_l2_{name}"] is not None]
+        if differences:
+            said.append(
+                f"Where it has converged, {symbol} differs from the time-stepped solution by at most "
+                f"{report.number(max(differences), 2)} of its largest L² norm so far."
             )
-        )
-    if verdict["agreement"]:
-        for name, symbol in (("mu", "μ"), ("w", "w")):
-            rows = [row for row in verdict["agreement"] if row["time"] <= (done or 0)]
-            differences = [row[f"rel_l2_{name}"] for row in rows if row[f"rel_l2_{name}"] is not None]
-            if differences:
-                said.append(
-                    f"Where it has converged, {symbol} differs from the time-stepped solution by at most "
-                    f"{number(max(differences), 2)} of its largest L² norm so far."
-                )
-    broken = [one for one in printed if one["holds"] is False]
-    for one in broken:
-        much = (
-            "its right side is 0 where its left is not"
-            if one["max_ratio"] is None
-            else f"left over right reaches {number(one['max_ratio'])}"
-        )
-        said.append(
-            f"Printed {one['label']} fails on these iterates: {much}, at k = {one['iteration']}, "
-            f"T' = {number(one['time'])}."
-        )
-    said.append(
-        ("" if broken else "No printed inequality fails on these iterates; that is luck of their size. ")
-        + "With c μ(0) and c² w(0) for initial data every iterate becomes (c μₖ, c² wₖ): the left side of (6.5) is "
-        "then c times what it was and its right side c² times, so that it fails for small c whatever its constant; "
-        "(6.6) likewise where e = g."
-    )
-    if wrong := [one["label"] for one in careful if one["holds"] is False]:
-        said.append(f"Of the mended inequalities {', '.join(wrong)} fail: an error of this program, or of its mesh.")
-    else:
-        said.append("All mended inequalities, with square roots, hold.")
-    lemma = verdict["recursion"]["largest_T"]
-    up_to = "for no T that was tried" if lemma is None else f"up to T = {number(lemma)}"
-    said.append(
-        ("A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. " if broken else "")
-        + f"The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence {up_to}"
-        + ("." if done is None else f"; the iteration itself converges up to T = {number(done)} at least.")
-    )
-    said.append(
-        "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ_B a₀ √Bₙ keeps Bₙ from falling to 0, "
-        "however small T is, since √ is not Lipschitz at 0. One way to a contraction might be a lower bound of w by "
-        "the distance from the ends and a weighted norm; it is not carried out here. Existence, which is all that "
-        "Theorem 4.1 states, seems to follow otherwise (an argument of ours, not the paper's): in the closed convex "
-        "set {|w(t)| ≤ R exp(4λ_B²t)} of L¹ over x and t, R = 2|w(0)| + 3|μ(0)|², the map w ↦ μ ↦ w is continuous by "
-        "(6.5′) and (6.6′), compact by the smoothing of the heat equation, and stays inside, so that by Schauder it "
-        "has a fixed point, a weak solution, for every T; nothing is said of uniqueness. Where w(0) ≥ 0 it solves "
-        "(B) itself: μₓ² − λ_B μₓ√|w| ≥ −λ_B²|w|/4 keeps w from becoming negative."
-    )
     return said
+
+
+def _of_printed(verdict: dict[str, Any]) -> list[str]:
+    """Which inequalities fail as they are printed."""
+    said, number = [], report.number
+    for one in verdict["inequalities"]:
+        if one["kind"] == "printed" and one["holds"] is False:
+            much = (
+                "its right side is 0 where its left is not"
+                if one["max_ratio"] is None
+                else f"left over right reaches {number(one['max_ratio'])}"
+            )
+            said.append(
+                f"Printed {one['label']} fails on these iterates: {much}, at k = {one['iteration']}, "
+                f"T' = {number(one['time'])}."
+            )
+    luck = "" if said else "No printed inequality fails on these iterates; that is luck of their size. "
+    return [
+        *said,
+        f"{luck}With c μ(0) and c² w(0) for initial data every iterate becomes (c μₖ, c² wₖ): the left side of (6.5) "
+        "is then c times what it was and its right side c² times, so that it fails for small c whatever its constant; "
+        "(6.6) likewise where e = g.",
+    ]
+
+
+def _of_careful(verdict: dict[str, Any]) -> list[str]:
+    """Whether the mended inequalities hold."""
+    careful = [one for one in verdict["inequalities"] if one["kind"] == "careful"]
+    if wrong := [one["label"] for one in careful if one["holds"] is False]:
+        return [f"Of the mended inequalities {', '.join(wrong)} fail: an error of this program, or of its mesh."]
+    return ["All mended inequalities, with square roots, hold."]
+
+
+def _of_recursion(verdict: dict[str, Any]) -> list[str]:
+    """What Lemma 6.4 makes of these inequalities."""
+    number, done, lemma = report.number, verdict["converged_up_to"], verdict["recursion"]["largest_T"]
+    broken = any(one["kind"] == "printed" and one["holds"] is False for one in verdict["inequalities"])
+    gap = "A failing upper bound is a gap in the proof, not a counterexample to Theorem 4.1. " if broken else ""
+    up_to = "for no T that was tried" if lemma is None else f"up to T = {number(lemma)}"
+    itself = "." if done is None else f"; the iteration itself converges up to T = {number(done)} at least."
+    return [
+        f"{gap}The recursion of Lemma 6.4, from the measured a₀ and b₀, would give convergence {up_to}{itself}",
+        BEYOND,
+    ]
+
+
+BEYOND = (
+    "With the square roots Lemma 6.4 gives nothing: Bₙ₊₁ ≥ min(T, L²/8) λ_B a₀ √Bₙ keeps Bₙ from falling to 0, "
+    "however small T is, since √ is not Lipschitz at 0. One way to a contraction might be a lower bound of w by "
+    "the distance from the ends and a weighted norm; it is not carried out here. Existence, which is all that "
+    "Theorem 4.1 states, seems to follow otherwise (an argument of ours, not the paper's): in the closed convex "
+    "set {|w(t)| ≤ R exp(4λ_B²t)} of L¹ over x and t, R = 2|w(0)| + 3|μ(0)|², the map w ↦ μ ↦ w is continuous by "
+    "(6.5′) and (6.6′), compact by the smoothing of the heat equation, and stays inside, so that by Schauder it "
+    "has a fixed point, a weak solution, for every T; nothing is said of uniqueness. Where w(0) ≥ 0 it solves "
+    "(B) itself: μₓ² − λ_B μₓ√|w| ≥ −λ_B²|w|/4 keeps w from becoming negative."
+)
+"""What is left of Theorem 4.1 without Lemma 6.4."""
 
 
 def text(verdict: dict[str, Any]) -> str:

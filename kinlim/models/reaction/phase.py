@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, PlainSerializer
 
 from kinlim.formula import Formula
+from kinlim.grid import uniform
 from kinlim.table import parse_formula
 
 Array = NDArray[np.float64]
@@ -55,12 +56,6 @@ def moves(formula: Formula) -> bool:
     return bool(used(formula) & set(VELOCITIES))
 
 
-def grid(dimension: int, count: int) -> Array:
-    """Points i/count, count per axis, shape (count^d, d), the last axis fastest."""
-    axis = np.arange(count) / count
-    return np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), axis=-1).reshape(-1, dimension)
-
-
 def values(formula: Formula, x: Array, v: Array) -> Array:
     """Values at all pairs of positions, shape (n, d), and velocities, shape (k, d): shape (n, k).
 
@@ -93,11 +88,11 @@ def bounds(formula: Formula, nodes: Array) -> tuple[float, float]:
     count = max(COARSEST, GRID[dimension - 1] // 4) if moves(formula) else GRID[dimension - 1]
     # On a second grid, data that vary too fast for the first look different.
     first, second = (
-        values(formula, grid(dimension, n), nodes if moves(formula) else nodes[:1]) for n in (count, count + 1)
+        values(formula, uniform(dimension, n), nodes if moves(formula) else nodes[:1]) for n in (count, count + 1)
     )
     shells = [np.concatenate([first, second])]
     if moves(formula):
-        shells += [values(formula, grid(dimension, count), speed * _directions(dimension)) for speed in FAR]
+        shells += [values(formula, uniform(dimension, count), speed * _directions(dimension)) for speed in FAR]
     low, high = min(float(shell.min()) for shell in shells), max(float(shell.max()) for shell in shells)
     if low <= 0:
         raise ValueError(

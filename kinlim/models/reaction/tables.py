@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from kinlim.base import Ensemble, Physics, Study
 from kinlim.errors import InputError
 from kinlim.formula import Formula
+from kinlim.grid import uniform
 from kinlim.models.reaction import phase
 from kinlim.models.reaction.phase import GRID, POSITIONS, VELOCITIES, FormulaOfPhase, moves, used
 from kinlim.models.reaction.profile import ProfileTable
@@ -174,7 +175,7 @@ class KineticReaction(Physics):
     @cached_property
     def mass_difference(self) -> float:
         """Int int (f - g) dv dx, which never changes: (4)."""
-        rho_f, rho_g, *_ = self.initial(phase.grid(self.dimension, GRID[self.dimension - 1]))
+        rho_f, rho_g, *_ = self.initial(uniform(self.dimension, GRID[self.dimension - 1]))
         return float(rho_f.mean() - rho_g.mean())
 
     @property
