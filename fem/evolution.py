@@ -28,6 +28,7 @@ from kinlim.equation import Equation, Interval, MeshSettings, Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem import vtx
 from kinlim.fem.compiled import compiled
+from kinlim.fem.frames import POINTS, Frames, at_nodes
 from kinlim.fem.integrate import integrate
 from kinlim.fem.multigrid import LINEAR, multigrid
 from kinlim.fem.nodes import Nodes
@@ -36,7 +37,7 @@ from kinlim.fem.samples import CellValues, Means, Sample, sampler
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.grid import Points
 from kinlim.keeper import Keeper
-from kinlim.meshes.domain import Built, build
+from kinlim.meshes.domain import build
 from kinlim.model import Drawable, Refined, parts_of
 from kinlim.parallel import on_root
 from kinlim.provenance import provenance
@@ -49,12 +50,6 @@ FIRST_STEP = 1e-6
 
 BLOWN_UP = 1e4
 """Times the size of the data, beyond which an unknown is no solution."""
-
-FRAMES = 200
-"""Pictures of a solution in one dimension, spread evenly over the time."""
-
-FRAME_POINTS = 400
-"""Points in each."""
 
 BEYOND = 2
 """Degree of the quadrature of what is conserved over that of the elements."""
@@ -406,21 +401,19 @@ class Record:
         self.cells = CellValues(problem.built, problem.space)
         on_nodes = isinstance(problem.equation.domain, Interval) and problem.equation.element == "continuous"
         self.nodes = Nodes(problem.u) if on_nodes else None
-        self.framed = _Frames(problem.built, self.nodes, at) if dimension == 1 else None
+        self.frames = self._frames(at) if dimension == 1 else None
         self.watch = problem.parts.call(InputError, lambda: problem.equation.watch(problem))
-        self.spacing = problem.study.model.times[-1] / FRAMES
         self.initial = self.observed(problem.u)
         self.values: list[Array] = []
         self.at_nodes: list[Array] = []
         self.numbers: list[Array] = []
-        self.frames: list[Array] = []
-        self.frame_times: list[float] = []
 
     def begin(self) -> None:
         """Note the initial state. Collective."""
         if self.watch is not None:
             self.watch.begin()
-        self._frame()
+        if self.frames is not None:
+            self.frames.note(self.time, self.problem.u)
 
     def step(self, stepper: TimeStepper) -> None:
         """Note a step. Collective.
@@ -431,8 +424,8 @@ class Record:
         self.time = stepper.time
         if self.watch is not None:
             self.watch.step(self.time)
-        if self.framed is not None and self.time >= self.frame_times[-1] + self.spacing:
-            self._frame()
+        if self.frames is not None:
+            self.frames.note(self.time, self.problem.u, self.frames.spacing)
         if stepper.largest() > self.problem.largest:
             raise RunError(
                 f"the solution has blown up by t = {stepper.time:.6g}: {self.problem.table}.rtol = "
@@ -453,8 +446,8 @@ class Record:
         if self.nodes is not None:
             self.at_nodes.append(self.nodes(problem.u))
         self.taken += 1
-        if self.framed is not None and self.time > self.frame_times[-1]:
-            self._frame()
+        if self.frames is not None:
+            self.frames.note(self.time, self.problem.u)
 
     def counts(self, stepper: TimeStepper) -> dict[str, int]:
         """Counts of steps and solves, those before a stop among them."""
@@ -470,8 +463,7 @@ class Record:
                 "values": np.array(self.values),
                 "at_nodes": np.array(self.at_nodes),
                 "numbers": np.array(self.numbers),
-                "frames": np.array(self.frames),
-                "frame_times": np.array(self.frame_times),
+                **({} if self.frames is None else self.frames.state()),
                 **({} if self.watch is None else {f"watch_{k}": a for k, a in self.watch.state().items()}),
             },
             {
@@ -502,8 +494,8 @@ class Record:
         if self.watch is not None:
             arrays = {k.removeprefix("watch_"): a for k, a in kept.arrays.items() if k.startswith("watch_")}
             self.watch.restore(self.time, arrays)
-        self.frames = list(kept.arrays["frames"])
-        self.frame_times = [float(t) for t in kept.arrays["frame_times"]]
+        if self.frames is not None:
+            self.frames.restore(kept.arrays)
         self.before = {key: int(kept.attrs[key]) for key in COUNTS}
         return float(kept.attrs["next_step"])
 
@@ -522,9 +514,6 @@ class Record:
             variables[f"initial_{name}"] = (grid.axes, start, {"long_name": f"{what} at time 0"})
             variables[f"{name}_lowest"] = ("time", numbers[:, k], {"long_name": f"least {what} at a node"})
             variables[f"{name}_highest"] = ("time", numbers[:, count + k], {"long_name": f"largest {what} at a node"})
-            if self.framed is not None:
-                frames = np.array(self.frames)[:, :, k]
-                variables[f"frame_{name}"] = (("frame", "point"), frames, {"long_name": f"{what} in a frame"})
             if self.nodes is not None:
                 at_nodes = np.array(self.at_nodes)[:, :, k]
                 variables[f"node_{name}"] = (("time", "node"), at_nodes, {"long_name": f"{what} at the mesh's nodes"})
@@ -538,9 +527,9 @@ class Record:
             "fraction": ("time", np.asarray(physics.observe), {"long_name": "fraction of end_time"}),
             **{axis: (axis, x, {"long_name": "position"}) for axis, x in grid.coordinates.items()},
         }
-        if self.framed is not None:
-            coordinates["frame_time"] = ("frame", np.array(self.frame_times), {"long_name": "time of a frame"})
-            coordinates["frame_x"] = ("point", self.framed.x, {"long_name": "position of a point in a frame"})
+        if self.frames is not None:
+            variables |= self.frames.variables(equation.unknowns)
+            coordinates |= self.frames.coordinates()
         if self.nodes is not None:
             coordinates["node_x"] = ("node", self.nodes.x, {"long_name": "position of the mesh's nodes"})
         dataset = xr.Dataset(
@@ -554,10 +543,14 @@ class Record:
         )  # fmt: skip
         return problem.parts.call(RunError, lambda: equation.finish(dataset))
 
-    def _frame(self) -> None:
-        if self.framed is not None:
-            self.frames.append(self.framed(self.problem.u))
-            self.frame_times.append(self.time)
+    def _frames(self, at: Callable[[Array], Sample]) -> Frames:
+        """Pictures: at nodes of the mesh where there are some, otherwise at equidistant points."""
+        built, end = self.problem.built, float(self.problem.study.model.times[-1])
+        if self.nodes is not None:
+            return Frames(*at_nodes(self.nodes), end)
+        periodic = isinstance(built.domain, Torus)
+        x = np.linspace(*built.ends, POINTS + periodic)[: -1 if periodic else None]
+        return Frames(x, at(x[:, None]), end)
 
 
 def _reduced(comm: MPI.Comm, here: Array, op: MPI.Op) -> Array:
@@ -571,27 +564,3 @@ def _tensor(grid: Points) -> Array:
     """Points of a grid, the last axis fastest, shape (points, dimension)."""
     axes = np.meshgrid(*grid.coordinates.values(), indexing="ij")
     return np.stack([axis.ravel() for axis in axes], axis=1)
-
-
-class _Frames:
-    """Values for a picture: at nodes of the mesh where there are some, otherwise at equidistant points.
-
-    Attributes:
-        x: the points.
-    """
-
-    def __init__(self, built: Built, nodes: Nodes | None, at: Callable[[Array], Sample]) -> None:
-        self.nodes = nodes
-        if nodes is not None:
-            count = min(FRAME_POINTS, len(nodes.x))
-            self.chosen = np.linspace(0, len(nodes.x) - 1, count).round().astype(int)
-            self.x = nodes.x[self.chosen]
-            return
-        a, b = built.ends
-        periodic = isinstance(built.domain, Torus)
-        self.x = np.linspace(a, b, FRAME_POINTS + periodic)[: -1 if periodic else None]
-        self.sample = at(self.x[:, None])
-
-    def __call__(self, u: fem.Function) -> Array:
-        """Values at the points, shape (points, unknowns). Collective."""
-        return self.sample(u) if self.nodes is None else self.nodes(u)[self.chosen]

@@ -293,6 +293,20 @@ if PETSc.Sys.hasExternalPackage("hypre"):
     MULTIGRIDS["hypre boomeramg"] = multigrid.HYPRE
 
 
+def test_refinements_halve_the_cells_and_pictures_follow_m(tables):
+    tables["pde"] = {"cells": 12, "degree": 2, "rtol": 1e-7}
+    fine = solve(check(tables | {"pde": tables["pde"] | {"cells": 24}}), MPI.COMM_SELF)
+    tables["pde"]["refinements"] = 1
+    refined = solve(check(tables), MPI.COMM_SELF)
+    assert (refined.m.values == fine.m.values).all()
+    assert refined.attrs["cells"] == 24
+    t, last = refined.frame_time.values, refined.frame_m.values[-1]
+    assert (t[0], t[-1]) == (0.0, refined.time.values[-1])
+    assert (np.diff(t) > 0).all()
+    there = np.interp(refined.x.values, refined.frame_x.values, last, period=1.0)
+    assert there == pytest.approx(refined.m.values[-1], abs=1e-3)  # 400 points, linear between them
+
+
 @pytest.fixture
 def chosen():
     """PETSc options of the limit equation, given back afterwards."""

@@ -74,15 +74,15 @@ def space_of(settings: LimitEquation, dimension: int, comm: MPI.Comm) -> fem.Fun
     Raises:
         InputError: the mesh is too large, or has fewer cells than ranks.
     """
-    if (unknowns := float(settings.cells * settings.degree) ** dimension) > MOST_UNKNOWNS:
+    if (unknowns := float(settings.all_cells * settings.degree) ** dimension) > MOST_UNKNOWNS:
         raise InputError(
-            f"pde.cells = {settings.cells} of degree {settings.degree} makes {unknowns:.3g} unknowns in dimension "
+            f"pde.cells = {settings.all_cells} of degree {settings.degree} makes {unknowns:.3g} unknowns in dimension "
             f"{dimension}; at most {MOST_UNKNOWNS:.0e} are possible"
         )
     try:
-        mesh = torus(comm, settings.cells, dimension, settings.shape)
+        mesh = torus(comm, settings.all_cells, dimension, settings.shape)
     except ValueError as error:
-        raise InputError(f"pde.cells = {settings.cells}: {error}") from None
+        raise InputError(f"pde.cells = {settings.all_cells}: {error}") from None
     return fem.functionspace(mesh, ("Lagrange", settings.degree))
 
 
@@ -182,7 +182,7 @@ def _integrate(study: ReactionStudy, record: Record, name: str, stepper: Conserv
     model, began, observing = study.model, time.perf_counter(), 0.0
 
     def after_step() -> None:
-        record.time = stepper.time
+        record.step(name, stepper.time)
 
     def observe() -> None:
         nonlocal observing

@@ -12,6 +12,8 @@ from mpi4py import MPI
 
 from kinlim.checkpoint import State
 from kinlim.fem.compiled import compiled
+from kinlim.fem.frames import POINTS as FRAME_POINTS
+from kinlim.fem.frames import Frames
 from kinlim.fem.reaction.diffusion import density_of, entropy
 from kinlim.fem.sampling import Sampler, TorusNodes
 from kinlim.grid import uniform
@@ -87,6 +89,10 @@ class Record:
         self.values: dict[str, list[Array]] = {name: [] for name in names}
         self.numbers: dict[str, list[Array]] = {name: [] for name in names}
         self.before = dict.fromkeys(COUNTS, 0)
+        x = np.arange(FRAME_POINTS) / FRAME_POINTS
+        sampler = Sampler(u.function_space, x[:, None]) if study.model.dimension == 1 else None
+        end = float(study.model.times[-1])
+        self.frames = None if sampler is None else Frames(x, lambda u: sampler(u)[:, None], end)
 
     @property
     def taken(self) -> dict[str, int]:
@@ -97,9 +103,19 @@ class Record:
         """Start a solution from its initial data."""
         self.u.x.array[:] = initial.x.array
         self.time = 0.0
+        if self.frames is not None:
+            self.frames.note(0.0, self.u)
+
+    def step(self, name: str, time: float) -> None:
+        """Note a step; pictures are of m alone. Collective."""
+        self.time = time
+        if self.frames is not None and name == "m":
+            self.frames.note(time, self.u, self.frames.spacing)
 
     def observe(self, name: str, mass: float) -> None:
         """Note an observation. Collective."""
+        if self.frames is not None and name == "m":
+            self.frames.note(self.time, self.u)
         self.values[name].append(self.observer.values())
         self.numbers[name].append(self.observer.numbers(mass))
 
@@ -110,7 +126,7 @@ class Record:
 
     def checkpoint(self, name: str, next_step: float, since: dict[str, int]) -> State:
         """Everything that `restore` needs, in an order that no layout changes. Collective."""
-        arrays = {"nodes": self.nodes(self.u)}
+        arrays = {"nodes": self.nodes(self.u), **({} if self.frames is None else self.frames.state())}
         for key in self.names:
             arrays[f"values_{key}"] = np.reshape(
                 self.values[key], (self.taken[key], -1) if self.values[key] else (0, 0)
@@ -124,6 +140,8 @@ class Record:
     def restore(self, kept: State) -> tuple[str, float]:
         """Take up a checkpoint; which solution was under way, and its next step. Collective."""
         self.nodes.fill(self.u, kept.arrays["nodes"])
+        if self.frames is not None:
+            self.frames.restore(kept.arrays)
         self.time = float(kept.attrs["time"])
         for key in self.names:
             self.values[key], self.numbers[key] = (list(kept.arrays[f"{what}_{key}"]) for what in ("values", "numbers"))
@@ -155,9 +173,13 @@ class Record:
                 field, np.reshape(self.values["m_corrected"], shape),
                 {"long_name": "the same from data that the initial layer has shifted"},
             )  # fmt: skip
+        frames = {} if self.frames is None else self.frames.coordinates()
+        if self.frames is not None:
+            variables |= self.frames.variables({"m": "rho_f - rho_g"})
         return xr.Dataset(
             variables,
             coords={
+                **frames,
                 "time": ("time", model.times, {"long_name": "time of the equations"}),
                 "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
                 **{axis: (axis, np.arange(count) / count, {"long_name": "position"}) for axis in axes},
@@ -167,7 +189,7 @@ class Record:
             attrs={
                 "title": f"{self.study.study.name}: limit equation", "model": "reaction", "unknowns": "m",
                 "dimension": model.dimension,
-                "cells": settings.cells, "shape": settings.shape, "degree": settings.degree, "rtol": settings.rtol,
+                "cells": settings.all_cells, "shape": settings.shape, "degree": settings.degree, "rtol": settings.rtol,
                 "lumped": int(settings.lumped), "rho_inf": model.rho_inf,
             },
         )  # fmt: skip

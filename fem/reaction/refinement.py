@@ -46,7 +46,7 @@ def _about(study: ReactionStudy) -> str:
     """What is solved, for the report."""
     model, settings, lumped = study.model, study.pde, ", lumped mass" if study.pde.lumped else ""
     return (
-        f"∂ₜm = ∇·(D(m)∇m) on the torus of dimension {model.dimension}, degree {settings.degree}, {settings.cells} "
+        f"∂ₜm = ∇·(D(m)∇m) on the torus of dimension {model.dimension}, degree {settings.degree}, {settings.all_cells} "
         f"cells along each axis ({settings.shape}){lumped}; f₀ = {model.f0}, g₀ = {model.g0} (over χ₁ and χ₂), up to "
         f"t = {model.end_time:.6g}. Errors on the study's data are L² distances of m at the end, over the range of m "
         "at time 0, to a mesh twice as fine as the finest (mesh), or to the same mesh at a much smaller tolerance "
@@ -66,7 +66,7 @@ def better(study: ReactionStudy) -> dict[str, ReactionStudy]:
     """
     rtol = study.pde.rtol
     return {
-        "mesh": study.vary("pde", cells=2 * study.pde.cells),
+        "mesh": study.vary("pde", refinements=study.pde.refinements + 1),
         "steps": study.vary("pde", rtol=rtol / 10 if rtol >= 1e-11 else 10 * rtol),
     }
 
@@ -96,7 +96,7 @@ def converge(study: ReactionStudy, comm: MPI.Comm) -> xr.Dataset:
     settings = study.pde
     attributes = {
         "title": f"{study.study.name}: convergence", "model": "reaction", "dimension": study.model.dimension,
-        "shape": settings.shape, "degree": settings.degree, "cells": settings.cells, "lumped": int(settings.lumped),
+        "shape": settings.shape, "degree": settings.degree, "cells": settings.all_cells, "lumped": int(settings.lumped),
         "families": "manufactured time mesh tolerance", "about": _about(study), "order_in_time": ORDER,
     }  # fmt: skip
     seconds = time.perf_counter() - began
@@ -129,7 +129,7 @@ def _mesh(study: ReactionStudy, comm: MPI.Comm) -> Iterator[Row]:
     for level in range(levels):
         other = _vary(study, cells=coarsest << level, rtol=fine)
         solution, seconds = _timed(other, comm)
-        yield _row("mesh", other, 1 / other.pde.cells, solution, reference, seconds)
+        yield _row("mesh", other, 1 / other.pde.all_cells, solution, reference, seconds)
 
 
 def _tolerance(study: ReactionStudy, comm: MPI.Comm) -> Iterator[Row]:
@@ -145,11 +145,13 @@ def _tolerance(study: ReactionStudy, comm: MPI.Comm) -> Iterator[Row]:
 
 
 def _cells(study: ReactionStudy) -> int:
-    return min(study.pde.cells, MOST_CELLS[study.model.dimension - 1])
+    return min(study.pde.all_cells, MOST_CELLS[study.model.dimension - 1])
 
 
 def _vary(study: ReactionStudy, *, cells: int, rtol: float) -> ReactionStudy:
-    return study.model_copy(update={"pde": study.pde.model_copy(update={"cells": cells, "rtol": rtol})})
+    return study.model_copy(
+        update={"pde": study.pde.model_copy(update={"cells": cells, "refinements": 0, "rtol": rtol})}
+    )
 
 
 def _timed(study: ReactionStudy, comm: MPI.Comm) -> tuple[xr.Dataset, float]:

@@ -17,6 +17,7 @@ from kinlim.validation.reaction.functionals import functionals
 from kinlim.validation.reaction.hypocoercivity import NODES, overall, table
 from kinlim.validation.reaction.theorem import METHODS, Bound
 from kinlim.validation.report import embedded, model_of, number, png, render
+from kinlim.validation.standard_figures import field
 from kinlim.validation.verdicts import of_deviations
 
 Array = NDArray[np.float64]
@@ -139,7 +140,9 @@ def draw_solution(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> dict[st
     """Every figure of the solutions alone as PNG, by name."""
     model = facts.study_of(pde).model
     along = None if kinetic is None else functionals(kinetic)
+    over_time = {"field": png(field(pde, "m"))} if "frame_m" in pde else {}
     return {
+        **over_time,
         "densities": png(figures.densities(pde, kinetic)),
         "decay": png(figures.decay(table(model, modes=(1,)), pde, kinetic)),
         "entropy": png(figures.entropy(pde, kinetic, along, model.region)),

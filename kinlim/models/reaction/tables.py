@@ -299,6 +299,7 @@ class LimitEquation(Table):
 
     Attributes:
         cells: along each axis.
+        refinements: how often every cell is halved.
         shape: "simplex" for triangles and tetrahedra, "box" for quadrilaterals and hexahedra.
         degree: of the Lagrange elements.
         rtol: error allowed per time step.
@@ -306,10 +307,16 @@ class LimitEquation(Table):
     """
 
     cells: Annotated[int, Field(ge=3, le=10**6)] = 64
+    refinements: Annotated[int, Field(ge=0, le=10)] = 0
     shape: Literal["simplex", "box"] = "simplex"
     degree: Annotated[int, Field(ge=1, le=4)] = 2
     rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
     lumped: bool = False
+
+    @property
+    def all_cells(self) -> int:
+        """Cells along each axis, refinements included."""
+        return self.cells * 2**self.refinements
 
     @model_validator(mode="after")
     def _lumping_needs_vertices(self) -> Self:
