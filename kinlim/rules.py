@@ -120,7 +120,11 @@ class Numbers(Rule):
 
     def expectation(self, solution: "xr.Dataset") -> "xr.DataArray":
         """What is expected."""
-        return solution[self.name] if self.expected is None else self.expected(solution)
+        from kinlim.validation import standard
+
+        return (
+            standard.variable(solution, self.name, self.solution) if self.expected is None else self.expected(solution)
+        )
 
     def compare(self, data: Datasets) -> "xr.Dataset":
         """See `kinlim.validation.standard.compare_numbers`."""
@@ -168,7 +172,7 @@ class Modes(Numbers):
         """The modes of the solution."""
         from kinlim.validation import standard
 
-        return standard.modes(solution[self.of])
+        return standard.modes(standard.variable(solution, self.of, self.solution))
 
 
 def rules(*some: Rule) -> Callable[[], Comparison]:
