@@ -57,7 +57,7 @@ def write_grid(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:
         for v in range(2**d)
     ]
     element = basix.ufl.element("Lagrange", cell, 1, shape=(d,))
-    mesh = create_mesh(MPI.COMM_SELF, np.stack(corners, axis=1).astype(np.int64), ufl.Mesh(element), points)
+    mesh = create_mesh(MPI.COMM_SELF, np.stack(corners, axis=1).astype(np.int64), x=points, e=ufl.Mesh(element))
     space = fem.functionspace(mesh, ("Lagrange", 1))
     here = space.tabulate_dof_coordinates()[:, :d]
     index = tuple(np.abs(here[:, [k]] - x).argmin(axis=1) for k, x in enumerate(coordinates))

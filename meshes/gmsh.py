@@ -40,7 +40,7 @@ def read_tagged(
     element = basix.ufl.element("Lagrange", CELLS[dimension], 1, shape=(dimension,))
     mine = cells if comm.rank == 0 else np.empty((0, dimension + 1), np.int64)
     here = points if comm.rank == 0 else np.empty((0, dimension))
-    mesh = create_mesh(comm, mine, ufl.Mesh(element), here)
+    mesh = create_mesh(comm, mine, x=here, e=ufl.Mesh(element))
     size = float(np.ptp(points, axis=0).max())
 
     def middles(tree: cKDTree) -> Callable[[Array], NDArray[np.bool_]]:
