@@ -41,7 +41,7 @@ with adios2.FileReader(sys.argv[1]) as file:
 """
 """Reads the last step of m with the reader of the package adios2."""
 
-FIGURES = {f"figures/{name}.png" for name in ("densities", "decay", "entropy", "particles")}
+FIGURES = {f"figures/{name}.png" for name in ("field", "densities", "decay", "entropy", "particles")}
 
 
 @pytest.mark.slow
