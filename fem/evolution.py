@@ -77,6 +77,7 @@ class EquationMaker(Refined, Drawable):
             InputError: a part is missing, fails, or gives something that cannot be used.
         """
         problem = self.problem(study, comm)
+        problem.check_form()
         Record(problem)
         with problem.stepper(study.model.end_time):
             pass
@@ -200,7 +201,6 @@ class Problem:
         self.form = self._call("residual", self.split(self.u), self.split(self.u_t), self.tests, self.place)
         if not isinstance(self.form, ufl.Form) or len(self.form.arguments()) != 1:
             raise InputError(f"{self.where}.residual must give a UFL form, linear in its test functions v")
-        self._check_form()
         self.rows, self.condition = self._held(test)
         densities = self._call("conserved", self.split(self.u))
         degree = {"quadrature_degree": 2 * settings.degree + BEYOND}
@@ -231,7 +231,7 @@ class Problem:
             options=options,
         )
 
-    def _check_form(self) -> None:
+    def check_form(self) -> None:
         """Raise InputError if the weak form, or its derivative, is none that FFCx can take.
 
         To be found before FFCx: what it fails on, it leaves half done in DOLFINx's cache, and waits for ever after.
@@ -311,7 +311,7 @@ class Problem:
             with np.errstate(all="ignore"):  # what is no number is looked for below
                 found = np.asarray(self._call("initial", *points), np.float64)
             wanted = (x.shape[1],) if count == 1 else (count, x.shape[1])
-            if found.shape not in (wanted, (1, x.shape[1]) if count == 1 else wanted):
+            if found.shape != wanted:
                 raise InputError(
                     f"{self.where}.initial gives the shape {found.shape} for {x.shape[1]} points; it must be {wanted}"
                 )

@@ -13,9 +13,9 @@ from mpi4py import MPI
 
 from kinlim.compat import cell_nodes, coordinate_map
 from kinlim.equation import Interval, MeshSettings, Torus
+from kinlim.fem.sampling import lattice_of
 from kinlim.grid import Bins
 from kinlim.meshes.domain import Built
-from kinlim.meshes.torus import Lattice
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -86,7 +86,7 @@ def _on_torus(built: Built, x: Array) -> tuple[Indices, Indices, Array]:
     mesh = built.mesh
     inside = x % 1.0
     inside[inside >= 1.0] = 0.0  # -1e-20 % 1.0 is 1.0
-    cells, reference = _lattice(built).locate(inside)
+    cells, reference = lattice_of(mesh).locate(inside)
     owned = mesh.topology.index_map(mesh.topology.dim).size_local
     names = np.asarray(mesh.topology.original_cell_index[:owned])
     order = np.argsort(names)
@@ -94,14 +94,6 @@ def _on_torus(built: Built, x: Array) -> tuple[Indices, Indices, Array]:
     local = order[at] if owned else np.zeros(len(x), np.int64)
     found = np.flatnonzero(names[local] == cells) if owned else np.empty(0, np.int64)
     return found, local[found], reference[found]
-
-
-def _lattice(built: Built) -> Lattice:
-    """The lattice that the mesh of a torus is made of."""
-    d = built.mesh.topology.dim
-    shape = "simplex" if built.mesh.topology.cell_name() in ("interval", "triangle", "tetrahedron") else "box"
-    cells = built.mesh.topology.index_map(d).size_global / Lattice(1, d, shape).cells_per_cube  # type: ignore[arg-type]
-    return Lattice(round(cells ** (1 / d)), d, shape)  # type: ignore[arg-type]
 
 
 def _in_mesh(built: Built, x: Array) -> tuple[Indices, Indices, Array]:

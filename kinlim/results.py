@@ -55,7 +55,7 @@ class Results:
 
         A stage may join a folder that holds another stage of the same study; nothing that is there is overwritten.
         To `resume`, the folder must be of this study, but for the number of replicas; what it holds of `files` was done
-        before. The folder's study stays as it is until `adopt`.
+        before. The folder's study stays as it is until `set_study`.
 
         Raises:
             InputError: a file is there already, the folder belongs to another study, or it cannot be written.
@@ -176,14 +176,15 @@ class Results:
         path = self.path / STUDY
         if not path.is_file():
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
-        self._refuse_another_model(parse(path.read_text(encoding="utf-8"), str(path)))
+        if self.has(MODEL):
+            self._refuse_another_model(parse(path.read_text(encoding="utf-8"), str(path)))
         return load(path)
 
     def _refuse_another_model(self, tables: dict[str, Any]) -> None:
         """Raise InputError if the file of the model is no longer what it was when the folder was made."""
         name = tables.get("study", {}).get("model", "")
         copy = self.path / MODEL
-        if not str(name).endswith(".py") or not copy.exists():
+        if not str(name).endswith(".py"):
             return
         file = Path(self.path, name)
         if not file.exists() or file.read_bytes() != copy.read_bytes():

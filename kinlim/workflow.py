@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinlim import api
 from kinlim.errors import InputError, Stopped
-from kinlim.model import Drawable, Refined, Side, Verdict
+from kinlim.model import Drawable, Refined, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
 from kinlim.signals import StopRequests
 from kinlim.study import Study, model_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mpi4py import MPI
+
+    from kinlim.checkpoint import State
 
 Stage = Literal["simulate", "solve", "compare"]
 STAGES: tuple[Stage, ...] = ("solve", "simulate", "compare")
@@ -100,8 +102,10 @@ class Run:
         from kinlim.keeper import Keeper
 
         began, results, kept = time.perf_counter(), self.results, checkpoint_of(side.file)
-        state = results.read_checkpoint(kept) if self.resume and self.comm.rank == 0 else None
-        keeper = Keeper(self.comm, state, lambda state: results.write_checkpoint(kept, state))
+        found: list[State | None] = [None]  # on rank 0 alone: of many balls, it is large
+        if self.resume:
+            self.on_root(lambda: found.append(results.read_checkpoint(kept)))
+        keeper = Keeper(self.comm, found[-1], lambda state: results.write_checkpoint(kept, state))
         estimate = self.estimate_error and isinstance(side.maker(), Refined)
         dataset = api.make(side, self.study, keeper, self.threads, estimate_error=estimate)
         self.on_root(lambda: results.finish(side.file, dataset))
@@ -342,7 +346,7 @@ def compare(results: Results) -> dict[str, Any]:
 
 def tell(study: Study, numbers: dict[str, Any]) -> list[str]:
     """What came out of a comparison, for a terminal: the verdicts first."""
-    verdicts = [Verdict(**verdict).sentence for verdict in numbers["verdicts"]]
+    verdicts = [verdict["sentence"] for verdict in numbers["verdicts"]]
     return [*verdicts, *model_of(study).compare().tell(numbers)]
 
 

@@ -1,7 +1,8 @@
 """Correlations of neighbouring sites over the ensemble, streamed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
@@ -41,6 +42,10 @@ class LaggedCovariances(Statistic):
         for k in range(1, products.shape[-1] + 1):
             products[..., k - 1] += (delta[..., :-k] * delta[..., k:]).sum(axis=-1) * (self.count * other.count / n)
         return type(self)(n, self.mean + delta * (other.count / n), products)
+
+    def variables(self) -> Mapping[str, tuple[NDArray[Any], str]]:
+        """Covariances at lags 1, 2, ..., summed over the sites i of both."""
+        return {"": (self.products / (self.count - 1), "covariance of sites i and i + lag, summed over i: ")}
 
     def correlation(self, variance: Array) -> Array:
         """Correlation at lags 1, 2, ..., shape (..., lags), given the variances, shape (..., n).

@@ -105,11 +105,25 @@ class _System:
             )
         for name, observable in particles.observables.items():
             value, shape = found[name], shape_of(particles, observable, name, where)
-            if not isinstance(value, Statistic) and np.shape(value) != (TRIAL, *shape):
+            if isinstance(value, Statistic):
+                self._check_statistic(value, shape, f"{where}: '{name}'")
+            elif np.shape(value) != (TRIAL, *shape):
                 raise InputError(
                     f"{where}: '{name}' has the shape {np.shape(value)}; with {TRIAL} replicas and the dimensions "
                     f"({', '.join(dims_of(particles, observable))}) it must be {(TRIAL, *shape)}"
                 )
+
+    @staticmethod
+    def _check_statistic(value: Statistic, shape: tuple[int, ...], what: str) -> None:
+        """Raise InputError if a statistic has nothing for a dataset, or something of another size."""
+        try:
+            with np.errstate(all="ignore"):  # of so few replicas, some numbers do not exist
+                found = value.stack([value]).variables()
+        except NotImplementedError as error:
+            raise InputError(f"{what}: {error}; give it a method `variables`") from None
+        for values, _ in found.values():
+            if values.size != int(np.prod(shape, dtype=int)):
+                raise InputError(f"{what} is a {type(value).__name__} of {values.size} numbers, and must be {shape}")
 
 
 def _statistic(value: Any) -> Statistic:

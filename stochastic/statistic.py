@@ -135,3 +135,7 @@ class Kept(Statistic):
     def merge(self, other: Self) -> Self:
         """Take each value from where it was seen."""
         return type(self)(np.where(np.isnan(self.value), other.value, self.value))
+
+    def variables(self) -> Mapping[str, tuple[NDArray[Any], str]]:
+        """The values."""
+        return {"": (self.value, "")}

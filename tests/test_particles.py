@@ -38,10 +38,11 @@ class Energies(kinlim.Particles):
         "square": kinlim.Observable("mean square energy", ()),
         "largest": kinlim.Observable("energy of a site", ()),
         "above": kinlim.Observable("sites above k", ("level",), unit="1"),
+        "covariance": kinlim.Observable("energy", ("lag",)),
         "mode": kinlim.Observable("Fourier mode of the energy", ("wave", "part")),
     }
     grid = kinlim.Points(x=np.arange(N) / N)
-    labels = {"level": [1.0, 2.0], "wave": [1, 2], "part": ["cos", "sin"]}
+    labels = {"lag": [1, 2, 3], "level": [1.0, 2.0], "wave": [1, 2], "part": ["cos", "sin"]}
 
     def begin(self, streams, first, threads):
         return np.ones((streams.shape[1], N)), streams
@@ -58,6 +59,7 @@ class Energies(kinlim.Particles):
             "largest": statistics.Largest(np.array([energy.max()])),
             "above": statistics.Counts(np.array([(energy > level).sum() for level in (1.0, 2.0)])),
             "mode": statistics.fourier(energy, 2),
+            "covariance": statistics.LaggedCovariances.of(energy, energy.mean(axis=0), 3),
         }
 
 
@@ -86,6 +88,9 @@ def test_energies_become_uniform_on_those_of_one_sum():
     sites = N * found.attrs["replicas"]
     assert last.above.values / sites == pytest.approx(beyond, abs=4 * np.sqrt(1 / sites))
     assert float(last.largest) < N
+    # cov(e_i, e_j) = -1/(n + 1) on the simplex, n - k pairs at lag k; each known to about 1/sqrt(replicas)
+    pairs = N - last.lag.values
+    assert last.covariance.values / pairs == pytest.approx(-1 / (N + 1), abs=5 / np.sqrt(sites / N))
     assert found["mode"].dims == ("time", "wave", "part")
     assert found.energy.attrs["units"] == "1"
 

@@ -12,6 +12,7 @@ import ufl
 from numba import njit
 
 import kinlim
+import kinlim.statistics
 
 
 class Ring(kinlim.Physics):
@@ -117,6 +118,15 @@ WRONG = {
         '{"u": state}', '{"u": state[:, 1:]}', ["mine.py: Walk.observe: 'u' has the shape (2, 7)", "(2, 8)"]
     ),
     "observable of another name": ('{"u": state}', '{"w": state}', ["mine.py: Walk.observe gives w", "announces u"]),
+    "statistic of another size": (
+        '{"u": state}', '{"u": kinlim.statistics.Largest(state[0, 1:])}',
+        ["mine.py: Walk.observe: 'u' is a Largest of 7 numbers, and must be (8,)"],
+    ),
+    "statistic without variables": (
+        '{"u": state}',
+        '{"u": __import__("dataclasses").make_dataclass("Bare", [], bases=(kinlim.statistics.Statistic,))()}',
+        ["mine.py: Walk.observe: 'u'", "Bare has no variables"],
+    ),
     "unknown dimension": (
         'Observable("density")', 'Observable("density", ("y",))', ["has the dimension y, which is neither in `grid`"]
     ),

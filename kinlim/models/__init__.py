@@ -78,9 +78,10 @@ def from_file(path: Path) -> Model:
     sys.modules[name] = module  # so that its classes can be pickled
     try:
         spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise InputError(f"{path}, line {error.lineno}: is not Python ({error.msg})") from None
     except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, SyntaxError):
+            raise InputError(f"{path}, line {error.lineno}: is not Python ({error.msg})") from None
         raise InputError(blame(error, path)) from error
     model = _checked(getattr(module, "MODEL", None), str(path))
     if model.name in BUILT_IN or model.name in (entry.name for entry in installed()):
