@@ -59,7 +59,10 @@ def nonlinear(exponents: range) -> None:
         before: dict[str, float] = {}
         for j in exponents:
             here = study(physics, 2.0**-j)
-            found = measured(api.solve(here, "pde"), api.solve(here, "kinetic"))
+            pde = api.solve(here, "pde")
+            if here.model.has_flux:
+                pde["m_corrected"] = api.solve(here, "corrected")["m"]
+            found = measured(pde, api.solve(here, "kinetic"))
             values = {quantity: found[quantity].value for quantity in QUANTITIES if quantity in found}
             print(f"{'2^-' + str(j):>10}", end="")
             for quantity in QUANTITIES:

@@ -6,7 +6,6 @@ keeps states from which any number of ranks can go on, and labels what it found.
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,9 @@ BLOWN_UP = 1e4
 BEYOND = 2
 """Degree of the quadrature of what is conserved over that of the elements."""
 
-COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
+COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves", "linear_iterations")
+MOST = "linear_iterations_max"
+"""What is counted, and what of it is a maximum, not a sum."""
 
 DIRECT: dict[str, Any] = {"pc_factor_mat_solver_type": "mumps"}
 """In two dimensions."""
@@ -64,11 +65,18 @@ BLOCKS: dict[str, Any] = {"ksp_type": "gmres", "pc_type": "bjacobi"}
 
 
 class EquationMaker(Refined, Drawable):
-    """What makes the dataset of `kinlim.Evolution`."""
+    """What makes the dataset of `kinlim.Evolution`.
+
+    Attributes:
+        stepper: class of the time integration.
+    """
+
+    stepper: type[TimeStepper] = TimeStepper
 
     def __init__(self, equation: Callable[[Study], Equation], table: str, file: str) -> None:
         """Of an equation made for a study, whose settings are in a table."""
-        self.equation, self.table, self.prefix = equation, table, f"{Path(file).stem}_"
+        self.equation, self.table, self.name = equation, table, Path(file).stem
+        self.prefix = f"{self.name}_"
 
     def check(self, study: Study, comm: MPI.Comm) -> None:
         """Build everything but the solution: mesh, data, forms and the time stepper. Collective.
@@ -111,19 +119,21 @@ class EquationMaker(Refined, Drawable):
                 stepper,
                 study.model.times[record.taken :],
                 keeper,
-                label=self.prefix.rstrip("_"),
+                label=self.name,
                 end=end,
                 after_step=lambda: record.step(stepper),
                 observe=record.observe,
                 state=lambda: record.state(stepper),
             )
             counts, used = record.counts(stepper), stepper.preconditioner()
+            seconds = {"seconds_assembly": stepper.assembling, "seconds_solver": stepper.solving}
         ended = time.perf_counter()
         about = on_root(
             keeper.comm,
             lambda: provenance(
                 keeper.comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - ready,
-                preconditioner=used, **counts,
+                preconditioner=used, **seconds, **counts,
+                linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
             ),
         )  # fmt: skip
         return record.dataset().assign_attrs(about)
@@ -150,7 +160,7 @@ class EquationMaker(Refined, Drawable):
 
     def problem(self, study: Study, comm: MPI.Comm) -> "Problem":
         """The equation of a study on its mesh. Collective."""
-        return Problem(self.equation, study, getattr(study, self.table), comm, self.prefix, self.table)
+        return Problem(self.equation, study, getattr(study, self.table), comm, self.prefix, self.table, self.stepper)
 
 
 class Problem:
@@ -163,6 +173,7 @@ class Problem:
         place: what forms need besides.
         form: the weak form.
         tests: its test functions.
+        largest: absolute value beyond which an unknown is no solution.
     """
 
     def __init__(
@@ -173,6 +184,7 @@ class Problem:
         comm: MPI.Comm,
         prefix: str,
         table: str,
+        stepper: type[TimeStepper] = TimeStepper,
     ) -> None:
         """Build mesh, space and forms, and interpolate the initial data. Collective.
 
@@ -180,7 +192,7 @@ class Problem:
             InputError: on all ranks.
         """
         self.study, self.settings, self.comm, self.prefix, self.table = study, settings, comm, prefix, table
-        self.parts = parts_of(study)
+        self.parts, self.kind = parts_of(study), stepper
         self.equation = self.parts.instance(equation, Equation, study)
         self.where = self.parts.where(self.equation)
         self.names = tuple(self.equation.unknowns)
@@ -196,6 +208,7 @@ class Problem:
         self.place = Place(self.built, settings.degree)
         self._interpolate()
         self.sizes = self._sizes()
+        self.largest = float(BLOWN_UP * self.sizes.max())
         test = ufl.TestFunction(self.space)
         self.tests = self.split(test)
         self.form = self._call("residual", self.split(self.u), self.split(self.u_t), self.tests, self.place)
@@ -216,7 +229,7 @@ class Problem:
         """
         clock = self.place.t if self.place.t in self._constants() else None
         options = self._linear() | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
-        return TimeStepper(
+        return self.kind(
             self.form,
             self.u,
             self.u_t,
@@ -260,11 +273,6 @@ class Problem:
         """Degree of the quadrature of `place.dx`."""
         return int(self.place.dx.metadata()["quadrature_degree"])
 
-    @cached_property
-    def largest(self) -> float:
-        """Absolute value beyond which an unknown is no solution."""
-        return float(BLOWN_UP * self.sizes.max())
-
     def values(self) -> Array:
         """The unknowns at this rank's nodes, shape (nodes, unknowns)."""
         block = len(self.names)
@@ -281,6 +289,12 @@ class Problem:
         parts = values if isinstance(values, tuple) else (values,)
         vector = ufl.as_vector(parts) if len(parts) > 1 else parts[0]
         self.u.interpolate(fem.Expression(vector, points))
+
+    def extremes(self) -> tuple[Array, Array]:
+        """Least and largest of the unknowns' nodal values, shape (unknowns,) each. Collective."""
+        here = self.values()
+        lowest = _reduced(self.comm, here.min(axis=0, initial=np.inf), MPI.MIN)
+        return lowest, _reduced(self.comm, here.max(axis=0, initial=-np.inf), MPI.MAX)
 
     def moments(self) -> tuple[Array, Array]:
         """Mean and range of the unknowns' nodal values, shape (unknowns,) each. Collective."""
@@ -304,32 +318,35 @@ class Problem:
         Raises:
             InputError: their shape is wrong, or a value is no number; on all ranks.
         """
-        dimension, count = self.built.mesh.topology.dim, len(self.names)
-
-        def initial(x: Array) -> Array:
-            points = [x[axis] % 1.0 if isinstance(self.built.domain, Torus) else x[axis] for axis in range(dimension)]
-            with np.errstate(all="ignore"):  # what is no number is looked for below
-                found = np.asarray(self._call("initial", *points), np.float64)
-            wanted = (x.shape[1],) if count == 1 else (count, x.shape[1])
-            if found.shape != wanted:
-                raise InputError(
-                    f"{self.where}.initial gives the shape {found.shape} for {x.shape[1]} points; it must be {wanted}"
-                )
-            found = found.reshape(count, -1)
-            if not (good := np.isfinite(found).all(axis=0)).all():
-                bad = int(np.argmin(good))
-                place = ", ".join(f"{axis} = {p[bad]:.6g}" for axis, p in zip("xyz", points, strict=False))
-                raise InputError(f"{self.where}.initial is {found[:, bad].tolist()} at {place}; it must be finite")
-            return found
-
-        problem: InputError | None = None
+        x = self.space.tabulate_dof_coordinates()[:, : self.built.mesh.topology.dim]
+        if isinstance(self.built.domain, Torus):
+            x = x % 1.0
+        values, problem = np.empty(0), None
         try:
-            self.u.interpolate(initial)
+            values = self._initial(x)
         except InputError as error:
             problem = error
         for found in self.comm.allgather(problem):
             if found is not None:
                 raise found
+        self.u.x.array[:] = values.ravel()
+
+    def _initial(self, x: Array) -> Array:
+        """Initial data at points, shape (points, dimension): shape (points, unknowns)."""
+        count = len(self.names)
+        with np.errstate(all="ignore"):  # what is no number is looked for below
+            found = np.asarray(self._call("initial", *x.T.copy()), np.float64)
+        wanted = (len(x),) if count == 1 else (count, len(x))
+        if found.shape != wanted:
+            raise InputError(
+                f"{self.where}.initial gives the shape {found.shape} for {len(x)} points; it must be {wanted}"
+            )
+        found = found.reshape(count, -1).T
+        if not (good := np.isfinite(found).all(axis=1)).all():
+            bad = int(np.argmin(good))
+            place = ", ".join(f"{axis} = {p:.6g}" for axis, p in zip("xyz", x[bad], strict=False))
+            raise InputError(f"{self.where}.initial is {found[bad].tolist()} at {place}; it must be finite")
+        return found
 
     def _sizes(self) -> Array:
         """Sizes of the unknowns, shape (unknowns,). Collective."""
@@ -384,7 +401,7 @@ class Record:
     def __init__(self, problem: Problem) -> None:
         """Find the points of the grid in the mesh. Collective."""
         self.problem, self.time, self.taken = problem, 0.0, 0
-        self.before = dict.fromkeys(COUNTS, 0)
+        self.before = dict.fromkeys((*COUNTS, MOST), 0)
         grid = problem.equation.grid
         at = sampler(problem.built, problem.space)
         self.grid, dimension = grid, problem.built.mesh.topology.dim
@@ -437,9 +454,7 @@ class Record:
         """Note an observation. Collective."""
         problem = self.problem
         self.values.append(self.observed(problem.u))
-        here = problem.values()
-        lowest = _reduced(problem.comm, here.min(axis=0, initial=np.inf), MPI.MIN)
-        highest = _reduced(problem.comm, here.max(axis=0, initial=-np.inf), MPI.MAX)
+        lowest, highest = problem.extremes()
         totals = [float(problem.comm.allreduce(fem.assemble_scalar(form))) for form in problem.densities.values()]
         watched = np.empty(0) if self.watch is None else self.watch.observe(self.time)
         self.numbers.append(np.array([*lowest, *highest, *totals, *watched]))
@@ -452,7 +467,7 @@ class Record:
     def counts(self, stepper: TimeStepper) -> dict[str, int]:
         """Counts of steps and solves, those before a stop among them."""
         since = stepper.statistics()
-        return {key: self.before[key] + since[key] for key in COUNTS}
+        return {key: self.before[key] + since[key] for key in COUNTS} | {MOST: max(self.before[MOST], since[MOST])}
 
     def state(self, stepper: TimeStepper) -> State:
         """Everything that `restore` needs, in an order that no number of ranks changes. Collective."""
@@ -496,7 +511,7 @@ class Record:
             self.watch.restore(self.time, arrays)
         if self.frames is not None:
             self.frames.restore(kept.arrays)
-        self.before = {key: int(kept.attrs[key]) for key in COUNTS}
+        self.before = {key: int(kept.attrs[key]) for key in self.before}
         return float(kept.attrs["next_step"])
 
     def dataset(self) -> xr.Dataset:
@@ -539,6 +554,7 @@ class Record:
                 "title": f"{problem.study.study.name}: equation", "model": problem.study.study.model,
                 "unknowns": " ".join(names), "cells": self.cells.shape[0], "degree": settings.degree,
                 "element": equation.element, "rtol": settings.rtol,
+                "periodic": int(isinstance(problem.built.domain, Torus)),
             },
         )  # fmt: skip
         return problem.parts.call(RunError, lambda: equation.finish(dataset))

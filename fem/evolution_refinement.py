@@ -25,11 +25,17 @@ from kinlim.study import dump
 if TYPE_CHECKING:
     from kinlim.fem.evolution import EquationMaker, Problem
 
-FINE = 1e-9
-"""rtol where the error in time must not show."""
+FINE = (1e-9, 1e-8, 1e-6)
+"""rtol where the error in time must not show, in dimension 1, 2, 3."""
 
 LEVELS = (4, 3, 2)
 """Meshes whose errors are taken, in dimension 1, 2, 3."""
+
+BELOW = (2, 2, 1)
+"""How often the study's cells are doubled for the coarsest mesh of its own data, in dimension 1, 2, 3."""
+
+MOST_CELLS = (4096, 64, 16)
+"""Cells along each axis that count as the study's own here, at most."""
 
 COARSE = (8, 4, 3)
 """Cells along each axis of the coarsest mesh for a made-up solution, in dimension 1, 2, 3."""
@@ -48,7 +54,8 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
     Rows, with `family` and `value`:
         "manufactured", the width of a cell: L2 errors of a known solution, where the equation has a strong form, and a
             domain without boundary;
-        "mesh", the number of refinements as the width of a cell: against one refinement more, at rtol FINE;
+        "mesh", the width of a cell as a share of the domain: against the finest, which is finer than the study's (in
+            dimension 3, and where that has more than MOST_CELLS: than those), at rtol FINE;
         "tolerance", rtol: against the same mesh at rtol FINE/10.
     In the last two, errors are relative L2 distances at the points of the grid at the last time. A solution that cannot
     be computed has no row.
@@ -57,7 +64,8 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
         With (row): family, degree, value, error_NAME for each unknown, steps, seconds.
     """
     began = time.perf_counter()
-    rows = [row for family in (_manufactured, _mesh, _tolerance) for row in family(maker, study, comm)]
+    at_end = study.vary("model", observe=(1.0,))
+    rows = [row for family in (made_up_errors, _mesh, _tolerance) for row in family(maker, at_end, comm)]
     settings = getattr(study, maker.table)
     attributes = {
         "title": f"{study.study.name}: convergence", "model": study.study.model, "order_in_time": 0,
@@ -65,9 +73,9 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
         "about": (
             f"Degree {settings.degree}, {settings.cells} cells, {settings.refinements} refinements. Errors on the "
             "study's data are relative L² distances at the last time at the points where the solution is written down: "
-            "to one refinement more (mesh), or to the same mesh at a much smaller tolerance (rtol). A manufactured "
-            "solution is a known function with a source that makes it solve the equation in strong form, written apart "
-            "from the weak form under test."
+            "to a mesh twice as fine as the finest (mesh), or to the same mesh at a much smaller tolerance (rtol). A "
+            "manufactured solution is a known function with a source that makes it solve the equation in strong form, "
+            "written apart from the weak form under test."
         ),
     }  # fmt: skip
     seconds = time.perf_counter() - began
@@ -78,28 +86,45 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
 
 
 def _mesh(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
-    more, levels = getattr(study, maker.table).refinements, 3
-    try:
-        meshes = [study.vary(maker.table, refinements=more + k, rtol=FINE) for k in range(levels + 1)]
-        *some, reference = [_solved(maker, other, comm) for other in meshes]
-    except (ValidationError, InputError, RunError):  # the finest mesh is too fine, or cannot be refined
-        return
-    width = 1 / getattr(study, maker.table).cells
-    for k, found in enumerate(some):
-        yield _row(maker, "mesh", meshes[k], width / 2 ** (more + k), found, reference)
+    settings, d = getattr(study, maker.table), _dimension(maker, study)
+    if settings.mesh is None:
+        # Thrice a number: points of the grid that are nodes on all meshes would show more than the order of elements.
+        first = 3 * max(
+            1, round(min(settings.cells * 2**settings.refinements, MOST_CELLS[d - 1]) / 3 / 2 ** BELOW[d - 1])
+        )
+        sizes: list[dict[str, Any]] = [{"cells": first * 2**k, "refinements": 0} for k in range(LEVELS[d - 1] + 1)]
+        widths = [1 / size["cells"] for size in sizes]
+    else:
+        sizes = [{"refinements": settings.refinements + k} for k in range(LEVELS[d - 1] + 1)]
+        widths = [0.5**k / settings.cells for k in range(len(sizes))]
+    solved = [_tried(maker, study, comm, rtol=FINE[d - 1], **size) for size in sizes]
+    if solved[-1] is not None:
+        for width, found in zip(widths, solved[:-1], strict=False):
+            if found is not None:
+                yield _row(maker, "mesh", study, width, found, solved[-1])
 
 
 def _tolerance(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
-    try:
-        reference = _solved(maker, study.vary(maker.table, rtol=FINE / 10), comm)
-    except RunError:
-        return
+    settings, d = getattr(study, maker.table), _dimension(maker, study)
+    coarse = {} if settings.mesh is not None or settings.cells <= MOST_CELLS[d - 1] else {"cells": MOST_CELLS[d - 1]}
+    reference = _tried(maker, study, comm, rtol=FINE[d - 1] / 10, **coarse)
     for rtol in TOLERANCES:
-        other = study.vary(maker.table, rtol=rtol)
-        try:
-            yield _row(maker, "tolerance", other, rtol, _solved(maker, other, comm), reference)
-        except RunError:
-            continue
+        if rtol >= 10 * FINE[d - 1] and reference is not None:
+            found = _tried(maker, study, comm, rtol=rtol, **coarse)
+            if found is not None:
+                yield _row(maker, "tolerance", study, rtol, found, reference)
+
+
+def _dimension(maker: "EquationMaker", study: Study) -> int:
+    return int(maker.equation(study).domain.dimension)
+
+
+def _tried(maker: "EquationMaker", study: Study, comm: MPI.Comm, **settings: Any) -> xr.Dataset | None:
+    """The solution with other settings; None where a mesh is too coarse or fine, or the integration fails."""
+    try:
+        return _solved(maker, study.vary(maker.table, **settings), comm)
+    except (ValidationError, InputError, RunError):
+        return None
 
 
 def _solved(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset:
@@ -116,7 +141,8 @@ def _row(
     }  # fmt: skip
 
 
-def _manufactured(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+def made_up_errors(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    """Rows of the family "manufactured": none without a strong form. Collective."""
     first = maker.problem(study, comm)
     if first.strong(first.split(first.u), first.split(first.u_t)) is None or not isinstance(first.built.domain, Torus):
         return
@@ -124,11 +150,11 @@ def _manufactured(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Itera
     for degree in range(1 if first.equation.element == "continuous" else 0, 4 if d == 1 else 3):
         for level in range(LEVELS[d - 1]):
             cells = COARSE[d - 1] * 2**level
-            other = study.vary(maker.table, cells=cells, refinements=0, degree=degree, rtol=FINE)
             began = time.perf_counter()
             try:
+                other = study.vary(maker.table, cells=cells, refinements=0, degree=degree, rtol=FINE[d - 1])
                 errors = _known(maker.problem(other, comm))
-            except RunError:
+            except (ValidationError, RunError):
                 continue
             yield {
                 "family": "manufactured", "degree": degree, "value": 1 / cells, **errors, "steps": 0,

@@ -8,17 +8,25 @@ from numpy.typing import NDArray
 
 from dolfinx import geometry
 from dolfinx.fem import Function, FunctionSpace
-from dolfinx.mesh import compute_midpoints
+from dolfinx.mesh import Mesh, compute_midpoints
 from mpi4py import MPI
 
 from kinlim.compat import cell_nodes, coordinate_map
 from kinlim.equation import Interval, MeshSettings, Torus
-from kinlim.fem.sampling import lattice_of
 from kinlim.grid import Bins
 from kinlim.meshes.domain import Built
+from kinlim.meshes.torus import Lattice, Shape
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+
+def lattice_of(mesh: Mesh) -> Lattice:
+    """The lattice that a mesh of `kinlim.meshes.torus` is made of."""
+    d, kind = mesh.topology.dim, mesh.topology.cell_name()
+    shape: Shape = "simplex" if kind in ("interval", "triangle", "tetrahedron") else "box"
+    per_cube = Lattice(1, d, shape).cells_per_cube
+    return Lattice(round((mesh.topology.index_map(d).size_global / per_cube) ** (1 / d)), d, shape)
 
 
 class Sample:

@@ -4,6 +4,7 @@ PETSc's implicit form asks for F and for dF = shift dF/du' + dF/du. A subclass g
 so from forms, `kinlim.fem.reaction.kinetic` by hand.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -56,6 +57,7 @@ class Stepper(ABC):
         solution: the unknowns at the time reached.
         time: the time reached.
         next_step: size of the step that the error control would take from here.
+        solving: seconds in linear solvers.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Stepper(ABC):
         self.accepted = solution.duplicate()
         self.time, self.next_step, self.prefix, self.remedy = start, first_step, prefix, remedy
         self.refused = self.refused_in_a_row = 0
+        self.solving, self.solves, self.iterations, self.most_iterations, self.solve_began = 0.0, 0, 0, 0, 0.0
         self.ts = PETSc.TS().create(solution.comm)
         self.ts.setOptionsPrefix(prefix)
         self.ts.setIFunction(self.residual_at, solution.duplicate())
@@ -101,6 +104,9 @@ class Stepper(ABC):
         self.ts.setMaxStepRejections(MOST_REJECTED)
         self.ts.setErrorIfStepFails(False)  # `advance` says why
         self._configure(DEFAULTS | options)
+        ksp = self.ts.getSNES().getKSP()
+        ksp.setPreSolve(self._before_solve)
+        ksp.setPostSolve(self._after_solve)
         self.ts.setTime(start)
         self.ts.setSolution(solution)
         if self.ts.getType() not in IMPLICIT:
@@ -170,8 +176,23 @@ class Stepper(ABC):
             "steps": self.ts.getStepNumber(),
             "rejected_steps": self.ts.getStepRejections() + self.refused,
             "failed_solves": self.ts.getSNESFailures(),
-            "linear_solves": self.ts.getKSPIterations(),
+            "linear_solves": self.solves,
+            "linear_iterations": self.iterations,
+            "linear_iterations_max": self.most_iterations,
         }
+
+    def mend(self, b: PETSc.Vec, x: PETSc.Vec) -> None:  # noqa: B027 - most solutions need nothing
+        """Called after every linear solve J x = b, to make up for what an inexact one has missed. Collective."""
+
+    def _before_solve(self, ksp: PETSc.KSP, b: PETSc.Vec, x: PETSc.Vec) -> None:
+        self.solve_began = time.perf_counter()
+
+    def _after_solve(self, ksp: PETSc.KSP, b: PETSc.Vec, x: PETSc.Vec) -> None:
+        self.mend(b, x)
+        self.solves += 1
+        self.iterations += ksp.getIterationNumber()
+        self.most_iterations = max(self.most_iterations, ksp.getIterationNumber())
+        self.solving += time.perf_counter() - self.solve_began
 
     def _configure(self, chosen: dict[str, Any]) -> None:
         """Read PETSc's options; those chosen here are in its database only meanwhile."""

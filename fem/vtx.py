@@ -42,13 +42,17 @@ def write_nodes(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:
 def write_grid(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:
     """Write variables over (time, x[, y[, z]]) at the points of their grid, linear along each axis between. Serial.
 
+    With the attribute periodic, the points are on a torus.
+
     Args:
         dataset: that holds them.
         names: of the variables.
         path: of the .bp folder.
     """
     axes = [axis for axis in AXES if axis in dataset[names[0]].dims]
-    coordinates = [dataset[axis].to_numpy() for axis in axes]
+    coordinates, more = [dataset[axis].to_numpy() for axis in axes], int(dataset.attrs.get("periodic", 0))
+    if more:  # from the last points on to the first ones again, across the seam of the torus
+        coordinates = [np.append(x, x[0] + 1) for x in coordinates]
     numbers = np.arange(np.prod([len(x) for x in coordinates])).reshape([len(x) for x in coordinates])
     points = np.stack([x.ravel() for x in np.meshgrid(*coordinates, indexing="ij")], axis=1)
     cell, d = CELLS[len(axes) - 1], len(axes)
@@ -65,5 +69,6 @@ def write_grid(dataset: xr.Dataset, names: Sequence[str], path: Path) -> None:
     with VTXWriter(MPI.COMM_SELF, path, functions, engine="BP4") as file:
         for k, t in enumerate(dataset["time"].to_numpy()):
             for name, function in zip(names, functions, strict=True):
-                function.x.array[:] = dataset[name].transpose("time", *axes).to_numpy()[k][index]
+                values = dataset[name].isel(time=k).transpose(*axes).to_numpy()
+                function.x.array[:] = np.pad(values, (0, more), mode="wrap")[index]
             file.write(float(t))

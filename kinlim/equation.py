@@ -119,12 +119,10 @@ class Watch(ABC):
 
     names: tuple[str, ...] = ()
 
-    @abstractmethod
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027 - not all have a memory
         """Note the initial state. Collective."""
 
-    @abstractmethod
-    def step(self, time: float) -> None:
+    def step(self, time: float) -> None:  # noqa: B027
         """Note a step, which led to `time`. Collective."""
 
     @abstractmethod
@@ -135,12 +133,11 @@ class Watch(ABC):
             RunError: this is no solution.
         """
 
-    @abstractmethod
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Arrays that `restore` needs to go on from the last step."""
+        return {}
 
-    @abstractmethod
-    def restore(self, time: float, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def restore(self, time: float, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:  # noqa: B027
         """Go on from them. Collective."""
 
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 SMALLEST_CELL = 1e-14
 """Of an interval; below, the ends of a cell cannot be told apart."""
 
-MOST_CELLS = 10**8
+MOST_CELLS = 10**9
 """Of a mesh."""
 
 

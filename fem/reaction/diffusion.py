@@ -58,3 +58,13 @@ def entropy(m: Any, rho_inf: Any) -> Any:
     rho = density(m)
     level = ufl.ln(rho / rho_inf)
     return rho * (level - 1) - (level + 1) / rho
+
+
+def source(m: Any, m_t: Any, D1: Any, D2: Any) -> Any:
+    """The equation in strong form, m_t - div(D(m) grad m), apart from `residual` on purpose.
+
+    D(m) = ((D1 + D2) (m^2 + 2)/sqrt(m^2 + 4) + (D1 - D2) m)/2 is the same matrix in another shape, since
+    rho^2 + 1/rho^2 = m^2 + 2 and rho^2 - 1/rho^2 = m sqrt(m^2 + 4).
+    """
+    D = ((D1 + D2) * (m**2 + 2) / ufl.sqrt(m**2 + 4) + (D1 - D2) * m) / 2
+    return m_t - ufl.div(D * ufl.grad(m))

@@ -1,6 +1,5 @@
-"""The limit equation of a study of generation and recombination, on the torus: m at the observation times."""
+"""The limit equation of generation and recombination on the torus, as `kinlim.fem.evolution` wants it."""
 
-import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,40 +10,27 @@ import ufl
 from dolfinx import fem
 from mpi4py import MPI
 
+from kinlim.base import Study, narrowed
+from kinlim.equation import Equation, Torus, Watch
 from kinlim.errors import InputError
-from kinlim.fem.integrate import integrate
+from kinlim.fem.compiled import compiled
+from kinlim.fem.conserving import ConservingStepper
+from kinlim.fem.evolution import EquationMaker, Problem
 from kinlim.fem.multigrid import multigrid
-from kinlim.fem.reaction.conserving import ConservingStepper
-from kinlim.fem.reaction.diffusion import residual
+from kinlim.fem.reaction.diffusion import density_of, entropy, residual, source
 from kinlim.fem.reaction.layer import corrected, lifetime
-from kinlim.fem.reaction.limit_record import Record
 from kinlim.fem.reaction.monotone import is_monotone
 from kinlim.keeper import Keeper
-from kinlim.meshes.torus import torus
-from kinlim.models.reaction.tables import LimitEquation, ReactionStudy
-from kinlim.parallel import on_root
-from kinlim.provenance import provenance
-from kinlim.study import dump
+from kinlim.models.reaction.phase import POSITIONS
+from kinlim.models.reaction.tables import KineticReaction, LimitEquation, ReactionStudy
 
 Array = NDArray[np.float64]
-
-SCHEME: dict[str, Any] = {"ts_type": "rosw", "ts_rosw_type": "rodaspr2"}
-"""Stiffly accurate, six linear systems with one matrix a step."""
-
-ORDER = 4
-"""Of the scheme, in fixed steps; on smooth solutions of this equation it shows up to 5."""
 
 ROUNDING = 1e-9
 """Range of data, over their size, that cannot be told from none."""
 
-FIRST_STEP = 1e-6
-"""First step tried, as a fraction of end_time."""
-
-MOST_UNKNOWNS = 10**9
-"""Of a mesh."""
-
-SECONDS = ("seconds_assembly", "seconds_solver", "seconds_other", "seconds_observing")
-"""Where the time goes: other is Python and PETSc's vector operations, observing is evaluating m for the dataset."""
+BEYOND = 2
+"""Degree of quadrature of the entropy and of Fourier modes over that of m: their error is of higher order than m's."""
 
 AT_ONCE = 1024
 """Nodes whose initial data are integrated over velocities at a time."""
@@ -68,55 +54,152 @@ def measures(settings: LimitEquation) -> Measures:
     return Measures(flux, ufl.dx(metadata=vertices if settings.lumped else {"quadrature_degree": 2 * p}))
 
 
-def space_of(settings: LimitEquation, dimension: int, comm: MPI.Comm) -> fem.FunctionSpace:
-    """Lagrange elements on the torus. Collective.
+class DiffusionLimit(Equation):
+    """m_t = div(D(m) grad m), see `kinlim.fem.reaction.diffusion`, from m = rho_f - rho_g at time 0.
 
-    Raises:
-        InputError: the mesh is too large, or has fewer cells than ranks.
+    Errors in time are relative to the range of the data, which only shrinks.
     """
-    if (unknowns := float(settings.all_cells * settings.degree) ** dimension) > MOST_UNKNOWNS:
-        raise InputError(
-            f"pde.cells = {settings.all_cells} of degree {settings.degree} makes {unknowns:.3g} unknowns in dimension "
-            f"{dimension}; at most {MOST_UNKNOWNS:.0e} are possible"
+
+    source = 'Neumann and Schmeiser, "A kinetic reaction model: decay to equilibrium and macroscopic limit"'
+    unknowns = {"m": "rho_f - rho_g in the limit"}  # noqa: RUF012 - a class of a user's own is written so
+
+    model: KineticReaction
+
+    def __init__(self, study: Study) -> None:
+        """Of a study."""
+        this = narrowed(study, ReactionStudy)
+        self.study, self.model, self.settings = this, this.model, this.pde
+        self.domain, self.dx = Torus(this.model.dimension), measures(this.pde)
+        iterative = multigrid(2, this.pde.degree, this.pde.rtol) if this.model.dimension == 2 else {}
+        self.options = {"ts_rtol": 0.0, **iterative}
+
+    def initial(self, *x: Array) -> Array:
+        """Densities' difference, shape (points,)."""
+        rho_f, rho_g, *_ = self.moments(np.stack(x, axis=1))
+        return rho_f - rho_g
+
+    def moments(self, x: Array) -> tuple[Array, ...]:
+        """Densities and fluxes of both species at points, as `KineticReaction.initial` has them."""
+        parts = np.array_split(x, max(1, -(-len(x) // AT_ONCE)))
+        try:
+            return tuple(np.concatenate(some) for some in zip(*map(self.model.initial, parts), strict=True))
+        except InputError as error:
+            raise InputError(f"model.{error}") from None
+
+    def residual(self, u: Any, u_t: Any, v: Any, at: Any) -> ufl.Form:
+        """See `kinlim.fem.reaction.diffusion.residual`."""
+        D1, D2 = self._matrices(at)
+        return residual(u, u_t, v, D1, D2, self.dx.flux, self.dx.mass)
+
+    def strong(self, u: Any, u_t: Any, at: Any) -> Any:
+        """See `kinlim.fem.reaction.diffusion.source`."""
+        return source(u, u_t, *self._matrices(at))
+
+    def watch(self, problem: Problem) -> "Numbers":
+        """Mass, entropy and first Fourier modes."""
+        return Numbers(problem, self.dx.mass, self.model.rho_inf)
+
+    def finish(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Add the density, and name things after the paper."""
+        model, settings, axes = self.model, self.settings, POSITIONS[: self.model.dimension]
+        modes = [[dataset[f"mode_{axis}_{part}"].to_numpy() for part in PARTS] for axis in axes]
+        about = "2 integral of m cos(2 pi x_axis), 2 integral of m sin(2 pi x_axis)"
+        maximum_principle = settings.lumped and all(
+            is_monotone(settings.shape, D, self.dx.flux.metadata()["quadrature_degree"]) for D in model.diffusion
         )
-    try:
-        mesh = torus(comm, settings.all_cells, dimension, settings.shape)
-    except ValueError as error:
-        raise InputError(f"pde.cells = {settings.all_cells}: {error}") from None
-    return fem.functionspace(mesh, ("Lagrange", settings.degree))
+        return (
+            dataset.drop_vars([name for name in dataset.data_vars if str(name).startswith("mode_")])
+            .rename(m_lowest="lowest", m_highest="highest")
+            .assign(
+                rho=(dataset["m"].dims, density_of(dataset["m"].to_numpy()), {"long_name": "rho_f = 1/rho_g"}),
+                mode=(("time", "axis", "part"), np.moveaxis(np.array(modes), 2, 0), {"long_name": about}),
+            )
+            .assign_coords(axis=("axis", list(axes)), part=("part", list(PARTS)))
+            .assign_attrs(
+                dimension=model.dimension, cells=settings.all_cells, shape=settings.shape, rho_inf=model.rho_inf,
+                lumped=int(settings.lumped), maximum_principle=int(maximum_principle),
+            )
+        )  # fmt: skip
+
+    def _matrices(self, at: Any) -> tuple[fem.Constant, ...]:
+        return tuple(fem.Constant(at.mesh, D) for D in self.model.diffusion)
 
 
-def check(study: ReactionStudy, comm: MPI.Comm) -> None:
-    """Raise InputError where the mesh or the data at its nodes cannot be used. Collective."""
-    data(study, space_of(study.pde, study.model.dimension, comm))
+PARTS = ("cos", "sin")
 
 
-def data(study: ReactionStudy, space: fem.FunctionSpace) -> dict[str, fem.Function]:
-    """Data at time 0: m, and m_corrected if the data have a flux, see `kinlim.fem.reaction.layer`. Collective.
+class Numbers(Watch):
+    """Integrals of m: its mass as the equation conserves it, entropy, and Fourier modes along each axis."""
 
-    Raises:
-        InputError: f0 or g0 is not finite at a node (on all ranks).
-        RunError: the correction could not be computed.
+    def __init__(self, problem: Problem, mass: ufl.Measure, rho_inf: float) -> None:
+        """Compile them. Collective."""
+        u, mesh = problem.u, problem.built.mesh
+        self.comm, self.dimension = mesh.comm, mesh.topology.dim
+        dx = ufl.dx(metadata={"quadrature_degree": problem.settings.degree + BEYOND})
+        self.wave, self.phase = fem.Constant(mesh, np.zeros(self.dimension)), fem.Constant(mesh, 0.0)
+        angle = 2 * ufl.pi * ufl.inner(self.wave, ufl.SpatialCoordinate(mesh)) + self.phase
+        self.mass, self.entropy = compiled(u * mass), compiled(entropy(u, fem.Constant(mesh, rho_inf)) * dx)
+        self.mode = compiled(2 * u * ufl.cos(angle) * dx)
+        axes = POSITIONS[: self.dimension]
+        self.names = ("mass", "entropy", *(f"mode_{axis}_{part}" for axis in axes for part in PARTS))
+
+    def observe(self, time: float) -> Array:
+        """The integrals."""
+        found = [self._sum(self.mass), self._sum(self.entropy)]
+        for wave in np.eye(self.dimension):
+            for phase in (0.0, -np.pi / 2):  # cos(angle - pi/2) = sin(angle)
+                self.wave.value[:], self.phase.value = wave, phase
+                found.append(self._sum(self.mode))
+        return np.array(found)
+
+    def _sum(self, form: fem.Form) -> float:
+        return float(self.comm.allreduce(fem.assemble_scalar(form)))
+
+
+class LimitMaker(EquationMaker):
+    """What makes pde.nc."""
+
+    stepper = ConservingStepper
+
+    def __init__(self, file: str = "pde.nc") -> None:
+        """Of the table [pde]."""
+        super().__init__(DiffusionLimit, "pde", file)
+
+    def problem(self, study: Study, comm: MPI.Comm) -> Problem:
+        """The equation on its mesh, errors in time relative to the range of the data. Collective."""
+        problem = super().problem(study, comm)
+        lowest, highest = problem.extremes()
+        problem.sizes = np.maximum(highest - lowest, ROUNDING * np.maximum(1.0, problem.sizes))
+        return problem
+
+
+class CorrectedMaker(LimitMaker):
+    """What makes corrected.nc: the same from data that the initial layer has shifted.
+
+    See `kinlim.fem.reaction.layer`.
     """
-    model, comm = study.model, space.mesh.comm
-    x = space.tabulate_dof_coordinates()[:, : model.dimension] % 1.0
-    problem, moments = None, []
-    try:
-        for part in np.array_split(x, max(1, -(-len(x) // AT_ONCE))):
-            moments.append(model.initial(part))
-    except InputError as error:
-        problem = InputError(f"model.{error}")
-    for found in comm.allgather(problem):
-        if found is not None:
-            raise found
-    rho_f, rho_g, flux_f, flux_g = (np.concatenate(parts) for parts in zip(*moments, strict=True))
-    m = fem.Function(space, name="m")
-    m.x.array[:] = rho_f - rho_g
-    shift = lifetime(rho_f, rho_g)[:, None] * flux_f - lifetime(rho_g, rho_f)[:, None] * flux_g
-    size = comm.allreduce(max(np.abs(flux_f).max(initial=0), np.abs(flux_g).max(initial=0)), MPI.MAX)
-    if size <= ROUNDING:
-        return {"m": m}
-    return {"m": m, "m_corrected": corrected(m, model.epsilon * shift, measures(study.pde).mass)}
+
+    def __init__(self) -> None:
+        """Of the table [pde], and with its PETSc options."""
+        super().__init__("corrected.nc")
+        self.prefix = "pde_"
+
+    def problem(self, study: Study, comm: MPI.Comm) -> Problem:
+        """The same with other data. Collective.
+
+        Raises:
+            RunError: the correction could not be computed.
+        """
+        problem = super().problem(study, comm)
+        equation, space = DiffusionLimit(study), problem.space
+        x = space.tabulate_dof_coordinates()[:, : equation.model.dimension] % 1.0
+        rho_f, rho_g, flux_f, flux_g = equation.moments(x)
+        shift = lifetime(rho_f, rho_g)[:, None] * flux_f - lifetime(rho_g, rho_f)[:, None] * flux_g
+        problem.u.x.array[:] = corrected(problem.u, equation.model.epsilon * shift, equation.dx.mass).x.array
+        return problem
+
+
+LIMIT, CORRECTED = LimitMaker(), CorrectedMaker()
 
 
 def solve(
@@ -126,132 +209,10 @@ def solve(
     keeper: Keeper | None = None,
     fixed_steps: int | None = None,
 ) -> xr.Dataset:
-    """Solve the limit equation of a study.
-
-    Args:
-        study: the study.
-        comm: the ranks that share the mesh. Collective.
-        keeper: what to go on from, on any number of ranks.
-        fixed_steps: of equal size over end_time, without error control, where the order in time is to be seen.
+    """Solve the limit equation of a study; see `kinlim.fem.evolution.EquationMaker.solve`. Collective.
 
     Returns:
-        The same dataset on every rank, with (time, x[, y[, z]]): m, rho and, where the data have a flux, m_corrected,
-        at points i/n; (time): mass, lowest, highest, entropy; (time, axis, part): mode. All but m_corrected are of m.
-
-    Raises:
-        InputError: the mesh or the data cannot be used, or a PETSc option has no meaning.
-        RunError: the time integration failed; see `Stepper.advance`.
-        Stopped: a signal came, and the state has been kept.
+        With (time, x[, y[, z]]): m and rho at points i/n; (time): mass, lowest, highest, entropy; (time, axis, part):
+        mode.
     """
-    began, keeper = time.perf_counter(), keeper or Keeper(comm)
-    space = space_of(study.pde, study.model.dimension, comm)
-    initial = data(study, space)
-    record = Record(study, fem.Function(space, name="m"), tuple(initial))
-    first = study.model.end_time * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
-    kept = keeper.found()
-    current, next_step = ("m", first) if kept is None else record.restore(kept)
-    seconds, size = np.zeros(4), max(range_of(m) for m in initial.values())
-    for name in tuple(initial)[tuple(initial).index(current) :]:
-        if kept is None or name != current:
-            record.begin(initial[name])
-            next_step = first
-        with _stepper(study, record, size, next_step, fixed_steps is not None) as stepper:
-            seconds += _integrate(study, record, name, stepper, keeper)
-            preconditioner = stepper.preconditioner()
-    counts = record.before
-    attributes = on_root(
-        comm,
-        lambda: provenance(
-            comm.size,
-            1,
-            time.perf_counter() - began,
-            study=dump(study),
-            **{key: counts[key] for key in ("steps", "rejected_steps", "failed_solves", "linear_solves")},
-            linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
-            linear_iterations_max=counts["linear_iterations_max"],
-            preconditioner=preconditioner,
-            maximum_principle=int(has_maximum_principle(study)),
-            **dict(zip(SECONDS, map(float, seconds), strict=True)),
-        ),
-    )
-    return record.dataset().assign_attrs(attributes)
-
-
-def _integrate(study: ReactionStudy, record: Record, name: str, stepper: ConservingStepper, keeper: Keeper) -> Array:
-    """Integrate one solution to the end; what `SECONDS` names."""
-    model, began, observing = study.model, time.perf_counter(), 0.0
-
-    def after_step() -> None:
-        record.step(name, stepper.time)
-
-    def observe() -> None:
-        nonlocal observing
-        reached = time.perf_counter()
-        record.observe(name, stepper.integral())
-        observing += time.perf_counter() - reached
-
-    integrate(
-        stepper,
-        model.times[record.taken[name] :],
-        keeper,
-        label="limit equation",
-        end=model.times[-1] or model.end_time,
-        after_step=after_step,
-        observe=observe,
-        state=lambda: record.checkpoint(name, stepper.next_step, _counts(stepper)),
-    )
-    record.before = record.count(_counts(stepper))
-    other = time.perf_counter() - began - observing - stepper.assembling - stepper.solving
-    return np.array([stepper.assembling, stepper.solving, other, observing])
-
-
-def _stepper(study: ReactionStudy, record: Record, size: float, first_step: float, fixed: bool) -> ConservingStepper:
-    """The time integration from where `record` is. Collective."""
-    model, settings, u = study.model, study.pde, record.u
-    space, mesh = u.function_space, u.function_space.mesh
-    D1, D2 = (fem.Constant(mesh, D) for D in model.diffusion)
-    u_t = fem.Function(space, name="m_t")
-    dx = measures(settings)
-    return ConservingStepper(
-        residual(u, u_t, ufl.TestFunction(space), D1, D2, dx.flux, dx.mass),
-        u,
-        u_t,
-        rtol=0.0,
-        atol=np.array([settings.rtol * size]),
-        start=record.time,
-        first_step=first_step,
-        prefix="pde_",
-        options=options(settings, model.dimension) | ({"ts_adapt_type": "none"} if fixed else {}),
-    )
-
-
-def has_maximum_principle(study: ReactionStudy) -> bool:
-    """Whether the semi-discrete equation keeps m between its bounds by theory: see `kinlim.fem.reaction.monotone`."""
-    settings = study.pde
-    degree = measures(settings).flux.metadata()["quadrature_degree"]
-    return settings.lumped and all(is_monotone(settings.shape, D, degree) for D in study.model.diffusion)
-
-
-def range_of(m: fem.Function) -> float:
-    """What errors in time are relative to: the range of the data, which only shrinks. Collective."""
-    here, comm = m.x.array, m.function_space.mesh.comm
-    lowest = comm.allreduce(here.min(initial=np.inf), MPI.MIN)
-    highest = comm.allreduce(here.max(initial=-np.inf), MPI.MAX)
-    return float(max(highest - lowest, ROUNDING * max(1.0, abs(lowest), abs(highest))))
-
-
-def options(settings: LimitEquation, dimension: int) -> dict[str, Any]:
-    """PETSc options: a direct solver in dimension 1, GMRES with algebraic multigrid beyond.
-
-    The matrix is not symmetric, since D depends on m. Short steps leave little more than the mass, whose condition
-    rises with the degree: hypre's smoother sweeps as often.
-    """
-    return SCHEME if dimension == 1 else SCHEME | multigrid(dimension, settings.degree, settings.rtol)
-
-
-def _counts(stepper: ConservingStepper) -> dict[str, int]:
-    return stepper.statistics() | {
-        "linear_solves": stepper.solves,
-        "linear_iterations": stepper.iterations,
-        "linear_iterations_max": stepper.most_iterations,
-    }
+    return LIMIT.solve(study, keeper or Keeper(comm), fixed_steps)

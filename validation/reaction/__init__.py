@@ -14,6 +14,12 @@ from kinlim.validation.reaction.comparison import compare
 from kinlim.validation.reaction.page import metrics
 
 
+def _limit(data: Datasets) -> xr.Dataset:
+    """The limit's solution; where the data have a flux, m_corrected is that from the corrected initial datum."""
+    pde, corrected = data["pde"], data.get("corrected")
+    return pde if corrected is None else pde.assign(m_corrected=corrected["m"])
+
+
 class GasAgainstSystemAndLimit(Comparison):
     """Particles against the kinetic system where it is solved, and both against the limit equation."""
 
@@ -27,11 +33,11 @@ class GasAgainstSystemAndLimit(Comparison):
 
     def compare(self, data: Datasets) -> xr.Dataset:
         """See `kinlim.validation.reaction.comparison.compare`."""
-        return compare(data["particles"], data["pde"], data.get("kinetic"))
+        return compare(data["particles"], _limit(data), data.get("kinetic"))
 
     def metrics(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
         """See `kinlim.validation.reaction.page.metrics`."""
-        return metrics(comparison, data["particles"], data["pde"], data.get("kinetic"))
+        return metrics(comparison, data["particles"], _limit(data), data.get("kinetic"))
 
     def verdicts(self, numbers: Mapping[str, Any]) -> list[Verdict]:
         """Whether the densities of the particles are those expected."""
@@ -43,27 +49,27 @@ class GasAgainstSystemAndLimit(Comparison):
 
     def draw(self, comparison: xr.Dataset, data: Datasets) -> dict[str, bytes]:
         """Densities, decay, entropy, particles."""
-        return page.draw(comparison, data["particles"], data["pde"], data.get("kinetic"))
+        return page.draw(comparison, data["particles"], _limit(data), data.get("kinetic"))
 
     def draw_solutions(self, data: Datasets) -> dict[str, bytes]:
         """Densities, decay, entropy."""
-        return page.draw_solution(data["pde"], data.get("kinetic"))
+        return page.draw_solution(_limit(data), data.get("kinetic"))
 
     def html(
         self, comparison: xr.Dataset, numbers: Mapping[str, Any], pictures: Mapping[str, bytes], data: Datasets
     ) -> str:
         """The report."""
-        return page.html(comparison, numbers, pictures, data["particles"], data["pde"], data.get("kinetic"))
+        return page.html(comparison, numbers, pictures, data["particles"], _limit(data), data.get("kinetic"))
 
     def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:
         """Distances from the limit, and noise."""
         return scaling.measured(
-            data["pde"], data.get("kinetic"), particles=data.get("particles"), comparison=comparison
+            _limit(data), data.get("kinetic"), particles=data.get("particles"), comparison=comparison
         )
 
     def overlay(self, points: Sequence[tuple[Mapping[str, Any], Datasets]]) -> tuple[dict[str, bytes], dict[str, str]]:
         """Distances from the limit over time."""
-        return scaling.overlay(points)
+        return scaling.overlay([(values, {**data, "pde": _limit(data)}) for values, data in points])
 
 
 COMPARISON = GasAgainstSystemAndLimit()

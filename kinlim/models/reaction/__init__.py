@@ -18,6 +18,10 @@ def _has_kinetic(study: Study) -> bool:
     return isinstance(study, ReactionStudy) and study.kinetic is not None
 
 
+def _has_flux(study: Study) -> bool:
+    return isinstance(study, ReactionStudy) and study.model.has_flux
+
+
 MODEL = Model(
     name="reaction",
     about="two species made and destroyed in pairs on the torus, their kinetic system, and its diffusion limit",
@@ -27,6 +31,7 @@ MODEL = Model(
         Side(
             "kinetic.nc", "kinetic", KineticSettings, "solve", late("kinlim.fem.reaction:KINETIC", Maker), _has_kinetic
         ),
+        Side("corrected.nc", "pde", LimitEquation, "solve", late("kinlim.fem.reaction:CORRECTED", Maker), _has_flux),
         Side("particles.nc", "particles", ReactionParticles, "simulate", late("kinlim.stochastic.reaction:GAS", Maker)),
     ),
     compare=late("kinlim.validation.reaction:COMPARISON", Comparison),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from kinlim.base import Ensemble, Physics, Study
+from kinlim.equation import EvolutionSettings
 from kinlim.errors import InputError
 from kinlim.formula import Formula
 from kinlim.grid import uniform
@@ -178,6 +179,14 @@ class KineticReaction(Physics):
         rho_f, rho_g, *_ = self.initial(uniform(self.dimension, GRID[self.dimension - 1]))
         return float(rho_f.mean() - rho_g.mean())
 
+    @cached_property
+    def has_flux(self) -> bool:
+        """Whether int v f dv or int v g dv is anything but 0 at time 0, as far as points tell."""
+        if not (moves(self.f0) or moves(self.g0)):
+            return False
+        *_, flux_f, flux_g = self.initial(uniform(self.dimension, GRID[self.dimension - 1]))
+        return bool(max(np.abs(flux_f).max(), np.abs(flux_g).max()) > FLUX_ROUNDING)
+
     @property
     def rho_inf(self) -> float:
         """rho_infinity of (4): rho_inf - 1/rho_inf is the mass difference."""
@@ -235,6 +244,9 @@ class KineticReaction(Physics):
 
 FLUCTUATIONS = 0.15
 """Relative error in D times particles in a cell, where densities are one."""
+
+FLUX_ROUNDING = 1e-9
+"""Flux that cannot be told from none."""
 
 ROUND = 1e-9
 """Half the relative width of the region of data that are constant."""
@@ -294,23 +306,15 @@ class KineticSettings(Table):
         return self
 
 
-class LimitEquation(Table):
-    """The limit equation's side.
+class LimitEquation(EvolutionSettings):
+    """The limit equation's side; errors in time are relative to the range of m at time 0.
 
     Attributes:
-        cells: along each axis.
-        refinements: how often every cell is halved.
-        shape: "simplex" for triangles and tetrahedra, "box" for quadrilaterals and hexahedra.
-        degree: of the Lagrange elements.
-        rtol: error allowed per time step.
         lumped: mass lumping, with degree 1: see `kinlim.fem.reaction.limit` for where a maximum principle then holds.
     """
 
     cells: Annotated[int, Field(ge=3, le=10**6)] = 64
-    refinements: Annotated[int, Field(ge=0, le=10)] = 0
-    shape: Literal["simplex", "box"] = "simplex"
     degree: Annotated[int, Field(ge=1, le=4)] = 2
-    rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
     lumped: bool = False
 
     @property
