@@ -15,7 +15,7 @@ from kinlim.base import Ensemble, Physics
 from kinlim.equation import Equation, EvolutionSettings, Interval, MeshFile, Torus
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.grid import Bins, Points
-from kinlim.model import Comparison, Maker, Measured, Model, Side, Verdict
+from kinlim.model import Command, Comparison, Maker, Measured, Model, Side, Verdict
 from kinlim.particles import Observable, Particles
 from kinlim.rules import Means, Modes, Numbers, Rule, rules
 from kinlim.sides import Ensembles, Evolution
@@ -25,6 +25,7 @@ from kinlim.workflow import run
 
 __all__ = [
     "Bins",
+    "Command",
     "Comparison",
     "Ensemble",
     "Ensembles",

@@ -21,7 +21,7 @@ from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
-from kinlim.study import Study, check, load, model_of, override
+from kinlim.study import Study, check, load, model_of, override, parse
 from kinlim.version import __version__
 
 DEMO_REPLICAS = 5000
@@ -143,7 +143,7 @@ def _add_command(name: str, help: str) -> None:
         loaded, folder = _study(study, output, set)
         there = model_of(loaded).commands
         if name not in there:
-            having = ", ".join(model.name for model, _ in models.every() if name in model.commands)
+            having = ", ".join(model.name for model, _ in models.every() if name in model.commands) or "that has it"
             raise InputError(f"study.model = '{loaded.study.model}': `kinlim {name}` is for the model {having}")
         _say(there[name].run()(loaded, folder))
 
@@ -248,6 +248,7 @@ def main() -> NoReturn:
     try:
         if petsc_options:
             _start_petsc(petsc_options)
+        _offer(arguments)
         if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
             _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
     except Stopped as stop:
@@ -266,6 +267,23 @@ def main() -> NoReturn:
     except BaseException as error:  # noqa: BLE001 - whatever it is, the other ranks must not wait for this one
         _die(error, debug)
     sys.exit(0)
+
+
+def _offer(arguments: list[str]) -> None:
+    """Add the command that comes first, if no other has its name and the study behind it is of a model that has it.
+
+    Raises:
+        InputError: the study, or its model, cannot be read.
+    """
+    name, *rest = [word for word in arguments if not word.startswith("-")] or [""]
+    known = {one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands}
+    path = next((Path(word) for word in rest if word.endswith(".toml") and Path(word).is_file()), None)
+    if name in known or path is None:
+        return
+    heading = parse(path.read_text(encoding="utf-8"), str(path)).get("study", {})
+    own = models.find(str(heading.get("model", "")), path.parent).commands
+    if name in own:
+        _add_command(name, own[name].help)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -225,3 +225,24 @@ def test_a_study_of_a_model_from_a_file_travels_between_ranks(tmp_path):
     there = pickle.loads(pickle.dumps(study))
     assert there == study
     assert there.vary("model", sites=7).model.sites == 7
+
+
+COMMAND = """
+
+def count(study, folder):
+    return f"{study.model.sites} sites, for {folder}"
+
+
+MODEL = replace(MODEL, commands={"count": kinlim.Command("Count the sites.", lambda: count)})
+"""
+
+
+def test_a_model_from_a_file_brings_its_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (EXAMPLES / "exclusion.py").read_text() + COMMAND
+    Path("exclusion.py").write_text("from dataclasses import replace\n" + text)
+    Path("ring.toml").write_text(STUDIES["exclusion"])
+    assert kinlim("count", "ring.toml", "--set", "model.sites=16", "-o", "here", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "16 sites, for here\n"
+    assert kinlim("weigh", "ring.toml", monkeypatch=monkeypatch) == 2  # nobody has that one
+    assert "weigh" in capsys.readouterr().err
