@@ -173,6 +173,7 @@ class Problem:
         place: what forms need besides.
         form: the weak form.
         tests: its test functions.
+        held: unknowns with the boundaries on which they are given.
         largest: absolute value beyond which an unknown is no solution.
     """
 
@@ -365,6 +366,7 @@ class Problem:
         """
         components, tests = self.split(self.u), self.split(test)
         conditions = self._call("held", components, self.place)
+        self.held = set(conditions)
         if not conditions:
             return None, None
         if self.equation.element == "discontinuous":

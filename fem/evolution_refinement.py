@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from kinlim.base import Study
-from kinlim.equation import Torus
+from kinlim.equation import Interval, MeshFile
 from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.refinement import distance
@@ -52,8 +53,7 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
     """Measure errors under refinement. Collective.
 
     Rows, with `family` and `value`:
-        "manufactured", the width of a cell: L2 errors of a known solution, where the equation has a strong form, and a
-            domain without boundary;
+        "manufactured", the width of a cell: L2 errors of a known solution, see `made_up_errors`;
         "mesh", the width of a cell as a share of the domain: against the finest, which is finer than the study's (in
             dimension 3, and where that has more than MOST_CELLS: than those), at rtol FINE;
         "tolerance", rtol: against the same mesh at rtol FINE/10.
@@ -142,9 +142,15 @@ def _row(
 
 
 def made_up_errors(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
-    """Rows of the family "manufactured": none without a strong form. Collective."""
+    """Rows of the family "manufactured". Collective.
+
+    None without a strong form, or where an unknown is not given on every part of the boundary.
+    """
     first = maker.problem(study, comm)
-    if first.strong(first.split(first.u), first.split(first.u_t)) is None or not isinstance(first.built.domain, Torus):
+    built, asked = first.built, first.strong(first.split(first.u), first.split(first.u_t))
+    # A slope that is given somewhere is part of the weak form, and not of the strong one.
+    given = first.held == set(product(first.names, built.boundaries))
+    if asked is None or not given or isinstance(built.domain, MeshFile):
         return
     d = first.built.domain.dimension
     for degree in range(1 if first.equation.element == "continuous" else 0, 4 if d == 1 else 3):
@@ -152,7 +158,7 @@ def made_up_errors(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iter
             cells = COARSE[d - 1] * 2**level
             began = time.perf_counter()
             try:
-                other = study.vary(maker.table, cells=cells, refinements=0, degree=degree, rtol=FINE[d - 1])
+                other = study.vary(maker.table, cells=cells, refinements=0, mesh=None, degree=degree, rtol=FINE[d - 1])
                 errors = _known(maker.problem(other, comm))
             except (ValidationError, RunError):
                 continue
@@ -171,6 +177,9 @@ def _known(problem: "Problem") -> dict[str, float]:
     sources = source if isinstance(source, tuple | list) else (source,)
     for term, test in zip(sources, tests, strict=True):
         problem.form = problem.form - term * test * problem.place.dx
+    if problem.condition is not None:
+        ends = zip(_tuple(problem.split(problem.u)), _tuple(exact), tests, strict=True)
+        problem.condition = sum((u - known) * test * problem.place.ds for u, known, test in ends)
     with problem.stepper(1e-6 * SPAN) as stepper:
         stepper.advance(SPAN)
     problem.place.t.value = SPAN
@@ -188,7 +197,9 @@ def _norm(problem: "Problem", difference: Any, dx: Any) -> float:
 def made_up(problem: "Problem") -> tuple[Any, Any]:
     """A smooth solution and its rate: mean and size of each unknown's data, waves that no symmetry makes easy."""
     place, mesh = problem.place, problem.built.mesh
-    x = ufl.SpatialCoordinate(mesh)
+    domain, x = problem.built.domain, ufl.SpatialCoordinate(mesh)
+    if isinstance(domain, Interval):
+        x = (x - ufl.as_vector([domain.a])) / (domain.b - domain.a)
     values, rates = [], []
     means, spans = problem.moments()
     for k, (mean, span) in enumerate(zip(means, spans, strict=True)):

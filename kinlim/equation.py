@@ -216,6 +216,7 @@ class Equation(ABC):
         """The equation in strong form, 0 for a solution, written apart from `residual` on purpose.
 
         `kinlim converge` then finds the orders of the elements on a solution that it makes up. None, the default, for
-        none; otherwise an expression, or as many as there are unknowns.
+        none; otherwise an expression, or as many as there are unknowns. Where there is a boundary, all unknowns must be
+        `held` on all of it.
         """
         return None

@@ -9,6 +9,7 @@ from mpi4py import MPI
 import kinlim
 from kinlim.errors import InputError, Stopped
 from kinlim.fem.evolution import EquationMaker
+from kinlim.fem.evolution_refinement import made_up_errors
 from kinlim.keeper import Keeper
 
 
@@ -112,6 +113,59 @@ def test_boundary_values_that_change_and_a_given_slope(pde):
     assert found.frame_u.values == pytest.approx(
         found.frame_x.values**2 + 2 * found.frame_time.values[:, None], abs=1e-7
     )
+
+
+class Held(kinlim.Equation):
+    """u_t = u_xx + u w, w_t = w_xx/2 - u on [-1, 2], all given at the ends."""
+
+    unknowns = {"u": "one", "w": "other"}
+    domain = kinlim.Interval(-1.0, 2.0)
+
+    def initial(self, x):
+        return np.stack([x, 1 + x**2])
+
+    def residual(self, u, u_t, v, at):
+        (u, w), (u_t, w_t), (v, q) = u, u_t, v
+        first = u_t * v + u.dx(0) * v.dx(0) - u * w * v
+        return (first + w_t * q + w.dx(0) * q.dx(0) / 2 + u * q) * at.dx
+
+    def held(self, u, at):
+        return {("u", "left"): -1, ("u", "right"): 2, ("w", "left"): 2, ("w", "right"): 5}
+
+    def strong(self, u, u_t, at):
+        (u, w), (u_t, w_t) = u, u_t
+        return u_t - u.dx(0).dx(0) - u * w, w_t - w.dx(0).dx(0) / 2 + u
+
+
+class Wrong(Held):
+    """The same with half a diffusion in the weak form."""
+
+    def residual(self, u, u_t, v, at):
+        return super().residual(u, u_t, v, at) - u[0].dx(0) * v[0].dx(0) / 2 * at.dx
+
+
+@pytest.mark.parametrize(("equation", "right"), [(Held, True), (Wrong, False)])
+def test_orders_on_a_solution_that_is_made_up_between_held_ends(equation, right):
+    # a weak form that is not the strong one leaves an error of order one
+    model = kinlim.Model("test", Decay, (kinlim.Evolution(equation),), kinlim.rules())
+    tables = {"study": {"model": "pinned", "name": "test"}, "model": {"end_time": 0.1, "observe": [1.0]}}
+    study = model.study.model_validate(tables | {"pde": {"cells": 8}})
+    rows = list(made_up_errors(EquationMaker(equation, "pde", "pde.nc"), study, MPI.COMM_SELF))
+    for degree in (1, 2, 3):
+        coarse, fine = [row for row in rows if row["degree"] == degree][-2:]
+        orders = [np.log2(coarse[f"error_{name}"] / fine[f"error_{name}"]) for name in ("u", "w")]
+        assert bool(min(orders) > degree + 1 - 0.2) is right, orders
+
+
+def test_a_slope_that_is_given_is_in_the_weak_form_alone():
+    class Sloping(Parabola):
+        def strong(self, u, u_t, at):
+            return u_t - u.dx(0).dx(0)
+
+    model = kinlim.Model("test", Decay, (kinlim.Evolution(Sloping),), kinlim.rules())
+    tables = {"study": {"model": "pinned", "name": "test"}, "model": {"end_time": 0.1, "observe": [1.0]}}
+    study = model.study.model_validate(tables | {"pde": {"cells": 8}})
+    assert not list(made_up_errors(EquationMaker(Sloping, "pde", "pde.nc"), study, MPI.COMM_SELF))
 
 
 class Coefficients(Parabola):
