@@ -81,7 +81,7 @@ class MeshSettings(Table):
         grading: on an interval, cells near the ends shrink like s^grading; 1 is uniform.
         mesh: a file instead of cells: of nodes for an interval (`kinlim.meshes.interval.read`), of triangles or
             tetrahedra for a `MeshFile`; its path is relative to the folder of the study.
-        refinements: how often every cell is halved.
+        refinements: how often every cell is halved, along all axes.
         degree: of the elements.
         rtol: error allowed per time step, relative to the size of the data.
     """

@@ -91,14 +91,14 @@ def build(domain: Domain, settings: MeshSettings, comm: MPI.Comm, table: str) ->
             raise InputError(f"{table}.cells = {settings.cells}: {error}") from None
     if settings.mesh is None:
         raise InputError(f"{table}.mesh is missing: the model wants the file of a mesh of dimension {domain.dimension}")
-    found, parts = read_tagged(settings.mesh, domain.dimension, comm)
+    found, parts = read_tagged(settings.mesh, domain.dimension, comm, settings.refinements)
     return Built(domain, found, parts, np.empty(0))
 
 
 def _meaningful(domain: Domain, settings: MeshSettings, table: str) -> None:
     """Raise InputError if a setting differs from its default and does nothing here."""
     own = {Interval: ("cells", "grading", "mesh", "refinements"), Torus: ("cells", "shape", "refinements")}
-    allowed = own.get(type(domain), ("mesh",))
+    allowed = own.get(type(domain), ("mesh", "refinements"))
     if isinstance(domain, Interval) and settings.mesh is not None:
         allowed = ("mesh", "refinements")
     for key in ("cells", "grading", "shape", "mesh", "refinements"):

@@ -11,6 +11,7 @@ from kinlim.errors import InputError, Stopped
 from kinlim.fem.evolution import EquationMaker
 from kinlim.fem.evolution_refinement import made_up_errors
 from kinlim.keeper import Keeper
+from kinlim.meshes.gmsh import refine
 
 
 class Decay(kinlim.Physics):
@@ -298,16 +299,39 @@ class Bowl(kinlim.Equation):
 
 
 @pytest.mark.parallel
-def test_a_mesh_from_gmsh_with_named_boundaries(tmp_path):
+@pytest.mark.parametrize("refinements", [0, 2])
+def test_a_mesh_from_gmsh_with_named_boundaries(tmp_path, refinements):
     pytest.importorskip("meshio")
     folder = MPI.COMM_WORLD.bcast(tmp_path)
     if MPI.COMM_WORLD.rank == 0:
         square(folder / "square.msh", 4)
     MPI.COMM_WORLD.barrier()
-    found = solved(Bowl, MPI.COMM_WORLD, mesh=str(folder / "square.msh"), degree=2)
+    found = solved(Bowl, MPI.COMM_WORLD, mesh=str(folder / "square.msh"), degree=2, refinements=refinements)
+    assert found.attrs["cells"] == 32 * 4**refinements
     x, y = np.meshgrid(found.x.values, found.y.values, indexing="ij")
     exact = x**2 + y**2 + 4 * found.time.values[:, None, None]
     assert found.u.values == pytest.approx(exact, abs=1e-7)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_halved_simplices_fill_the_ones_they_come_from(d):
+    # volumes that are no 2^-d of the parent's, a hole, or a facet whose halves are no facets of halves, would show
+    points = np.random.default_rng(1).random((d + 1, d))
+    points = np.concatenate([points, [points[1:].mean(axis=0) + points[1:].mean(axis=0) - points[0]]])
+    cells, facets = np.array([range(d + 1), range(1, d + 2)]), np.array([range(d), range(1, d + 1)])
+    finer, (halves, sides) = refine(points, [cells, facets])
+
+    def volume(points, cells):
+        return np.abs(np.linalg.det(points[cells[:, 1:]] - points[cells[:, :1]]))
+
+    expected = np.repeat(volume(points, cells) / 2**d, 2**d)
+    assert volume(finer, halves) == pytest.approx(expected, rel=1e-12)
+    faces = [tuple(sorted(np.delete(cell, k).tolist())) for cell in halves for k in range(d + 1)]
+    counts = {face: faces.count(face) for face in faces}
+    assert max(counts.values()) == 2
+    assert sum(count == 1 for count in counts.values()) == 2 * d * 2 ** (d - 1)  # the facets that were outside before
+    side = [counts[tuple(sorted(facet.tolist()))] for facet in sides]
+    assert side == [1] * 2 ** (d - 1) + [2] * 2 ** (d - 1)
 
 
 @pytest.mark.parametrize(
