@@ -80,7 +80,7 @@ def refine(points: Array, parts: list[Indices]) -> tuple[Array, list[Indices]]:
     finer = []
     for part, middles in zip(parts, np.split(len(points) + which.ravel(), ends_of), strict=True):
         nodes = np.concatenate([part, middles.reshape(len(part), -1)], axis=1)
-        finer.append(nodes[:, CHILDREN[part.shape[1] - 1]].reshape(-1, part.shape[1]))
+        finer.append(nodes[:, np.array(CHILDREN[part.shape[1] - 1])].reshape(-1, part.shape[1]))
     return np.concatenate([points, points[all_edges].mean(axis=1)]), finer
 
 

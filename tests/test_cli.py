@@ -10,18 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from commands import kinlim
 
-from kinlim import __version__, cli
+from kinlim import __version__
 from kinlim.compat import on_this_machine
 from kinlim.study import dump
-
-
-def kinlim(*arguments, monkeypatch):
-    """Run the command line in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 @pytest.fixture

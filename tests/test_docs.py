@@ -3,12 +3,11 @@
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
+from commands import kinlim
 
-from kinlim import cli
 from kinlim.study import load
 
 PAGE = Path(__file__).parent.parent / "docs" / "a-model-of-your-own.md"
@@ -27,11 +26,9 @@ def grow(model, block):
 
 
 def command(line, monkeypatch):
-    words = shlex.split(line)
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
+    program, *words = shlex.split(line)
+    assert program == "kinlim"
+    return kinlim(*words, monkeypatch=monkeypatch)
 
 
 @pytest.mark.slow

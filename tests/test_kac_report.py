@@ -4,29 +4,21 @@ import json
 import os
 import re
 import signal
-import sys
 
 import numpy as np
 import pytest
 import xarray as xr
+from commands import kinlim as command
 
 from mpi4py import MPI
 
 import kinlim
-from kinlim import api, cli, sweeps, workflow
+from kinlim import api, sweeps, workflow
 from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
 from kinlim.validation.chance import sure
 from kinlim.validation.kac.page import tell
-
-
-def command(*arguments, monkeypatch):
-    """Run the command line in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from commands import kinlim
 
-from kinlim import cli, models
+from kinlim import models
 from kinlim.compat import on_this_machine
 from kinlim.study import check, load
 
@@ -52,14 +53,6 @@ degree = 0
 rtol = 1e-5
 """,
 }
-
-
-def kinlim(*arguments, monkeypatch):
-    """Exit code of a command, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 @pytest.fixture(params=STUDIES)

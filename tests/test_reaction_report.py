@@ -10,20 +10,13 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from commands import kinlim as command
 
 import kinlim
-from kinlim import cli, workflow
+from kinlim import workflow
 from kinlim.errors import InputError, Stopped
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
-
-
-def command(*arguments, monkeypatch):
-    """Run the command line in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """A model file that is wrong is refused in one sentence with its place, before anything is written."""
 
-import sys
-
 import pytest
-
-from kinlim import cli
+from commands import kinlim
 
 GOOD = """\
 import numpy as np
@@ -135,14 +132,6 @@ WRONG = {
         "    domain = ", '    element = "discontinuous"\n    domain = ', ["mine.py: Heat.held: discontinuous elements"]
     ),
 }  # fmt: skip
-
-
-def kinlim(*arguments, monkeypatch):
-    """Exit code of a command, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["kinlim", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 @pytest.fixture
