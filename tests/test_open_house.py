@@ -159,6 +159,17 @@ def test_two_ranks_give_the_same(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_damaged_checkpoint_is_refused_on_all_ranks(name, tmp_path, monkeypatch):
+    # the rank that reads it must not end alone: the other would wait for ever
+    assert kinlim("simulate", "mine.toml", "-o", "r", monkeypatch=monkeypatch) == 0
+    Path("r/pde.checkpoint").write_bytes(b"no checkpoint")
+    command = [*on_this_machine(2), sys.executable, "-m", "kinlim", "solve", "mine.toml", "-o", "r", "--resume"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("no checkpoint can be used") == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_run_goes_on(name, tmp_path, monkeypatch, number):
     few = ["--set", "particles.replicas=40000", "--set", "particles.block=16"]
