@@ -5,7 +5,7 @@ keeps states from which any number of ranks can go on, and labels what it found.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,16 @@ class EquationMaker(Refined, Drawable):
         from kinlim.fem.evolution_refinement import converge
 
         return converge(self, study, comm)
+
+    def known(self, study: Study, comm: MPI.Comm) -> Iterator[Mapping[str, Any]]:
+        """Errors on known solutions, rows of "manufactured" and "time": see `kinlim.validation.convergence.judge`."""
+        from kinlim.fem.evolution_refinement import made_up_errors
+
+        yield from made_up_errors(self, study, comm)
+
+    def about(self, study: Study) -> Mapping[str, Any]:
+        """Attributes of errors under refinement, besides the general ones."""
+        return {}
 
     def better(self, study: Study) -> Mapping[str, Study]:
         """Every cell halved; a tenth of the tolerance, or ten times it where a study may not ask for less."""

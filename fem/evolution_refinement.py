@@ -43,6 +43,11 @@ COARSE = (8, 4, 3)
 
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 
+STEPS = (12, 25, 50, 100, 200, 400, 800)
+"""Fixed steps over the whole time, until the error cannot be told from that of the reference."""
+
+DEGREES = (1, 2, 3, 4)
+
 SPAN = 0.1
 """Time that a made-up solution goes."""
 
@@ -56,20 +61,27 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
         "manufactured", the width of a cell: L2 errors of a known solution, see `made_up_errors`;
         "mesh", the width of a cell as a share of the domain: against the finest, which is finer than the study's (in
             dimension 3, and where that has more than MOST_CELLS: than those), at rtol FINE;
+        "degree", in dimension 1, the degree: against the highest on a refined mesh, at rtol FINE;
+        "steps", in dimension 1, the size of fixed steps: against the same mesh at rtol FINE/10;
         "tolerance", rtol: against the same mesh at rtol FINE/10.
-    In the last two, errors are relative L2 distances at the points of the grid at the last time. A solution that cannot
-    be computed has no row.
+        "time", the size of fixed steps: errors on a smooth solution that `EquationMaker.known` may know.
+    In all but the first and the last, errors are relative L2 distances at the points of the grid at the last time. A
+    solution that cannot be computed has no row.
 
     Returns:
         With (row): family, degree, value, error_NAME for each unknown, steps, seconds.
     """
     began = time.perf_counter()
     at_end = study.vary("model", observe=(1.0,))
-    rows = [row for family in (made_up_errors, _mesh, _tolerance) for row in family(maker, at_end, comm)]
+    known = list(maker.known(at_end, comm))
+    tried = {"mesh": _mesh, "degree": _degree, "steps": _steps, "tolerance": _tolerance}
+    if _dimension(maker, study) > 1:
+        tried = {name: tried[name] for name in ("mesh", "tolerance")}
+    rows = known + [row for family in tried.values() for row in family(maker, at_end, comm)]
     settings = getattr(study, maker.table)
     attributes = {
         "title": f"{study.study.name}: convergence", "model": study.study.model, "order_in_time": 0,
-        "families": " ".join(dict.fromkeys(str(row["family"]) for row in rows)),
+        "families": " ".join(dict.fromkeys([*(str(row["family"]) for row in known), *tried])),
         "about": (
             f"Degree {settings.degree}, {settings.cells} cells, {settings.refinements} refinements. Errors on the "
             "study's data are relative L² distances at the last time at the points where the solution is written down: "
@@ -79,6 +91,7 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
         ),
     }  # fmt: skip
     seconds = time.perf_counter() - began
+    attributes |= dict(maker.about(study))
     attributes |= on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))
     if not rows:
         raise RunError("no solution under refinement reached the end, so there is nothing to be said of errors")
@@ -93,15 +106,43 @@ def _mesh(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]
             1, round(min(settings.cells * 2**settings.refinements, MOST_CELLS[d - 1]) / 3 / 2 ** BELOW[d - 1])
         )
         sizes: list[dict[str, Any]] = [{"cells": first * 2**k, "refinements": 0} for k in range(LEVELS[d - 1] + 1)]
-        widths = [1 / size["cells"] for size in sizes]
     else:
-        sizes = [{"refinements": settings.refinements + k} for k in range(LEVELS[d - 1] + 1)]
-        widths = [0.5**k / settings.cells for k in range(len(sizes))]
-    solved = [_tried(maker, study, comm, rtol=FINE[d - 1], **size) for size in sizes]
-    if solved[-1] is not None:
-        for width, found in zip(widths, solved[:-1], strict=False):
-            if found is not None:
-                yield _row(maker, "mesh", study, width, found, solved[-1])
+        sizes = [{"refinements": settings.refinements + k} for k in range(LEVELS[d - 1])]
+    *some, finest = [(size, _tried(maker, study, comm, rtol=FINE[d - 1], **size)) for size in sizes]
+    for size, found in some:
+        if found is not None and finest[1] is not None:
+            yield _row(maker, "mesh", study, _width(found, size), found, finest[1])
+
+
+def _width(found: xr.Dataset, size: dict[str, Any]) -> float:
+    """Of the widest cell; relative to the others of this family where only that is known."""
+    if "node_x" in found.coords:
+        return float(np.diff(found["node_x"].to_numpy()[:: int(found.attrs["degree"])]).max())
+    return float(1 / size["cells"] if "cells" in size else 0.5 ** size["refinements"])
+
+
+def _degree(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    more = getattr(study, maker.table).refinements + 1
+    reference = _tried(maker, study, comm, rtol=FINE[0], degree=DEGREES[-1], refinements=more)
+    for degree in DEGREES:
+        found = _tried(maker, study, comm, rtol=FINE[0], degree=degree)
+        if found is not None and reference is not None:
+            yield _row(maker, "degree", study, degree, found, reference)
+
+
+def _steps(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    reference = _tried(maker, study, comm, rtol=FINE[0] / 10)
+    for number in STEPS:
+        try:
+            found = maker.solve(study, Keeper(comm), number)
+        except RunError:  # too long a step
+            continue
+        if reference is None:
+            return
+        row = _row(maker, "steps", study, study.model.times[-1] / number, found, reference)
+        if max(row[f"error_{name}"] for name in str(found.unknowns).split()) < FINE[0] / 10:
+            return
+        yield row
 
 
 def _tolerance(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
@@ -128,6 +169,7 @@ def _tried(maker: "EquationMaker", study: Study, comm: MPI.Comm, **settings: Any
 
 
 def _solved(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset:
+    maker.check(study, comm)
     return maker.solve(study, Keeper(comm))
 
 
@@ -136,7 +178,7 @@ def _row(
 ) -> Row:
     errors = {f"error_{n}": float(distance(solution[n], reference[n])[-1]) for n in str(solution.unknowns).split()}
     return {
-        "family": family, "degree": getattr(study, maker.table).degree, "value": float(value), **errors,
+        "family": family, "degree": int(solution.attrs["degree"]), "value": float(value), **errors,
         "steps": int(solution.attrs["steps"]), "seconds": float(solution.attrs["stepping_seconds"]),
     }  # fmt: skip
 

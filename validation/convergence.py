@@ -252,9 +252,10 @@ def _degree(table: list[dict[str, Any]]) -> Sentences:
 
 def _steps(table: list[dict[str, Any]]) -> Sentences:
     rows = _of(table, "steps")
-    lowest = _lowest(rows[-1]) if rows else None
-    if lowest is None:
+    if not rows:
         return [("Fixed time steps do not reach the end on these data; error control does.", True)]
+    if (lowest := _lowest(rows[-1])) is None:
+        return []
     return [
         (f"With fixed time steps the order in time on the study's own data is {lowest:.2f} on the finest pair.", True)
     ]

@@ -1,6 +1,6 @@
 """The limit equations of the pinned balls as `kinlim.fem.evolution` wants them: mu and sigma, and their balances."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import Any, Protocol
 
@@ -296,11 +296,17 @@ class Equations(EquationMaker):
             )
         discretise(this, comm)
 
-    def converge(self, study: Study, comm: MPI.Comm) -> xr.Dataset:
-        """See `kinlim.fem.pinned.refinement.converge`."""
-        from kinlim.fem.pinned.refinement import converge
+    def known(self, study: Study, comm: MPI.Comm) -> Iterator[Mapping[str, Any]]:
+        """See `kinlim.fem.pinned.refinement.known`."""
+        from kinlim.fem.pinned.refinement import known
 
-        return converge(narrowed(study, PinnedStudy), comm)
+        yield from known(narrowed(study, PinnedStudy), comm)
+
+    def about(self, study: Study) -> Mapping[str, Any]:
+        """See `kinlim.fem.pinned.refinement.about`."""
+        from kinlim.fem.pinned.refinement import about
+
+        return about(narrowed(study, PinnedStudy))
 
     def better(self, study: Study) -> Mapping[str, Study]:
         """See `kinlim.fem.pinned.refinement.better`."""
