@@ -38,7 +38,7 @@ BELOW = (2, 2, 1)
 MOST_CELLS = (4096, 64, 16)
 """Cells along each axis that count as the study's own here, at most."""
 
-COARSE = (8, 4, 3)
+COARSE = (8, 8, 6)
 """Cells along each axis of the coarsest mesh for a made-up solution, in dimension 1, 2, 3."""
 
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)

@@ -81,7 +81,7 @@ def test_made_up_solutions_converge_at_order_degree_plus_one(tables, dimension, 
     for degree in degrees:
         coarse, fine = [row for row in rows if row["degree"] == degree][-2:]
         order = np.log2(coarse["error_m"] / fine["error_m"])
-        # in space the meshes are coarse, 3 and 6 cells along each axis
+        # in space the meshes are coarse, 6 and 12 cells along each axis
         assert order == pytest.approx(degree + 1, abs=0.15 if dimension < 3 else 0.6), rows
 
 
