@@ -1,6 +1,6 @@
 """What noise alone may do: how large the largest of many deviations comes out by chance."""
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 CHANCE = 1e-3
 """Chance that noise alone makes the largest of all deviations larger than what is called beyond noise."""
@@ -8,4 +8,4 @@ CHANCE = 1e-3
 
 def sure(replicas: int, count: int) -> float:
     """Standard errors that the largest of so many deviations exceeds by chance once in 1/CHANCE cases (Student's t)."""
-    return float(student.isf(CHANCE / (2 * max(count, 1)), replicas - 1))
+    return float(-stdtrit(replicas - 1, CHANCE / (2 * max(count, 1))))

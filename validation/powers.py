@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def fit(x: Array, y: Array, error: Array, down: Sequence[bool] | None = None) ->
     if free:
         scatter = float((((np.log(y) - design @ solution) * weight) ** 2).sum()) / free
         covariance = np.linalg.inv(scaled.T @ scaled) * (max(scatter, 1.0) if known else scatter)
-        half = student.ppf((1 + CONFIDENCE) / 2, free) * np.sqrt(np.diag(covariance)[:-1])
+        half = stdtrit(free, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance)[:-1])
     sign = np.ones(x.shape[1]) if down is None else np.where(down, -1.0, 1.0)
     local, last = _slopes(x, np.log(y), sign)
     return PowerLaw(np.asarray(solution[:-1], np.float64), half, local, last, len(y))
