@@ -26,8 +26,8 @@ from kinlim.models.reaction.tables import KineticReaction, LimitEquation, Reacti
 
 Array = NDArray[np.float64]
 
-ROUNDING = 1e-9
-"""Range of data, over their size, that cannot be told from none."""
+ROUNDING = 1e-6
+"""Least range of data, over their size, that errors in time are relative to: below, steps would follow rounding errors."""
 
 BEYOND = 2
 """Degree of quadrature of the entropy and of Fourier modes over that of m: their error is of higher order than m's."""
