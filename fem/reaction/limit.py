@@ -26,8 +26,8 @@ from kinlim.models.reaction.tables import KineticReaction, LimitEquation, Reacti
 
 Array = NDArray[np.float64]
 
-ROUNDING = 1e-6
-"""Least range of data, over their size, that errors in time are relative to: below, steps would follow rounding errors."""
+ROUNDING = 1e-9
+"""Range of data, over their size, that cannot be told from none."""
 
 BEYOND = 2
 """Degree of quadrature of the entropy and of Fourier modes over that of m: their error is of higher order than m's."""
@@ -166,11 +166,42 @@ class LimitMaker(EquationMaker):
         super().__init__(DiffusionLimit, "pde", file)
 
     def problem(self, study: Study, comm: MPI.Comm) -> Problem:
-        """The equation on its mesh, errors in time relative to the range of the data. Collective."""
+        """The equation on its mesh, errors in time relative to the range of the data, shifted ones included.
+
+        Collective. (Steps that had to resolve what is constant but for a shift would follow rounding errors.)
+
+        Raises:
+            RunError: the correction could not be computed.
+        """
         problem = super().problem(study, comm)
-        lowest, highest = problem.extremes()
-        problem.sizes = np.maximum(highest - lowest, ROUNDING * np.maximum(1.0, problem.sizes))
+        starts = [problem.u.x.array.copy()]
+        if narrowed(study, ReactionStudy).model.has_flux:
+            starts.append(shifted(problem))
+        spans = []
+        for start in starts:
+            problem.u.x.array[:] = start
+            lowest, highest = problem.extremes()
+            spans.append(highest - lowest)
+        problem.sizes = np.maximum(np.max(spans, axis=0), ROUNDING * np.maximum(1.0, problem.sizes))
+        problem.u.x.array[:] = starts[self.start]
         return problem
+
+    start = 0
+    """Which data it starts from: 0 for those of the study, -1 for the shifted ones where there are any."""
+
+
+def shifted(problem: Problem) -> Array:
+    """Data that the initial layer has shifted, at the nodes: see `kinlim.fem.reaction.layer`. Collective.
+
+    Raises:
+        RunError: the correction could not be computed.
+    """
+    equation = DiffusionLimit(problem.study)
+    x = problem.space.tabulate_dof_coordinates()[:, : equation.model.dimension] % 1.0
+    rho_f, rho_g, flux_f, flux_g = equation.moments(x)
+    shift = lifetime(rho_f, rho_g)[:, None] * flux_f - lifetime(rho_g, rho_f)[:, None] * flux_g
+    found = corrected(problem.u, equation.model.epsilon * shift, equation.dx.mass)
+    return np.asarray(found.x.array, np.float64).copy()
 
 
 class CorrectedMaker(LimitMaker):
@@ -179,24 +210,12 @@ class CorrectedMaker(LimitMaker):
     See `kinlim.fem.reaction.layer`.
     """
 
+    start = -1
+
     def __init__(self) -> None:
         """Of the table [pde], and with its PETSc options."""
         super().__init__("corrected.nc")
         self.prefix = "pde_"
-
-    def problem(self, study: Study, comm: MPI.Comm) -> Problem:
-        """The same with other data. Collective.
-
-        Raises:
-            RunError: the correction could not be computed.
-        """
-        problem = super().problem(study, comm)
-        equation, space = DiffusionLimit(study), problem.space
-        x = space.tabulate_dof_coordinates()[:, : equation.model.dimension] % 1.0
-        rho_f, rho_g, flux_f, flux_g = equation.moments(x)
-        shift = lifetime(rho_f, rho_g)[:, None] * flux_f - lifetime(rho_g, rho_f)[:, None] * flux_g
-        problem.u.x.array[:] = corrected(problem.u, equation.model.epsilon * shift, equation.dx.mass).x.array
-        return problem
 
 
 LIMIT, CORRECTED = LimitMaker(), CorrectedMaker()
