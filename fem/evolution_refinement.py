@@ -24,7 +24,8 @@ from kinlim.provenance import provenance
 from kinlim.study import dump
 
 if TYPE_CHECKING:
-    from kinlim.fem.evolution import EquationMaker, Problem
+    from kinlim.fem.evolution import EquationMaker
+    from kinlim.fem.problem import Problem
 
 FINE = (1e-9, 1e-8, 1e-6)
 """rtol where the error in time must not show, in dimension 1, 2, 3."""
@@ -33,12 +34,12 @@ LEVELS = (4, 3, 2)
 """Meshes whose errors are taken, in dimension 1, 2, 3."""
 
 BELOW = (2, 2, 1)
-"""How often the study's cells are doubled for the coarsest mesh of its own data, in dimension 1, 2, 3."""
+"""How often the study's cells are halved in number for the coarsest mesh of its own data, in dimension 1, 2, 3."""
 
 MOST_CELLS = (4096, 64, 16)
 """Cells along each axis that count as the study's own here, at most."""
 
-COARSE = (8, 8, 6)
+COARSE = (8, 8, 8)
 """Cells along each axis of the coarsest mesh for a made-up solution, in dimension 1, 2, 3."""
 
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
@@ -47,6 +48,7 @@ STEPS = (12, 25, 50, 100, 200, 400, 800)
 """Fixed steps over the whole time, until the error cannot be told from that of the reference."""
 
 DEGREES = (1, 2, 3, 4)
+"""That are compared with the last one on a finer mesh."""
 
 SPAN = 0.1
 """Time that a made-up solution goes."""
@@ -59,13 +61,13 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
 
     Rows, with `family` and `value`:
         "manufactured", the width of a cell: L2 errors of a known solution, see `made_up_errors`;
-        "mesh", the width of a cell as a share of the domain: against the finest, which is finer than the study's (in
-            dimension 3, and where that has more than MOST_CELLS: than those), at rtol FINE;
+        "time", the size of fixed steps: errors on a smooth solution, where `EquationMaker.known` has one;
+        "mesh", the width of a cell: against the finest, which is finer than the study's (of which MOST_CELLS count), at
+            rtol FINE;
         "degree", in dimension 1, the degree: against the highest on a refined mesh, at rtol FINE;
         "steps", in dimension 1, the size of fixed steps: against the same mesh at rtol FINE/10;
-        "tolerance", rtol: against the same mesh at rtol FINE/10.
-        "time", the size of fixed steps: errors on a smooth solution that `EquationMaker.known` may know.
-    In all but the first and the last, errors are relative L2 distances at the points of the grid at the last time. A
+        "tolerance", rtol: against the same mesh, with MOST_CELLS at most, at rtol FINE/10.
+    In all but the first two, errors are relative L2 distances at the points of the grid at the last time. A
     solution that cannot be computed has no row.
 
     Returns:
@@ -74,10 +76,11 @@ def converge(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset
     began = time.perf_counter()
     at_end = study.vary("model", observe=(1.0,))
     known = list(maker.known(at_end, comm))
-    tried = {"mesh": _mesh, "degree": _degree, "steps": _steps, "tolerance": _tolerance}
-    if _dimension(maker, study) > 1:
-        tried = {name: tried[name] for name in ("mesh", "tolerance")}
-    rows = known + [row for family in tried.values() for row in family(maker, at_end, comm)]
+    alone = _dimension(maker, study) == 1
+    rows = known + [
+        row for some in ((_mesh, _degree, _time) if alone else (_mesh, _time)) for row in some(maker, at_end, comm)
+    ]
+    tried = ("mesh", "degree", "steps", "tolerance") if alone else ("mesh", "tolerance")
     settings = getattr(study, maker.table)
     attributes = {
         "title": f"{study.study.name}: convergence", "model": study.study.model, "order_in_time": 0,
@@ -102,16 +105,19 @@ def _mesh(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]
     settings, d = getattr(study, maker.table), _dimension(maker, study)
     if settings.mesh is None:
         # Thrice a number: points of the grid that are nodes on all meshes would show more than the order of elements.
-        first = 3 * max(
-            1, round(min(settings.cells * 2**settings.refinements, MOST_CELLS[d - 1]) / 3 / 2 ** BELOW[d - 1])
-        )
+        first = 3 * max(1, round(_cells(settings, d) / 2 ** BELOW[d - 1] / 3))
         sizes: list[dict[str, Any]] = [{"cells": first * 2**k, "refinements": 0} for k in range(LEVELS[d - 1] + 1)]
     else:
         sizes = [{"refinements": settings.refinements + k} for k in range(LEVELS[d - 1])]
     *some, finest = [(size, _tried(maker, study, comm, rtol=FINE[d - 1], **size)) for size in sizes]
     for size, found in some:
         if found is not None and finest[1] is not None:
-            yield _row(maker, "mesh", study, _width(found, size), found, finest[1])
+            yield _row("mesh", _width(found, size), found, finest[1])
+
+
+def _cells(settings: Any, dimension: int) -> int:
+    """Cells along each axis that count as the study's."""
+    return int(min(settings.cells * 2**settings.refinements, MOST_CELLS[dimension - 1]))
 
 
 def _width(found: xr.Dataset, size: dict[str, Any]) -> float:
@@ -127,33 +133,29 @@ def _degree(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Ro
     for degree in DEGREES:
         found = _tried(maker, study, comm, rtol=FINE[0], degree=degree)
         if found is not None and reference is not None:
-            yield _row(maker, "degree", study, degree, found, reference)
+            yield _row("degree", degree, found, reference)
 
 
-def _steps(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
-    reference = _tried(maker, study, comm, rtol=FINE[0] / 10)
-    for number in STEPS:
+def _time(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
+    settings, d = getattr(study, maker.table), _dimension(maker, study)
+    if settings.mesh is None:
+        study = study.vary(maker.table, cells=_cells(settings, d), refinements=0)
+    reference = _tried(maker, study, comm, rtol=FINE[d - 1] / 10)
+    if reference is None:
+        return
+    for number in STEPS if d == 1 else ():
         try:
-            found = maker.solve(study, Keeper(comm), number)
+            row = _row("steps", study.model.times[-1] / number, maker.solve(study, Keeper(comm), number), reference)
         except RunError:  # too long a step
             continue
-        if reference is None:
-            return
-        row = _row(maker, "steps", study, study.model.times[-1] / number, found, reference)
-        if max(row[f"error_{name}"] for name in str(found.unknowns).split()) < FINE[0] / 10:
-            return
+        if max(value for name, value in row.items() if name.startswith("error_")) < FINE[0] / 10:
+            break
         yield row
-
-
-def _tolerance(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> Iterator[Row]:
-    settings, d = getattr(study, maker.table), _dimension(maker, study)
-    coarse = {} if settings.mesh is not None or settings.cells <= MOST_CELLS[d - 1] else {"cells": MOST_CELLS[d - 1]}
-    reference = _tried(maker, study, comm, rtol=FINE[d - 1] / 10, **coarse)
     for rtol in TOLERANCES:
-        if rtol >= 10 * FINE[d - 1] and reference is not None:
-            found = _tried(maker, study, comm, rtol=rtol, **coarse)
+        if rtol >= 10 * FINE[d - 1]:
+            found = _tried(maker, study, comm, rtol=rtol)
             if found is not None:
-                yield _row(maker, "tolerance", study, rtol, found, reference)
+                yield _row("tolerance", rtol, found, reference)
 
 
 def _dimension(maker: "EquationMaker", study: Study) -> int:
@@ -163,19 +165,14 @@ def _dimension(maker: "EquationMaker", study: Study) -> int:
 def _tried(maker: "EquationMaker", study: Study, comm: MPI.Comm, **settings: Any) -> xr.Dataset | None:
     """The solution with other settings; None where a mesh is too coarse or fine, or the integration fails."""
     try:
-        return _solved(maker, study.vary(maker.table, **settings), comm)
+        other = study.vary(maker.table, **settings)
+        maker.check(other, comm)
+        return maker.solve(other, Keeper(comm))
     except (ValidationError, InputError, RunError):
         return None
 
 
-def _solved(maker: "EquationMaker", study: Study, comm: MPI.Comm) -> xr.Dataset:
-    maker.check(study, comm)
-    return maker.solve(study, Keeper(comm))
-
-
-def _row(
-    maker: "EquationMaker", family: str, study: Study, value: float, solution: xr.Dataset, reference: xr.Dataset
-) -> Row:
+def _row(family: str, value: float, solution: xr.Dataset, reference: xr.Dataset) -> Row:
     errors = {f"error_{n}": float(distance(solution[n], reference[n])[-1]) for n in str(solution.unknowns).split()}
     return {
         "family": family, "degree": int(solution.attrs["degree"]), "value": float(value), **errors,

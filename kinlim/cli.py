@@ -21,7 +21,7 @@ from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
-from kinlim.study import Study, check, load, model_of, override, parse
+from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
 
 DEMO_REPLICAS = 5000
@@ -136,6 +136,10 @@ def converge(study: StudyFile, output: Output = None, set: Set = None) -> None:
     _say(workflow.converge(*_study(study, output, set)))
 
 
+OF_MODELS: set[str] = set()
+"""Commands that models have themselves."""
+
+
 def _add_command(name: str, help: str) -> None:
     """Add a command that models have themselves."""
 
@@ -148,6 +152,7 @@ def _add_command(name: str, help: str) -> None:
         _say(there[name].run()(loaded, folder))
 
     app.command(name, help=help)(command)
+    OF_MODELS.add(name)
 
 
 for _model in map(models.find, models.BUILT_IN):
@@ -276,14 +281,17 @@ def _offer(arguments: list[str]) -> None:
         InputError: the study, or its model, cannot be read.
     """
     name, *rest = [word for word in arguments if not word.startswith("-")] or [""]
-    known = {one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands}
     path = next((Path(word) for word in rest if word.endswith(".toml") and Path(word).is_file()), None)
-    if name in known or path is None:
+    if name in _commands() or path is None:
         return
-    heading = parse(path.read_text(encoding="utf-8"), str(path)).get("study", {})
-    own = models.find(str(heading.get("model", "")), path.parent).commands
+    own = model_in(path).commands
     if name in own:
         _add_command(name, own[name].help)
+
+
+def _commands() -> set[str]:
+    """Names of all commands that there are now."""
+    return {str(one.name or getattr(one.callback, "__name__", "")) for one in app.registered_commands}
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -343,6 +351,12 @@ def _study(path: Path, output: str | None, overrides: list[str] | None, *, suffi
     from kinlim.parallel import on_root, world
 
     study = on_root(world(), lambda: load(path, overrides or ()))
+    model = model_of(study)
+    if taken := sorted((_commands() - OF_MODELS) & set(model.commands)):
+        raise InputError(
+            f"{model.source or model.name}: MODEL.commands has '{taken[0]}', a command of every model; give it another "
+            "name"
+        )
     return study, Path("results") / f"{study.study.name}{suffix}" if output is None else _folder(output)
 
 

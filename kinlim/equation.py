@@ -185,7 +185,7 @@ class Equation(ABC):
             u: the unknown; a tuple of them where there are several, as are the next two.
             u_t: their time derivatives.
             v: test functions.
-            at: what the form may need besides, see `kinlim.fem.evolution.Place`: x, t, n, h, dx, ds, dS.
+            at: what the form may need besides, see `kinlim.fem.place.Place`: x, t, n, h, dx, ds, dS.
         """
 
     def held(self, u: Any, at: Any) -> Mapping[tuple[str, str], Any]:
@@ -201,7 +201,7 @@ class Equation(ABC):
         return {}
 
     def watch(self, problem: Any) -> Watch | None:
-        """What goes along with the solution of a `kinlim.fem.evolution.Problem`; here nothing. Collective."""
+        """What goes along with the solution of a `kinlim.fem.problem.Problem`; here nothing. Collective."""
         return None
 
     def finish(self, dataset: "xr.Dataset") -> "xr.Dataset":

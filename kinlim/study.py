@@ -18,7 +18,7 @@ from kinlim.errors import InputError
 from kinlim.model import Model
 from kinlim.models import find
 
-__all__ = ["Model", "Study", "check", "dump", "load", "model_of", "override", "parse"]
+__all__ = ["Model", "Study", "check", "dump", "load", "model_in", "model_of", "override", "parse"]
 
 
 def model_of(study: Study) -> Model:
@@ -36,13 +36,26 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         InputError: naming the file (or ``--set``), the key and the value.
     """
+    return check(override(_read(path), overrides), str(path), overrides, Path(path).parent)
+
+
+def model_in(path: str | Path) -> Model:
+    """The model that the study in a file is of, whatever else may be wrong with the study.
+
+    Raises:
+        InputError: as `load`, of the file and the model.
+    """
+    return _model(_read(path), str(path), Path(path).parent)
+
+
+def _read(path: str | Path) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not text ({error})") from None
-    return check(override(parse(text, str(path)), overrides), str(path), overrides, Path(path).parent)
+    return parse(text, str(path))
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
@@ -57,20 +70,9 @@ def check(
     data: Mapping[str, Any], source: str = "study", overrides: Sequence[str] = (), folder: Path | None = None
 ) -> Study:
     """Turn the tables of a study into its object; `source` is named in errors, files are relative to `folder`."""
-    heading = data.get("study")
-    if not isinstance(heading, Mapping):
-        raise InputError(f"{source}: the table [study] is missing; it holds model and name")
-    name = heading.get("model")
-    if not isinstance(name, str):
-        given = "is missing" if name is None else f"= {_shown(name)} must be a name in quotes"
-        raise InputError(f"{source}: study.model {given}; `kinlim models` lists the models")
-    try:
-        model = find(name, folder)
-    except InputError as error:
-        beginning = f"{source}: study.model = " + (f"{_shown(name)}: " if name.endswith(".py") else "")
-        raise InputError(f"{beginning}{error}") from None
+    model = _model(data, source, folder)
     if model.source is not None:
-        data = {**data, "study": {**heading, "model": str(model.source)}}
+        data = {**data, "study": {**data["study"], "model": str(model.source)}}
     kind = model.study
     if kind is not model.tables:
         copyreg.pickle(kind, _pickled)
@@ -83,6 +85,22 @@ def check(
         origin = next((f"--set {text[:80]}" for text in overrides if _concerns(text, paths[0], what)), source)
         more = f" (and {len(rest)} more: {', '.join(paths[1:5])})" if rest else ""
         raise InputError(f"{origin}: {what}{more}") from None
+
+
+def _model(data: Mapping[str, Any], source: str, folder: Path | None) -> Model:
+    """The model that the tables of a study name."""
+    heading = data.get("study")
+    if not isinstance(heading, Mapping):
+        raise InputError(f"{source}: the table [study] is missing; it holds model and name")
+    name = heading.get("model")
+    if not isinstance(name, str):
+        given = "is missing" if name is None else f"= {_shown(name)} must be a name in quotes"
+        raise InputError(f"{source}: study.model {given}; `kinlim models` lists the models")
+    try:
+        return find(name, folder)
+    except InputError as error:
+        beginning = f"{source}: study.model = " + (f"{_shown(name)}: " if name.endswith(".py") else "")
+        raise InputError(f"{beginning}{error}") from None
 
 
 def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -33,11 +33,12 @@ NEAR = 1e-9
 CHILDREN = {
     1: [(0, 2), (1, 2)],
     2: [(0, 3, 4), (1, 3, 5), (2, 4, 5), (3, 4, 5)],
-    3: [(0, 4, 5, 6), (1, 4, 7, 8), (2, 5, 7, 9), (3, 6, 8, 9), (4, 5, 6, 8), (4, 5, 7, 8), (5, 6, 8, 9), (5, 7, 8, 9)],
+    3: [(0, 4, 5, 6), (4, 1, 7, 8), (5, 7, 2, 9), (6, 8, 9, 3), (4, 5, 6, 8), (4, 5, 7, 8), (5, 6, 8, 9), (5, 7, 8, 9)],
 }
 """Halves of a simplex, by its dimension: its corners have the numbers 0, 1, ..., and the middles of its edges, from
 corner to corner in lexicographic order, those that follow. The octahedron in a tetrahedron is cut along its diagonal
-from 02 to 13, as Bey does ("Tetrahedral grid refinement", Computing 55, 1995), so that angles do not degenerate."""
+from 02 to 13, and corners stand in the order of Bey ("Tetrahedral grid refinement", Computing 55, 1995): however often
+they are halved, tetrahedra have three shapes at most."""
 
 
 def read_tagged(

@@ -334,6 +334,15 @@ def test_halved_simplices_fill_the_ones_they_come_from(d):
     assert side == [1] * 2 ** (d - 1) + [2] * 2 ** (d - 1)
 
 
+def test_tetrahedra_halved_again_and_again_keep_three_shapes():
+    points, parts = np.random.default_rng(2).random((4, 3)), [np.arange(4)[None]]
+    for _ in range(4):
+        points, parts = refine(points, parts)
+    ends = points[parts[0]]
+    edges = np.sort([np.linalg.norm(ends[:, i] - ends[:, j], axis=1) for i in range(4) for j in range(i)], axis=0).T
+    assert len(np.unique(np.round(edges, 10), axis=0)) <= 3
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [("", "cannot be read as a mesh"), (None, "there is no such mesh file")],

@@ -250,3 +250,7 @@ def test_a_model_from_a_file_brings_its_command(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "16 sites, for here\n"
     assert kinlim("weigh", "ring.toml", monkeypatch=monkeypatch) == 2  # nobody has that one
     assert "weigh" in capsys.readouterr().err
+    Path("exclusion.py").write_text("from dataclasses import replace\n" + text.replace('"count":', '"run":'))
+    assert kinlim("run", "ring.toml", monkeypatch=monkeypatch) == 2
+    assert "MODEL.commands has 'run'" in capsys.readouterr().err
+    assert not Path("results").exists()

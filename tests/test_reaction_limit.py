@@ -81,13 +81,13 @@ def test_made_up_solutions_converge_at_order_degree_plus_one(tables, dimension, 
     for degree in degrees:
         coarse, fine = [row for row in rows if row["degree"] == degree][-2:]
         order = np.log2(coarse["error_m"] / fine["error_m"])
-        # in space the meshes are coarse, 6 and 12 cells along each axis
-        assert order == pytest.approx(degree + 1, abs=0.15 if dimension < 3 else 0.6), rows
+        # measured 1.988 to 4.000; in space, where meshes are coarse, 1.89 and 2.95
+        assert order == pytest.approx(degree + 1, abs=0.1 if dimension < 3 else 0.2), rows
 
 
 @pytest.mark.parametrize(("scheme", "order"), [("ra34pw2", 3), ("rodaspr2", 4)])
 def test_the_order_in_time(tables, chosen, scheme, order):
-    # rodaspr2, the default, does better than its order on such a solution: 4.9
+    # measured 2.97 and 3.94; a scheme that falls short of its order here would be one for other equations
     chosen({"ts_rosw_type": scheme})
     tables["model"] |= {"end_time": 0.01, "observe": [1.0]}
     tables["pde"] = {"cells": 16, "degree": 3, "rtol": 1e-11}
@@ -95,7 +95,7 @@ def test_the_order_in_time(tables, chosen, scheme, order):
     *found, reference = (solve(study, MPI.COMM_SELF, fixed_steps=steps).m.values for steps in (20, 40, 400))
     errors = [np.linalg.norm(m - reference) for m in found]
     order_found = np.log2(errors[0] / errors[1])
-    assert order - 0.3 < order_found < (order + 0.3 if scheme == "ra34pw2" else order + 1.5)
+    assert order_found == pytest.approx(order, abs=0.2)
 
 
 def test_the_density_far_from_zero():
@@ -219,11 +219,12 @@ def test_data_without_a_flux_need_no_correction(tables):
 
 @pytest.mark.slow
 @pytest.mark.parallel
+@pytest.mark.parametrize("maker", [LIMIT, CORRECTED])
 @pytest.mark.parametrize(("dimension", "pde"), [(1, {"cells": 16}), (2, {"cells": 8}), (3, {"cells": 5, "degree": 1})])
-def test_ranks_do_not_matter(tables, dimension, pde):
+def test_ranks_do_not_matter(tables, dimension, pde, maker):
     tables["model"] |= {"dimension": dimension, "f0": "2+cos(2*pi*x)+0.2*tanh(vx)"}
     tables["pde"] = pde | {"rtol": 1e-5}
-    shared, alone = solve(check(tables), MPI.COMM_WORLD), solve(check(tables), MPI.COMM_SELF)
+    shared, alone = (maker.make(check(tables), Keeper(comm)) for comm in (MPI.COMM_WORLD, MPI.COMM_SELF))
     for name in ("m", "rho", "mass", "lowest", "highest", "entropy", "mode"):
         # multigrid depends on the layout: solutions differ by what linear solvers leave, rtol/100
         assert shared[name].values == pytest.approx(alone[name].values, abs=1e-6), name
@@ -242,11 +243,12 @@ def test_where_a_point_lies_in_the_dataset(tables):
 
 
 @pytest.mark.parallel
-def test_a_stopped_solution_goes_on(tables, monkeypatch):
+@pytest.mark.parametrize("maker", [LIMIT, CORRECTED])
+def test_a_stopped_solution_goes_on(tables, monkeypatch, maker):
     # bit by bit, since the scheme has no memory
     tables["model"]["f0"] = "2+cos(2*pi*x)+0.2*tanh(vx)"
     study = check(tables)
-    whole = solve(study, MPI.COMM_WORLD)
+    whole = maker.make(study, Keeper(MPI.COMM_WORLD))
 
     class Requests:
         left = 0
@@ -269,9 +271,9 @@ def test_a_stopped_solution_goes_on(tables, monkeypatch):
             patch.setattr("kinlim.keeper.StopRequests", Requests)
             Requests.left = stop
             with pytest.raises(Stopped, match="--resume goes on"):
-                solve(study, MPI.COMM_WORLD, keeper=Keeper(MPI.COMM_WORLD, write=kept.append))
+                maker.make(study, Keeper(MPI.COMM_WORLD, write=kept.append))
         state = MPI.COMM_WORLD.bcast(kept[-1] if kept else None)
-        resumed = solve(study, MPI.COMM_WORLD, keeper=Keeper(MPI.COMM_WORLD, state))
+        resumed = maker.make(study, Keeper(MPI.COMM_WORLD, state))
         for name in ("m", "frame_m", "mode"):
             assert (resumed[name].values == whole[name].values).all()
         assert resumed.attrs["steps"] == steps
@@ -300,7 +302,7 @@ def test_data_all_but_constant(tables, size):
 def test_convergence_is_measured(tables):
     tables["pde"] = {"cells": 16, "rtol": 1e-5}
     rows = LIMIT.converge(check(tables), MPI.COMM_SELF)
-    assert set(rows.family.values) == {"manufactured", "mesh", "tolerance"}
+    assert set(rows.family.values) == {"manufactured", "mesh", "degree", "steps", "tolerance"}
     tolerance = rows.where(rows.family == "tolerance", drop=True)
     assert (tolerance.error_m <= 10 * tolerance.value).all()
 

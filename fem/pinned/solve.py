@@ -17,11 +17,12 @@ from kinlim.base import Study, narrowed
 from kinlim.equation import Equation, Interval, Watch
 from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
-from kinlim.fem.evolution import EquationMaker, Problem
+from kinlim.fem.evolution import EquationMaker
 from kinlim.fem.formula import to_ufl
 from kinlim.fem.pinned import a, b_prime, c, noflux, paper
 from kinlim.fem.pinned.flux import EndFlux
 from kinlim.fem.place import Place
+from kinlim.fem.problem import Problem
 from kinlim.grid import Points
 from kinlim.keeper import Keeper
 from kinlim.meshes.domain import nodes_of

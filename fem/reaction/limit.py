@@ -15,8 +15,9 @@ from kinlim.equation import Equation, Torus, Watch
 from kinlim.errors import InputError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.conserving import ConservingStepper
-from kinlim.fem.evolution import EquationMaker, Problem
+from kinlim.fem.evolution import EquationMaker
 from kinlim.fem.multigrid import multigrid
+from kinlim.fem.problem import Problem
 from kinlim.fem.reaction.diffusion import density_of, entropy, residual, source
 from kinlim.fem.reaction.layer import corrected, lifetime
 from kinlim.fem.reaction.monotone import is_monotone
@@ -74,17 +75,14 @@ class DiffusionLimit(Equation):
         self.options = {"ts_rtol": 0.0, **iterative}
 
     def initial(self, *x: Array) -> Array:
-        """Densities' difference, shape (points,)."""
-        rho_f, rho_g, *_ = self.moments(np.stack(x, axis=1))
-        return rho_f - rho_g
-
-    def moments(self, x: Array) -> tuple[Array, ...]:
-        """Densities and fluxes of both species at points, as `KineticReaction.initial` has them."""
-        parts = np.array_split(x, max(1, -(-len(x) // AT_ONCE)))
+        """Densities' difference, shape (points,); densities and fluxes stay in `moments`, for `shifted`."""
+        parts = np.array_split(np.stack(x, axis=1), max(1, -(-len(x[0]) // AT_ONCE)))
         try:
-            return tuple(np.concatenate(some) for some in zip(*map(self.model.initial, parts), strict=True))
+            found = [self.model.initial(part) for part in parts]
         except InputError as error:
             raise InputError(f"model.{error}") from None
+        self.moments = tuple(np.concatenate(some) for some in zip(*found, strict=True))
+        return np.asarray(self.moments[0] - self.moments[1], np.float64)
 
     def residual(self, u: Any, u_t: Any, v: Any, at: Any) -> ufl.Form:
         """See `kinlim.fem.reaction.diffusion.residual`."""
@@ -161,6 +159,9 @@ class LimitMaker(EquationMaker):
 
     stepper = ConservingStepper
 
+    start = 0
+    """Which data it starts from: 0 for those of the study, -1 for the shifted ones where there are any."""
+
     def __init__(self, file: str = "pde.nc") -> None:
         """Of the table [pde]."""
         super().__init__(DiffusionLimit, "pde", file)
@@ -186,9 +187,6 @@ class LimitMaker(EquationMaker):
         problem.u.x.array[:] = starts[self.start]
         return problem
 
-    start = 0
-    """Which data it starts from: 0 for those of the study, -1 for the shifted ones where there are any."""
-
 
 def shifted(problem: Problem) -> Array:
     """Data that the initial layer has shifted, at the nodes: see `kinlim.fem.reaction.layer`. Collective.
@@ -196,9 +194,9 @@ def shifted(problem: Problem) -> Array:
     Raises:
         RunError: the correction could not be computed.
     """
-    equation = DiffusionLimit(problem.study)
-    x = problem.space.tabulate_dof_coordinates()[:, : equation.model.dimension] % 1.0
-    rho_f, rho_g, flux_f, flux_g = equation.moments(x)
+    equation = problem.equation
+    assert isinstance(equation, DiffusionLimit)
+    rho_f, rho_g, flux_f, flux_g = equation.moments
     shift = lifetime(rho_f, rho_g)[:, None] * flux_f - lifetime(rho_g, rho_f)[:, None] * flux_g
     found = corrected(problem.u, equation.model.epsilon * shift, equation.dx.mass)
     return np.asarray(found.x.array, np.float64).copy()
