@@ -14,7 +14,6 @@ from scipy.stats import norm
 
 import kinlim
 from kinlim.study import Study, check
-from kinlim.validation.kac.comparison import KINDS
 
 OBSERVE = [0.01, 0.03, 0.06, 0.1, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0]
 
@@ -40,6 +39,10 @@ SETTINGS = {
         "h0": {"family": "gaussian", "temperature": 1.2, "drift": [0.05, 0.05, 0.0]},
     },
 }  # fmt: skip
+
+
+KINDS = ("reservoir", "thermostat", "difference")
+"""What is compared: both systems, and the first minus the second."""
 
 
 def study(name: str, replicas: int, seed: int) -> Study:

@@ -16,8 +16,8 @@ from typing import Any
 from kinlim import api
 from kinlim.models.reaction.profile import PowerProfile
 from kinlim.study import check
-from kinlim.validation.reaction import measured
 from kinlim.validation.reaction.linearised import Linearised
+from kinlim.validation.reaction.scaling import measured
 from kinlim.validation.reaction.spectrum import gap
 
 GAUSSIANS = {
@@ -59,10 +59,8 @@ def nonlinear(exponents: range) -> None:
         before: dict[str, float] = {}
         for j in exponents:
             here = study(physics, 2.0**-j)
-            pde = api.solve(here, "pde")
-            if here.model.has_flux:
-                pde["m_corrected"] = api.solve(here, "corrected")["m"]
-            found = measured(pde, api.solve(here, "kinetic"))
+            sides = ("pde", "kinetic", *(["corrected"] if here.model.has_flux else []))
+            found = measured({side: api.solve(here, side) for side in sides})
             values = {quantity: found[quantity].value for quantity in QUANTITIES if quantity in found}
             print(f"{'2^-' + str(j):>10}", end="")
             for quantity in QUANTITIES:

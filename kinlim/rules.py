@@ -19,6 +19,7 @@ class Rule(ABC):
 
     Attributes:
         name: of the variable of the particles.
+        about: the same in words, for the verdict; by default the name.
         particles: name of their side.
         solution: name of the side that they are held against.
         claimed: exponents that a source claims for the difference in a sweep, by the last part of a parameter's key.
@@ -26,6 +27,7 @@ class Rule(ABC):
     """
 
     name: str
+    about: str
     particles: str
     solution: str
     claimed: Mapping[str, float] | None
@@ -42,6 +44,10 @@ class Rule(ABC):
     @abstractmethod
     def verdict(self, numbers: Mapping[str, Any]) -> Verdict:
         """What follows from metrics.json."""
+
+    def tell(self, numbers: Mapping[str, Any]) -> list[str]:
+        """Sentences besides the verdict, from metrics.json; here none."""
+        return []
 
     @abstractmethod
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
@@ -67,6 +73,7 @@ class Means(Rule):
     of: str | None = None
     claimed: Mapping[str, float] | None = None
     source: str = ""
+    about: str = ""
 
     def compare(self, data: Datasets) -> "xr.Dataset":
         """See `kinlim.validation.standard.compare_means`."""
@@ -78,24 +85,40 @@ class Means(Rule):
         """See `kinlim.validation.verdicts.of_profile`, at the last time."""
         from kinlim.validation.verdicts import of_profile
 
-        return of_profile(self.name, numbers["times"][-1], self.name, numbers["replicas"], numbers["points"][self.name])
+        about, points = self.about or self.name, numbers["points"][self.name]
+        return of_profile(about, numbers["times"][-1], self.name, numbers["replicas"], points)
+
+    def tell(self, numbers: Mapping[str, Any]) -> list[str]:
+        """How far the solution has moved, and what part of that the particles have made, at the last time."""
+        last, name = numbers["times"][-1], self.name
+        if not last[f"response_se_{name}"] or last[f"moved_{name}"] is None:
+            return []
+        return [
+            f"{name}: the solution has moved by {100 * last[f'moved_{name}']:.2g} % of its size; the particles have "
+            f"made {100 * last[f'response_{name}']:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of that."
+        ]
 
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
-        """See `kinlim.validation.standard_figures.means`."""
+        """See `kinlim.validation.standard_figures.profile`."""
         from kinlim.validation import standard_figures
 
-        return standard_figures.means(self, compared, data)
+        return standard_figures.profile(self, compared, data)
 
     def measured(self, compared: "xr.Dataset") -> dict[str, Measured]:
-        """The relative L2 difference at the last time with the noise taken out, and the signed gap's size."""
+        """The relative L2 difference at the last time with the noise taken out, its signed size, and of the change."""
         last, name = compared.isel(time=-1), self.name
+
+        def at(key: str) -> float:
+            return float(last[f"{key}_{name}"])
+
         return {
             f"excess_{name}": Measured(
-                float(last[f"rel_l2_excess_{name}"]) or float("nan"), float(last[f"rel_l2_excess_se_{name}"]),
+                at("rel_l2_excess") or float("nan"), at("rel_l2_excess_se"),
                 f"relative L2 difference in {name} beyond noise, last time", self.claimed, self.source,
             ),
+            f"gap_{name}": Measured(abs(at("gap")), at("gap_se"), f"|gap| of {name} along the solution, last time"),
             f"response_{name}": Measured(
-                abs(float(last[f"response_{name}"]) - 1), float(last[f"response_se_{name}"]),
+                abs(at("response") - 1), at("response_se"),
                 f"|part of the predicted change of {name} that the particles make - 1|, last time", self.claimed,
                 self.source,
             ),
@@ -108,6 +131,7 @@ class Numbers(Rule):
 
     Attributes:
         name: of the variable on both sides.
+        against: what they are held against, in words.
         expected: gives the values expected from the solution's dataset, where they are no variable of it.
     """
 
@@ -117,14 +141,20 @@ class Numbers(Rule):
     expected: "Callable[[xr.Dataset], xr.DataArray] | None" = None
     claimed: Mapping[str, float] | None = None
     source: str = ""
+    about: str = ""
+    against: str = "what is expected"
 
-    def expectation(self, solution: "xr.Dataset") -> "xr.DataArray":
-        """What is expected."""
+    def expectation(self, solution: "xr.Dataset", particles: "xr.Dataset") -> "xr.DataArray":
+        """What is expected of these particles."""
         from kinlim.validation import standard
 
         return (
             standard.variable(solution, self.name, self.solution) if self.expected is None else self.expected(solution)
         )
+
+    def known(self, particles: "xr.Dataset") -> "xr.DataArray":
+        """Which of the numbers have a standard error that can be believed; here all that have one."""
+        return particles[f"{self.name}_se"] > 0
 
     def compare(self, data: Datasets) -> "xr.Dataset":
         """See `kinlim.validation.standard.compare_numbers`."""
@@ -136,16 +166,18 @@ class Numbers(Rule):
         """See `kinlim.validation.verdicts.of_deviations`, over all times."""
         from kinlim.validation.verdicts import of_deviations
 
-        found = numbers["deviations"][self.name]
+        found, about = numbers["deviations"][self.name], self.about or self.name
         return of_deviations(
-            self.name, "what is expected", found["largest_z"], found["count"], found["chi2"], numbers["replicas"]
+            about, found["against"], found["largest_z"], found["count"], found["chi2"], numbers["replicas"]
         )
 
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
-        """See `kinlim.validation.standard_figures.numbers`."""
+        """See `kinlim.validation.standard_figures`: a profile over bins, or numbers over time."""
+        from kinlim.grid import AXES
         from kinlim.validation import standard_figures
 
-        return standard_figures.numbers(self, compared, data)
+        over = set(AXES) & set(compared[f"difference_{self.name}"].dims)
+        return (standard_figures.profile if over else standard_figures.numbers)(self, compared, data)
 
     def measured(self, compared: "xr.Dataset") -> dict[str, Measured]:
         """The root of the sum of squared differences at the last time, with the noise taken out."""
@@ -168,7 +200,7 @@ class Modes(Numbers):
 
     of: str = "u"
 
-    def expectation(self, solution: "xr.Dataset") -> "xr.DataArray":
+    def expectation(self, solution: "xr.Dataset", particles: "xr.Dataset") -> "xr.DataArray":
         """The modes of the solution."""
         from kinlim.validation import standard
 

@@ -36,7 +36,7 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == {
         "study.toml", "particles.nc", "particles.checkpoint", "pde.nc", "metrics.json", "report.html", "log.txt",
-        "figures/moments.png", "figures/spreads.png", "figures/field.png",
+        "figures/mu.png", "figures/sigma.png", "figures/spreads.png", "figures/pde-mu.png", "figures/pde-sigma.png",
     }  # fmt: skip
     metrics = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
     assert metrics[0] == metrics[1]
@@ -102,7 +102,7 @@ def test_an_existing_result_folder_is_refused_and_kept(tmp_path, file, monkeypat
 
 
 def test_the_users_own_figures_are_kept(tmp_path, file, monkeypatch, capsys):
-    own = tmp_path / "mine" / "figures" / "moments.png"
+    own = tmp_path / "mine" / "figures" / "mu.png"
     own.parent.mkdir(parents=True)
     own.write_text("mine")
     assert kinlim("run", file, "-o", tmp_path / "mine", monkeypatch=monkeypatch) == 2

@@ -21,7 +21,13 @@ from kinlim.stochastic.kac.initial import Start
 from kinlim.stochastic.kac.observables import Sums, evaluate
 from kinlim.stochastic.streams import start
 from kinlim.study import check
-from kinlim.validation.kac import compare
+from kinlim.validation.kac import COMPARISON
+
+
+def compare(particles, exact):
+    """What is found of them."""
+    return COMPARISON.compare({"particles": particles, "exact": exact})
+
 
 LAWS = {
     "one squared": (PolynomialLaw(family="polynomial", density="(1+sqrt(2*pi)*x)**2/2"), 3),

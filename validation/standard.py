@@ -2,51 +2,101 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kinlim.base import Study
 from kinlim.errors import InputError
 from kinlim.model import Comparison, Datasets, Measured, Verdict
+from kinlim.rules import Means, Numbers, Rule
 from kinlim.validation import standard_figures
 from kinlim.validation.profiles import changes, distances
-from kinlim.validation.report import embedded, png, render
-
-if TYPE_CHECKING:
-    from kinlim.rules import Means, Numbers, Rule
+from kinlim.validation.report import embedded, model_of, png, render
 
 Array = NDArray[np.float64]
 
 
 class Standard(Comparison):
-    """Rules, and the standard page."""
+    """Rules, and what a model says besides, on the standard page.
 
-    def __init__(self, rules: "Sequence[Rule]") -> None:
+    A model that has more to say derives a class of its own and adds numbers, figures, sentences and sections.
+
+    Attributes:
+        template: of the page; a model's own extends standard.html.
+        captions: of figures, by name.
+        needed: variables and attributes that the page and the numbers use, by side, besides those of the rules.
+        may_be_nan: variables among them that need not be numbers.
+    """
+
+    template = "standard.html"
+    captions: Mapping[str, str] = MappingProxyType({})
+    needed: Mapping[str, Sequence[str]] = MappingProxyType({})
+    may_be_nan: Sequence[str] = ()
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
         """Of these rules."""
         self.rules = tuple(rules)
+
+    def rules_of(self, data: Datasets) -> tuple[Rule, ...]:
+        """The rules where these datasets are there; here always the same."""
+        return self.rules
+
+    def more(self, data: Datasets) -> Mapping[str, Any]:
+        """Further variables of the comparison, as `xarray.Dataset` takes them; here none."""
+        return {}
+
+    def facts(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
+        """Further entries of metrics.json; here none."""
+        return {}
+
+    def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
+        """Further figures of the comparison, by name; here none."""
+        return {}
+
+    def solution_figures(self, data: Datasets) -> dict[str, Figure]:
+        """Every unknown over space and time: pictures in one dimension, maps at some times beyond."""
+        return {
+            f"{side}-{name}": standard_figures.field(dataset, name)
+            for side, dataset in data.items()
+            for name in str(dataset.attrs.get("unknowns", "")).split()
+        }
+
+    def context(self, comparison: xr.Dataset, numbers: Mapping[str, Any], data: Datasets) -> dict[str, Any]:
+        """What the model's own template needs besides; here nothing."""
+        return {}
+
+    def findings(self, numbers: Mapping[str, Any]) -> list[str]:
+        """Sentences of the model's own for a terminal, after the rules'; here none."""
+        return []
 
     def sweepable(self, study: Study, stages: Sequence[str]) -> None:
         """Raise InputError without particles or without rules."""
         if "simulate" not in stages or not self.rules:
             raise InputError(
                 f"study.model = '{study.study.model}': a sweep measures particles against equations by the model's "
-                "rules, so it needs all of them"
+                "rules, so it needs all of them; leave --without-particles out"
             )
 
     def compare(self, data: Datasets) -> xr.Dataset:
-        """What every rule finds, in one dataset."""
+        """What every rule finds, and more, in one dataset."""
         _check(data)
-        found = [rule.compare(data) for rule in self.rules]
-        first = next(iter(data.values()))
-        merged = xr.merge(found) if found else xr.Dataset(coords={k: first[k] for k in ("time", "fraction")})
-        return merged.assign_attrs(title=first.title, model=first.model)
+        for side, names in self.needed.items():
+            for name in names if side in data else ():
+                _there(data[side], name, side, may_be_nan=name in self.may_be_nan)
+        rules, first = self.rules_of(data), next(iter(data.values()))
+        coordinates = xr.Dataset(coords={name: first[name] for name in ("time", "fraction")})
+        found = [rule.compare(data) for rule in rules]
+        merged = xr.merge([coordinates, *found], compat="no_conflicts").assign(self.more(data))
+        return merged.assign_attrs(title=str(first.attrs["title"]).split(":")[0], model=first.attrs["model"])
 
     def metrics(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
-        """Numbers per time, and the size of what was compared."""
-        names = [str(name) for name, values in comparison.data_vars.items() if values.dims == ("time",)]
+        """Numbers per time, what each rule counts, what each side conserves, and the model's own facts."""
+        over_time = [str(name) for name, values in comparison.data_vars.items() if values.dims == ("time",)]
         replicas = [int(dataset.attrs["replicas"]) for dataset in data.values() if "replicas" in dataset.attrs]
         return {
             "model": str(comparison.attrs["model"]),
@@ -57,66 +107,75 @@ class Standard(Comparison):
                 if f"rel_l2_{rule.name}" in comparison
             },
             "deviations": {
-                rule.name: _deviations(comparison[f"z_{rule.name}"].to_numpy())
-                for rule in self.rules
-                if f"z_{rule.name}" in comparison
+                rule.name: {"against": rule.against, **judged(comparison[f"z_{rule.name}"].to_numpy())}
+                for rule in self.rules_of(data)
+                if isinstance(rule, Numbers)
+            },
+            "conservation": {
+                side: {
+                    str(n): finite(float(v.max())) for n, v in dataset.data_vars.items() if str(n).endswith("_drift")
+                }
+                for side, dataset in data.items()
             },
             "times": [
                 {"time": float(moment.time), "fraction": float(moment.fraction)}
-                | {name: _number(float(moment[name])) for name in names}
+                | {name: finite(float(moment[name])) for name in over_time}
                 for moment in (comparison.isel(time=t) for t in range(comparison.sizes["time"]))
             ],
+            **self.facts(comparison, data),
         }
 
     def verdicts(self, numbers: Mapping[str, Any]) -> list[Verdict]:
         """One of each rule."""
         return [rule.verdict(numbers) for rule in self.rules]
 
+    def tell(self, numbers: Mapping[str, Any]) -> list[str]:
+        """What the rules and the model say besides."""
+        return [line for rule in self.rules for line in rule.tell(numbers)] + self.findings(numbers)
+
     def draw(self, comparison: xr.Dataset, data: Datasets) -> dict[str, bytes]:
-        """A figure of each rule, and those of the solutions."""
-        found = {rule.name: png(rule.draw(comparison, data)) for rule in self.rules}
-        return {**found, **self.draw_solutions(data)}
+        """A figure of each rule, the model's own, and those of the solutions."""
+        found = {rule.name: rule.draw(comparison, data) for rule in self.rules_of(data)}
+        found |= self.figures(comparison, data)
+        return {**{name: png(figure) for name, figure in found.items()}, **self.draw_solutions(data)}
 
     def draw_solutions(self, data: Datasets) -> dict[str, bytes]:
-        """Every unknown over space and time: pictures in one dimension, maps at some times beyond."""
-        return {
-            f"{side}-{name}": png(standard_figures.field(dataset, name))
-            for side, dataset in data.items()
-            for name in str(dataset.attrs.get("unknowns", "")).split()
-        }
+        """The figures of the solutions alone."""
+        return {name: png(figure) for name, figure in self.solution_figures(data).items()}
 
     def html(
         self, comparison: xr.Dataset, numbers: Mapping[str, Any], pictures: Mapping[str, bytes], data: Datasets
     ) -> str:
-        """The standard page."""
-        columns = {
-            rule.name: [key for key in numbers["times"][0] if key.endswith(f"_{rule.name}")] for rule in self.rules
-        }
+        """The page."""
         return render(
-            "standard.html",
-            title=str(comparison.attrs["title"]).split(":")[0],
+            self.template,
+            title=str(comparison.attrs["title"]),
             numbers=numbers,
-            columns=columns,
+            said=self.tell(numbers),
+            rules=[rule.name for rule in self.rules],
             pictures={name: embedded(picture) for name, picture in pictures.items()},
+            captions=self.captions,
             sides={name: dataset.attrs for name, dataset in data.items()},
             meanings={
                 name: {str(v): str(dataset[v].attrs.get("long_name", "")) for v in dataset.data_vars}
                 for name, dataset in data.items()
             },
             study=str(next(iter(data.values())).attrs["study"]),
+            model=model_of(next(iter(data.values()))),
+            **self.context(comparison, numbers, data),
         )
 
     def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:
         """What every rule measures."""
         assert comparison is not None, "`sweepable` has said so"
-        return {name: found for rule in self.rules for name, found in rule.measured(comparison).items()}
+        return {name: found for rule in self.rules_of(data) for name, found in rule.measured(comparison).items()}
 
 
 NOTHING = Standard(())
 """Of a model without rules."""
 
 
-def compare_means(rule: "Means", data: Datasets) -> xr.Dataset:
+def compare_means(rule: Means, data: Datasets) -> xr.Dataset:
     """Differences of means, and what `distances` and `changes` of `kinlim.validation.profiles` say of them.
 
     Raises:
@@ -127,34 +186,28 @@ def compare_means(rule: "Means", data: Datasets) -> xr.Dataset:
     here, there = variable(particles, rule.name, rule.particles), variable(solution, other, rule.solution)
     error = variable(particles, f"{rule.name}_se", rule.particles)
     _alike(here, there, rule)
-    difference = here.to_numpy() - there.transpose(*here.dims).to_numpy()
-    flat = (difference.shape[0], -1)
-    d, s, u = (
-        values.reshape(flat) for values in (difference, error.to_numpy(), there.transpose(*here.dims).to_numpy())
-    )
-    numbers = distances(d, s, u)
+    u = there.transpose(*here.dims).to_numpy()
+    difference, start = here.to_numpy() - u, np.full(u.shape[1:], np.nan)
     if f"initial_{other}" in solution:
-        start = solution[f"initial_{other}"].transpose(*here.dims[1:]).to_numpy().reshape(1, -1)
-        numbers |= changes(d, s, u, u - start)
-    return xr.Dataset(
-        {
-            f"difference_{rule.name}": (here.dims, difference, {"long_name": f"{rule.name}: particles - solution"}),
-            f"difference_{rule.name}_se": (here.dims, error.to_numpy(), {"long_name": "its standard error"}),
-            **{f"{key}_{rule.name}": ("time", values) for key, values in numbers.items()},
-        },
-        coords={str(name): particles[name] for name in ("time", "fraction", *here.dims[1:])},
-    )
+        start = variable(solution, f"initial_{other}", rule.solution).transpose(*here.dims[1:]).to_numpy()
+    d, s, flat, change = (values.reshape(len(u), -1) for values in (difference, error.to_numpy(), u, u - start))
+    numbers = distances(d, s, flat) | changes(d, s, flat, change)
+    found = _differences(rule.name, here, u, difference, error)
+    return found.assign({f"{key}_{rule.name}": ("time", values) for key, values in numbers.items()})
 
 
-def compare_numbers(rule: "Numbers", data: Datasets) -> xr.Dataset:
-    """Differences of numbers, and z = difference/(standard error), NaN where there is no error.
+def compare_numbers(rule: Numbers, data: Datasets) -> xr.Dataset:
+    """Differences of numbers, z = difference/(standard error), NaN where that is not known, and what z says per time.
+
+    chi2_NAME is the mean of z^2, largest_z_NAME the largest |z|.
 
     Raises:
         InputError: see `Rule.compare`.
     """
     particles, solution = _sides(rule, data)
     here, error = (variable(particles, name, rule.particles) for name in (rule.name, f"{rule.name}_se"))
-    there = rule.expectation(solution)
+    _timed(here, rule.particles)
+    there = rule.expectation(solution, particles)
     for dim in map(str, here.dims[1:]):  # more may be known than was observed
         if dim in there.coords and dim in here.coords and set(here[dim].values) <= set(there[dim].values):
             there = there.sel({dim: here[dim].values})
@@ -163,17 +216,30 @@ def compare_numbers(rule: "Numbers", data: Datasets) -> xr.Dataset:
             f"{rule.name} has the dimensions {dict(here.sizes)} in {rule.particles}.nc, and {dict(there.sizes)} are "
             "expected"
         )
-    difference = here.to_numpy() - there.transpose(*here.dims).to_numpy()
-    z = np.full(difference.shape, np.nan)
-    np.divide(difference, error.to_numpy(), out=z, where=error.to_numpy() > 0)
+    expected, known = (values.transpose(*here.dims).to_numpy() for values in (there, rule.known(particles)))
+    difference = here.to_numpy() - expected
+    z = np.divide(difference, error.to_numpy(), out=np.full(difference.shape, np.nan), where=known)
+    of_times = [judged(now) for now in z]
+    return _differences(rule.name, here, expected, difference, error).assign(
+        {
+            f"z_{rule.name}": (here.dims, z, {"long_name": "difference over its standard error"}),
+            **{
+                f"{key}_{rule.name}": ("time", np.array([now[key] for now in of_times], np.float64))
+                for key in ("chi2", "largest_z")
+            },
+        }
+    )
+
+
+def _differences(name: str, here: xr.DataArray, expected: Array, difference: Array, error: xr.DataArray) -> xr.Dataset:
+    """What is expected, and how far the particles are from it."""
     return xr.Dataset(
         {
-            f"expected_{rule.name}": (here.dims, there.transpose(*here.dims).to_numpy()),
-            f"difference_{rule.name}": (here.dims, difference, {"long_name": f"{rule.name}: particles - expected"}),
-            f"difference_{rule.name}_se": (here.dims, error.to_numpy(), {"long_name": "its standard error"}),
-            f"z_{rule.name}": (here.dims, z, {"long_name": "difference over its standard error"}),
+            f"expected_{name}": (here.dims, expected, {"long_name": f"{name} that is expected"}),
+            f"difference_{name}": (here.dims, difference, {"long_name": f"{name}: particles - expected"}),
+            f"difference_{name}_se": (here.dims, error.to_numpy(), {"long_name": "its standard error"}),
         },
-        coords={str(name): particles[name] for name in ("time", "fraction", *here.dims[1:])},
+        coords={name: values for name, values in here.coords.items() if set(values.dims) <= set(here.dims)},
     )
 
 
@@ -203,7 +269,7 @@ def _check(data: Datasets) -> None:
         name: tomllib.loads(str(dataset.attrs.get("study", ""))).get("model", {}) for name, dataset in data.items()
     }
     for name, dataset in others:
-        for key in models[first].keys() | models[name].keys():
+        for key in models[first] | models[name]:
             if models[first].get(key) != models[name].get(key):
                 raise InputError(
                     f"{first}.nc has model.{key} = {models[first].get(key)!r}, {name}.nc has "
@@ -213,14 +279,14 @@ def _check(data: Datasets) -> None:
             raise InputError(f"{first}.nc and {name}.nc have different times")
 
 
-def _sides(rule: "Rule", data: Datasets) -> tuple[xr.Dataset, xr.Dataset]:
+def _sides(rule: Rule, data: Datasets) -> tuple[xr.Dataset, xr.Dataset]:
     for side in (rule.particles, rule.solution):
         if side not in data:
             raise InputError(f"the rule for {rule.name} wants {side}.nc; there are {', '.join(data)}")
     return data[rule.particles], data[rule.solution]
 
 
-def variable(dataset: xr.Dataset, name: str, side: str) -> xr.DataArray:
+def variable(dataset: xr.Dataset, name: str, side: str, *, may_be_nan: bool = False) -> xr.DataArray:
     """A variable of a side.
 
     Raises:
@@ -229,13 +295,31 @@ def variable(dataset: xr.Dataset, name: str, side: str) -> xr.DataArray:
     if name not in dataset:
         raise InputError(f"{side}.nc has no variable {name}; it has {', '.join(map(str, dataset.data_vars))}")
     values = dataset[name]
-    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+    if values.dtype.kind not in "fiu" or not (may_be_nan or np.isfinite(values).all()):
         raise InputError(f"{side}.nc has values of {name} that are not finite numbers")
     return values
 
 
-def _alike(here: xr.DataArray, there: xr.DataArray, rule: "Means") -> None:
+def _there(dataset: xr.Dataset, name: str, side: str, *, may_be_nan: bool) -> None:
+    """Refuse a dataset that lacks a variable or an attribute, or has no number there."""
+    if name not in dataset.attrs:
+        variable(dataset, name, side, may_be_nan=may_be_nan)
+    elif not isinstance(dataset.attrs[name], int | float | np.number):
+        raise InputError(f"{side}.nc has the attribute {name} = {dataset.attrs[name]!r}, which is no number")
+
+
+def _timed(values: xr.DataArray, side: str) -> None:
+    """Refuse values whose first dimension is not time."""
+    if values.dims[:1] != ("time",):
+        raise InputError(
+            f"{side}.nc has the dimensions ({', '.join(map(str, values.dims))}) of {values.name}; time must be first"
+        )
+
+
+def _alike(here: xr.DataArray, there: xr.DataArray, rule: Means) -> None:
     """Refuse two fields whose axes differ."""
+    _timed(here, rule.particles)
+    _timed(there, rule.solution)
     if set(here.dims) != set(there.dims):
         raise InputError(
             f"{rule.name} has the dimensions ({', '.join(map(str, here.dims))}) in {rule.particles}.nc and "
@@ -250,12 +334,14 @@ def _alike(here: xr.DataArray, there: xr.DataArray, rule: "Means") -> None:
             )
 
 
-def _deviations(z: Array) -> dict[str, Any]:
+def judged(z: Array) -> dict[str, Any]:
+    """Mean of z^2 and largest |z| of those that are numbers, and how many these are."""
     there = z[np.isfinite(z)]
     if not there.size:
         return {"largest_z": None, "chi2": None, "count": 0}
     return {"largest_z": float(np.abs(there).max()), "chi2": float((there**2).mean()), "count": int(there.size)}
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """A number for JSON, which has neither NaN nor infinity."""
     return value if np.isfinite(value) else None

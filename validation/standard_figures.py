@@ -24,32 +24,36 @@ PARTICLES, SOLUTION = "tab:red", "tab:blue"
 CURVES = 8
 """Numbers that are drawn over time, the largest ones."""
 
+WIDE = 30.0
+"""Last over first time from which on times are drawn on a logarithmic axis."""
 
-def means(rule: "Means", compared: xr.Dataset, data: Datasets) -> Figure:
-    """Draw means of particles on the solution, and their difference with twice its error below."""
-    particles, solution = data[rule.particles], data[rule.solution]
-    axes = [axis for axis in AXES if axis in particles[rule.name].dims]
+
+def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
+    """Draw means of particles on what is expected of them, and their difference with twice its error below."""
+    particles = data[rule.particles][rule.name]
+    axes = [axis for axis in AXES if axis in particles.dims]
     if len(axes) > 1:
-        return _means_as_maps(rule, compared, data, axes)
+        return _profile_as_maps(rule, compared, particles, axes)
     times = shown(compared)
     figure = Figure(figsize=(2.7 * len(times) + 1, 5), layout="constrained")
     upper, lower = figure.subplots(2, len(times), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
     x = particles[axes[0]].to_numpy()
     every = -(-len(x) // DOTS)
     for top, below, t in zip(upper, lower, times, strict=True):
-        top.plot(x, solution[rule.of or rule.name][t], color=SOLUTION, lw=1.4, label="solution")
-        top.plot(x[::every], particles[rule.name][t][::every], "o", ms=2.6, color=PARTICLES, label="particles")
+        top.plot(x, compared[f"expected_{rule.name}"][t], color=SOLUTION, lw=1.4, label="expected")
+        top.plot(x[::every], particles[t][::every], "o", ms=2.6, color=PARTICLES, label="particles")
         band = 2 * compared[f"difference_{rule.name}_se"][t].to_numpy()
         below.fill_between(x, -band, band, color="0.8", lw=0, label="± 2 standard errors of the difference")
         below.plot(x, compared[f"difference_{rule.name}"][t], color=PARTICLES, lw=0.6)
         below.axhline(0, color="0.3", lw=0.6)
-        chi2 = f"χ²/points = {float(compared[f'chi2_{rule.name}'][t]):.3g} (noise alone: 1)"
-        below.text(0.5, 0.03, chi2, transform=below.transAxes, fontsize=8, ha="center")
+        chi2 = float(compared[f"chi2_{rule.name}"][t])
+        text = f"χ² per point {chi2:.3g}" if chi2 < 1000 else f"χ² per point {chi2:,.0f}"
+        below.text(0.5, 0.03, f"{text} (noise: 1)", transform=below.transAxes, fontsize=8, ha="center")
         below.margins(y=0.15)
         top.set_title(f"t = {float(compared.time[t]):.3g}", fontsize=10)
         below.set_xlabel(axes[0])
     upper[0].set_ylabel(rule.name)
-    lower[0].set_ylabel("particles − solution")
+    lower[0].set_ylabel("particles − expected")
     _scientific(lower[0])
     labels = [axis.get_legend_handles_labels() for axis in (upper[0], lower[0])]
     handles = [handle for some, _ in labels for handle in some]
@@ -64,16 +68,15 @@ def means(rule: "Means", compared: xr.Dataset, data: Datasets) -> Figure:
     return figure
 
 
-def _means_as_maps(rule: "Means", compared: xr.Dataset, data: Datasets, axes: list[str]) -> Figure:
-    """Particles, solution and difference over its standard error at the last time; in the middle of a third axis."""
+def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: xr.DataArray, axes: list[str]) -> Figure:
+    """Particles, expected and difference over its standard error at the last time; in the middle of a third axis."""
     error = compared[f"difference_{rule.name}_se"]
-    z = (compared[f"difference_{rule.name}"] / error.where(error > 0)).isel(time=-1)
     panels = {
-        "particles": data[rule.particles][rule.name].isel(time=-1),
-        "solution": data[rule.solution][rule.of or rule.name].isel(time=-1),
-        "difference / standard error": z,
+        "particles": particles.isel(time=-1),
+        "expected": compared[f"expected_{rule.name}"].isel(time=-1),
+        "difference / standard error": (compared[f"difference_{rule.name}"] / error.where(error > 0)).isel(time=-1),
     }
-    low, high = (float(f(panels["solution"])) for f in (np.min, np.max))
+    low, high = (float(f(panels["expected"])) for f in (np.min, np.max))
     figure = Figure(figsize=(13, 4), layout="constrained")
     for axis, (title, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         limits = {"vmin": -5, "vmax": 5, "cmap": "RdBu_r"} if title.startswith("diff") else {"vmin": low, "vmax": high}
@@ -86,12 +89,10 @@ def _means_as_maps(rule: "Means", compared: xr.Dataset, data: Datasets, axes: li
 
 def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
     """Draw the largest of the numbers over time, of particles with twice their error, and a histogram of all z."""
-    found = data[rule.particles][rule.name]
-    size = found.sizes["time"]
     value, error, expected, z = (
-        np.reshape(array.to_numpy(), (size, -1))
-        for array in (
-            found,
+        values.stack(entry=values.dims[1:]) if values.ndim > 1 else values.expand_dims("entry", axis=1)
+        for values in (
+            data[rule.particles][rule.name],
             data[rule.particles][f"{rule.name}_se"],
             compared[f"expected_{rule.name}"],
             compared[f"z_{rule.name}"],
@@ -100,16 +101,32 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
     t = compared["time"].to_numpy()
     figure = Figure(figsize=(13, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for k, column in enumerate(np.argsort(-np.abs(expected).max(axis=0), kind="stable")[:CURVES]):
-        left.plot(t, expected[:, column], color=f"C{k}", lw=1)
-        left.errorbar(t, value[:, column], 2 * error[:, column], fmt="o", ms=3, lw=1, color=f"C{k}")
+    largest = np.argsort(-np.abs(expected.to_numpy()).max(axis=0), kind="stable")[:CURVES]
+    for k, entry in enumerate(largest):
+        left.plot(t, expected[:, entry], color=f"C{k}", lw=1)
+        left.errorbar(
+            t, value[:, entry], 2 * error[:, entry], fmt="o", ms=3, lw=1, color=f"C{k}",
+            label=_name_of(expected, int(entry)),
+        )  # fmt: skip
+    spread_out = t[t > 0].size > 1 and t[-1] > WIDE * t[t > 0][0]
     left.set(xlabel="time t", ylabel=rule.name, title="dots: particles ± 2 standard errors; lines: expected")
-    x, there = np.linspace(-4.5, 4.5, 200), z[np.isfinite(z)]
+    left.set_xscale("symlog" if spread_out else "linear", **({"linthresh": t[t > 0][0]} if spread_out else {}))
+    if expected.sizes["entry"] > 1:
+        left.legend(fontsize=8, frameon=False, ncols=2)
+    x, there = np.linspace(-4.5, 4.5, 200), z.to_numpy()[np.isfinite(z.to_numpy())]
     if there.size:
         right.hist(np.clip(there, -4.5, 4.5), bins=[k / 4 for k in range(-18, 19)], density=True, color="0.8")
     right.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="0.2", lw=1)
     right.set(xlabel="z = (particles − expected)/(standard error)", title=f"{there.size} z, and N(0, 1)")
     return figure
+
+
+def _name_of(values: xr.DataArray, entry: int) -> str:
+    """What the coordinates call an entry of a stacked array."""
+    if "entry" not in values.coords:
+        return ""
+    names = values["entry"].to_numpy()[entry]
+    return ", ".join(map(str, names)) if isinstance(names, tuple) else str(names)
 
 
 def field(dataset: xr.Dataset, name: str) -> Figure:

@@ -1,14 +1,21 @@
 """How far simulated Kac particles are from the exact sectors, and how far the two systems are from each other."""
 
-import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kinlim.errors import InputError
+from kinlim.base import Study
+from kinlim.model import Datasets, Measured
+from kinlim.rules import Numbers
+from kinlim.validation.kac import figures, scaling
+from kinlim.validation.report import number
+from kinlim.validation.standard import Standard, finite
 
 Array = NDArray[np.float64]
 
@@ -18,57 +25,156 @@ ENOUGH = 100
 Before that, most replicas have no difference at all, and the few that have one say little of its variance.
 """
 
-KINDS = ("reservoir", "thermostat", "difference")
-"""What is compared: both systems, and the first minus the second."""
+SECTOR = ("size", "gap", "lemma1", "lemma1_marginal", "lemma3", "decay")
+"""Columns of the table of sectors."""
 
 
-def compare(particles: xr.Dataset, exact: xr.Dataset) -> xr.Dataset:
-    """Hold simulated means of the functions of degree 1 and 2 against exact ones.
+@dataclass(frozen=True)
+class CoupledDifferences(Numbers):
+    """Means of functions with the reservoir minus those with the thermostat, once enough particles are apart."""
 
-    z = (simulated - exact)/(standard error), for each function, time and kind of `KINDS`; NaN where there is no error,
-    and for differences before `ENOUGH` particles have come apart. sampled is what particles show of ||h_t - h~_t||: the
-    root of the sum of squared differences over functions of degree 1 and 2; the squares of the standard errors are
-    subtracted, which makes its square unbiased. sampled_exact is the same, exactly. gain is the variance of a
-    difference of independent means over that of the coupled one, for as many replicas.
+    def known(self, particles: xr.Dataset) -> xr.DataArray:
+        """Those with a standard error, at times at which ENOUGH particles have come apart."""
+        has_error = super().known(particles)
+        if "together" not in particles:
+            return has_error
+        apart = (1 - particles["together"]) * particles.attrs["system"] * particles.attrs["replicas"]
+        return has_error & (apart >= ENOUGH)
 
-    Args:
-        particles: as `kinlim.stochastic.kac.simulate` gives it.
-        exact: as `kinlim.fem.kac.solve` gives it.
 
-    Raises:
-        InputError: the two are of different systems or times, or something is missing.
-    """
-    _check(particles, exact)
-    variables: dict[str, Any] = {}
-    for kind, over in zip(KINDS, ("function", "own", "function"), strict=True):
-        error = particles[f"{kind}_se"].to_numpy()
-        z = np.full(error.shape, np.nan)
-        np.divide(particles[kind].to_numpy() - exact[kind].to_numpy(), error, out=z, where=error > 0)
-        if kind == "difference" and "together" in particles:
-            apart = (1 - particles["together"].to_numpy()) * particles.attrs["system"] * particles.attrs["replicas"]
-            z[apart < ENOUGH] = np.nan
-        variables[f"z_{kind}"] = (("time", over), z, {"long_name": f"{kind}: (simulated - exact)/standard error"})
-    own = [list(exact["function"].to_numpy()).index(name) for name in exact["own"].to_numpy()]
-    sampled, sampled_se = _sampled(particles["difference"].to_numpy(), particles["difference_se"].to_numpy())
-    shown = np.sqrt((exact["difference"].to_numpy() ** 2).sum(axis=1))
-    independent = particles["reservoir_se"].to_numpy()[:, own] ** 2 + particles["thermostat_se"].to_numpy() ** 2
-    coupled = particles["difference_se"].to_numpy()[:, own] ** 2
-    gain = np.divide(independent, coupled, out=np.full(coupled.shape, np.nan), where=coupled > 0)
-    variables |= {
-        "sampled": (("time",), sampled, {"long_name": "distance that the simulation shows in degrees 1 and 2"}),
-        "sampled_se": (("time",), sampled_se, {"long_name": "standard error of sampled"}),
-        "sampled_exact": (("time",), shown, {"long_name": "the same, exactly"}),
-        "gain": (
-            ("time", "own"),
-            gain,
-            {"long_name": "variance of an independent over that of the coupled difference"},
-        ),
+class SystemsAgainstSectors(Standard):
+    """Simulated means of functions of degree 1 and 2 against exact ones, and the two systems' distance."""
+
+    template = "kac/page.html"
+    captions = {  # noqa: RUF012 - a class of a user's own is written so
+        "reservoir": 'Means of orthonormal functions with the reservoir: "x" is Σ vₓ/√M in units of equilibrium, "xx" '
+        'is Σ(vₓ² − 1)/√(2M), "x.x" the product over pairs; "|x" is Σ wₓ/√N of the reservoir.',
+        "thermostat": "The same with the thermostat, where every function of the reservoir has mean 0. What the "
+        "system has lost the reservoir keeps, and the joint law with it: hence √(M/N).",
+        "difference": "With the reservoir minus with the thermostat. A coupled difference is judged once 100 particles "
+        "have come apart.",
+        "simulated": "Left: the part of the distance in degrees 1 and 2, as the simulation shows it. Right, if the two "
+        "are coupled: by how much that reduces the variance, for as many replicas (grey: each function, dots: median).",
+        "distance": "Exact distances over ‖h₀ − 1‖ in L²(Γ) and bounds for them. Dashed lines are the bounds of "
+        "docs/kac-sectors.md: they hold for all h₀, all rates and all times, and are sharper than the paper's but for "
+        "short times.",
     }
-    return xr.Dataset(
-        variables,
-        coords={name: exact[name] for name in ("time", "fraction", "function", "own")},
-        attrs={"title": particles.title, "model": "kac", "replicas": particles.replicas, "coupled": particles.coupled},
-    )
+    needed = {  # noqa: RUF012
+        "particles": ("momentum_drift", "energy_drift", "system", "reservoir", "replicas", "coupled"),
+        "exact": (
+            "distance", "distance_observed", "worst", "resolved", "unresolved", "plateau", "bump", "k", "C",
+            "highest_degree",
+        ),
+    }  # fmt: skip
+
+    def sweepable(self, study: Study, stages: Sequence[str]) -> None:
+        """Nothing is wrong with any: the exact side alone tells distances."""
+
+    def more(self, data: Datasets) -> Mapping[str, Any]:
+        """Distances of the two systems, exactly and as far as particles show them, and what coupling gains.
+
+        sampled, with sampled_se: root of the sum of squared differences over functions of degree 1 and 2; the squares
+        of the standard errors are subtracted, which makes its square unbiased. sampled_exact is the same, exactly.
+        gain is the variance of a difference of independent means over that of the coupled one, for as many replicas, of
+        each function of the system; variance_gain its median.
+        """
+        particles, exact = data["particles"], data["exact"]
+        sampled, sampled_se = _sampled(particles["difference"].to_numpy(), particles["difference_se"].to_numpy())
+        own = list(exact["own"].to_numpy())
+        independent = particles["reservoir_se"].sel(function=own).to_numpy() ** 2 + (
+            particles["thermostat_se"].to_numpy() ** 2
+        )
+        coupled = particles["difference_se"].sel(function=own).to_numpy() ** 2
+        gain = np.divide(independent, coupled, out=np.full(coupled.shape, np.nan), where=coupled > 0)
+        part = exact["distance_observed"]
+        found = {
+            "sampled": (sampled, "distance that the simulation shows in degrees 1 and 2"),
+            "sampled_se": (sampled_se, "standard error of sampled"),
+            "sampled_exact": (np.sqrt((exact["difference"].to_numpy() ** 2).sum(axis=1)), "the same, exactly"),
+            "distance": (part.sel(part="joint").to_numpy(), "distance of the joint laws"),
+            "distance_marginal": (part.sel(part="marginal").to_numpy(), "distance of the laws of the system alone"),
+        }
+        if particles.attrs["coupled"]:
+            median = np.array([_median(now) for now in gain], np.float64)
+            found["variance_gain"] = median, "variance of an independent over that of the coupled difference, median"
+        what = {"long_name": "variance of an independent over that of the coupled difference"}
+        return {
+            **{name: ("time", values, {"long_name": said}) for name, (values, said) in found.items()},
+            "gain": (("time", "own"), gain, what),
+        }
+
+    def facts(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
+        """The theorem's numbers."""
+        return {"theorem": theorem(data["exact"])}
+
+    def findings(self, numbers: Mapping[str, Any]) -> list[str]:
+        """Distances of the two systems beside the paper's bound."""
+        found, late = numbers["theorem"], numbers["times"][-1]
+        size, M, N = found["resolved"], found["system"], found["reservoir"]
+        least = found["bound_over_distance_least"]
+        lines = [
+            f"Distance of the joint laws of system and reservoir: {number(late['distance'] / size)} ||h0 - 1|| at "
+            f"t = {late['time']:g} and {number(found['plateau'])} in the long run, where the paper's bound is C = "
+            f"{number(found['plateau_bound_paper'])}"
+            + ("" if least is None else f"; over all times its bound is at least {number(least)} times the distance")
+            + f". No h0 can be farther apart in the long run than sqrt(M/(M + N)) = {number(found['plateau_worst'])}.",
+            f"Distance of the laws of the system alone: {number(late['distance_marginal'] / size)} ||h0 - 1|| at "
+            f"t = {late['time']:g}, {number(found['plateau_marginal'])} in the long run; at most M/(M + N) = "
+            f"{number(M / (M + N))}. So M/N is the order for the system alone, and sqrt(M/N) for the joint law, of "
+            "which the paper's theorem speaks.",
+        ]
+        if found["unresolved"] > 0:
+            lines.append(
+                f"Mind: this h0 is not a polynomial of degree {found['highest_degree']}. These are distances of its "
+                f"part of degree up to that, over the norm of that part, {number(size)}; the rest has norm "
+                f"{number(found['unresolved'])} of the whole, {number(found['initial_distance'])}."
+            )
+        return lines
+
+    def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
+        """The distance that the simulation shows."""
+        return {"simulated": figures.simulated(data["particles"], data["exact"], comparison)}
+
+    def solution_figures(self, data: Datasets) -> dict[str, Figure]:
+        """Distances and their bounds."""
+        return {"distance": figures.distance(data["exact"])}
+
+    def context(self, comparison: xr.Dataset, numbers: Mapping[str, Any], data: Datasets) -> dict[str, Any]:
+        """Tables of the sectors and lemmas, and energies at the end."""
+        particles, exact = data["particles"], data["exact"]
+        last = particles.isel(time=-1)
+        return {
+            "particles": particles.attrs,
+            "exact": exact.attrs,
+            "sectors": [
+                {"name": str(exact["sector"][k].item()), **{key: float(exact[key][k]) for key in SECTOR}}
+                for k in range(exact.sizes["sector"])
+            ],
+            "degrees": [
+                {
+                    "degree": int(n),
+                    "lemma2": [float(end) for end in exact["lemma2"].sel(degree=n)],
+                    "mended": float(exact["lemma2_mended"].sel(degree=n)),
+                    **{
+                        str(part): float(exact["worst"].sel(degree=n, part=part).max()) for part in exact["part"].values
+                    },
+                }
+                for n in exact["degree"].to_numpy()
+            ],
+            "groups": {
+                str(group): [float(last[key].sel(group=group)) for key in ("energy", "energy_se")]
+                for group in particles["group"].to_numpy()
+            },
+            "together": [float(x) for x in particles["together"]] if "together" in particles else None,
+        }
+
+    def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:
+        """Distances and their parts."""
+        return scaling.measured(data["exact"], comparison)
+
+    def overlay(self, points: Sequence[tuple[Mapping[str, Any], Datasets]]) -> tuple[dict[str, bytes], dict[str, str]]:
+        """Distances of all points over time."""
+        return scaling.overlay(points)
 
 
 def _sampled(mean: Array, error: Array) -> tuple[Array, Array]:
@@ -79,37 +185,6 @@ def _sampled(mean: Array, error: Array) -> tuple[Array, Array]:
     return root, np.divide(of_square, 2 * root, out=np.sqrt(of_square), where=square > of_square)
 
 
-def metrics(comparison: xr.Dataset, particles: xr.Dataset, exact: xr.Dataset) -> dict[str, Any]:
-    """The content of metrics.json: one object per time, and what holds for all of them.
-
-    chi2 is the mean of z^2 over functions, and over functions and times at the end; 1 +- sqrt(2/count) if simulation
-    and exact means agree, a little more spread since functions and times are not independent.
-    """
-    times = []
-    for t in range(comparison.sizes["time"]):
-        now = comparison.isel(time=t)
-        row: dict[str, Any] = {"time": float(now.time), "fraction": float(now.fraction)}
-        for kind in KINDS:
-            row[f"chi2_{kind}"], row[f"largest_z_{kind}"] = _judged(now[f"z_{kind}"].to_numpy())[:2]
-        row |= {
-            "distance": float(exact["distance_observed"].sel(part="joint")[t]),
-            "distance_marginal": float(exact["distance_observed"].sel(part="marginal")[t]),
-            "sampled": float(now.sampled), "sampled_se": float(now.sampled_se),
-            "sampled_exact": float(now.sampled_exact),
-            "gain": _median(now.gain.to_numpy()) if comparison.coupled else None,
-            "conservation": {
-                "momentum_drift": float(particles.momentum_drift[t]), "energy_drift": float(particles.energy_drift[t]),
-            },
-        }  # fmt: skip
-        times.append(row)
-    overall: dict[str, Any] = {}
-    for kind in KINDS:
-        overall[f"chi2_{kind}"], overall[f"largest_z_{kind}"], overall[f"count_{kind}"] = _judged(
-            comparison[f"z_{kind}"].to_numpy()
-        )
-    return {"replicas": int(particles.replicas), "times": times, "overall": overall, "theorem": theorem(exact)}
-
-
 def theorem(exact: xr.Dataset) -> dict[str, Any]:
     """The theorem's numbers: of the parts of h0 up to the highest degree, distances relative to the norm of these."""
     a = exact.attrs
@@ -118,60 +193,37 @@ def theorem(exact: xr.Dataset) -> dict[str, Any]:
     late = t > 0
     ratio = size * exact["bound_paper"].to_numpy()[late] / np.maximum(distance[late], 1e-300)
     return {
-        "initial_distance": _finite(a["initial_distance"]),
+        "initial_distance": finite(a["initial_distance"]),
+        "system": int(M),
+        "reservoir": int(N),
+        "highest_degree": int(a["highest_degree"]),
         "resolved": size,
         "unresolved": a["unresolved"],
         "plateau": a["plateau"] / size,
         "plateau_marginal": a["plateau_marginal"] / size,
         "plateau_worst": sqrt(M / (M + N)),
-        "plateau_bound_paper": _finite(a["C"]),
+        "plateau_bound_paper": finite(a["C"]),
         "bump": a["bump"] / size,
         "bump_time": a["bump_time"],
         "peak_marginal": a["peak_marginal"] / size,
         "k": a["k"],
         "l": a["l"],
         "b": a["b"],
-        "C": _finite(a["C"]),
+        "C": finite(a["C"]),
         "Lambda": a["Lambda"],
-        "bound_over_distance_least": _finite(float(ratio.min())),
+        "bound_over_distance_least": finite(float(ratio.min())),
     }
 
 
-def _judged(z: Array) -> tuple[float | None, float | None, int]:
-    """Mean of z^2, largest |z|, and how many there are."""
-    there = z[np.isfinite(z)]
-    return (float((there**2).mean()), float(np.abs(there).max()), there.size) if there.size else (None, None, 0)
-
-
-def _median(values: Array) -> float | None:
+def _median(values: Array) -> float:
     there = values[np.isfinite(values)]
-    return float(np.median(there)) if there.size else None
+    return float(np.median(there)) if there.size else np.nan
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _check(particles: xr.Dataset, exact: xr.Dataset) -> None:
-    needed = {
-        "particles": (particles, [*KINDS, *(f"{kind}_se" for kind in KINDS), "momentum_drift", "energy_drift"]),
-        "exact": (exact, [*KINDS, "distance", "distance_observed", "bound_paper", "worst"]),
-    }
-    for name, (dataset, variables) in needed.items():
-        if missing := [variable for variable in variables if variable not in dataset]:
-            raise InputError(f"the {name} dataset has no variable {missing[0]}")
-    for key in ("resolved", "unresolved", "plateau", "bump", "k", "C", "highest_degree"):
-        if key not in exact.attrs:
-            raise InputError(f"the exact dataset has no attribute {key}")
-    there, here = (tomllib.loads(str(d.attrs.get("study", ""))).get("model", {}) for d in (particles, exact))
-    for key in here.keys() & there.keys():
-        if here[key] != there[key]:
-            raise InputError(f"particles have model.{key} = {there[key]!r}, the exact side has {here[key]!r}")
-    for key in ("system", "reservoir"):
-        if particles.attrs.get(key) != exact.attrs.get(key):
-            raise InputError(
-                f"particles have {key} = {particles.attrs.get(key)}, the exact side has {exact.attrs.get(key)}"
-            )
-    for name in ("time", "function", "own"):
-        if not np.array_equal(particles[name].to_numpy(), exact[name].to_numpy()):
-            raise InputError(f"particles and exact side have different coordinates {name}")
+COMPARISON = SystemsAgainstSectors(
+    (
+        Numbers("reservoir", solution="exact", about="Means with the reservoir", against="the exact ones"),
+        Numbers("thermostat", solution="exact", about="Means with the thermostat", against="the exact ones"),
+        CoupledDifferences("difference", solution="exact", about="Differences of the two", against="the exact ones"),
+    )
+)

@@ -1,157 +1,126 @@
 """How far the ensemble of pinned balls is from its limit equations, and how much of that is sampling noise."""
 
-import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from kinlim.base import Study, narrowed
 from kinlim.errors import InputError
-from kinlim.validation.pinned import white_noise
-from kinlim.validation.profiles import changes, distances, ratio
+from kinlim.model import Datasets
+from kinlim.models.pinned.tables import PinnedStudy
+from kinlim.rules import Means
+from kinlim.validation.pinned import figures, white_noise
+from kinlim.validation.profiles import ratio
+from kinlim.validation.report import number
+from kinlim.validation.standard import Standard
+from kinlim.validation.verdicts import percent
 
 Array = NDArray[np.float64]
 
 
-PROFILES = ("mu", "mu_se", "sigma", "sigma_se")
-SCALARS = ("momentum", "energy", "momentum_drift", "energy_drift")
-NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
-    "particles": {
-        **dict.fromkeys((*PROFILES, "sigma_local"), ("time", "x")),
-        **dict.fromkeys((*SCALARS, "momentum_se", "energy_se", "fraction"), ("time",)),
-        "correlation": ("time", "lag"),
-        "x": ("x",),
-    },
-    "equations": {
-        "mu": ("time", "x"),
-        "sigma": ("time", "x"),
-        "initial_mu": ("x",),
-        "initial_sigma": ("x",),
-        **dict.fromkeys((*SCALARS, "min_w", "energy_flux"), ("time",)),
-    },
-}
-"""Variables that a comparison reads, and their dimensions."""
+class BallsAgainstEquations(Standard):
+    """Mean velocity mu and spread sigma of the particles against the solution of (A), (B') or (C), site by site."""
 
-ATTRIBUTES = {
-    "particles": ("balls", "replicas", "particle_lambda", "end_time", "collisions"),
-    "equations": (
-        "lambda",
-        "cells",
-        "degree",
-        "grading",
-        "rtol",
-        "steps",
-        "rejected_steps",
-        "initial_error_mu",
-        "regularisation",
-    ),
-}
-"""Numbers among the attributes."""
-
-MAY_BE_NAN = ("sigma_local", "correlation")
-"""Where there is no neighbour, or no spread."""
-
-
-def compare(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
-    """Hold the moments of the particles against the solution of the equations, at the sites and observation times.
-
-    Per time and for mu and sigma, what `distances` and `changes` of `kinlim.validation.profiles` give, over the sites.
-    Besides, per time:
-        correlation, correlation_2 of neighbours and next neighbours over the ensemble, weighted by their spread, and
-                        correlation_null_sd, the standard deviation that independent sites would give the first,
-        rel_l2_sigma_local, rel_l2 of the spread among neighbours within a run, another thing than the spread over runs,
-        spread_ratio  = (sum sigma_local^2 / sum sigma^2)^(1/2) over the inner sites, and spread_ratio_predicted
-                        = (1 - 4 rho_1/3 + rho_2/3)^(1/2), what second differences make of the two correlations.
-    and what `kinlim.validation.pinned.white_noise.measure` finds. Sites are taken as independent in every standard
-    error.
-
-    Args:
-        particles: as `kinlim.simulate` returns it.
-        pde: as `kinlim.solve` returns it.
-
-    Raises:
-        InputError: something is missing or not finite, or the two do not share sites, times and model.
-    """
-    for side, dataset in (("particles", particles), ("equations", pde)):
-        _check(side, dataset)
-    if particles.attrs.get("kernel", "redistribute") != "redistribute":
-        raise InputError(
-            f"the particles have the kernel {particles.attrs['kernel']!r}, which is not the model whose limit the "
-            "equations are"
-        )
-    if particles.sizes["x"] != pde.sizes["x"] or not np.allclose(particles.x, pde.x, rtol=1e-12, atol=1e-12):
-        raise InputError(
-            "the particles and the equations were recorded at different sites: they are of different studies"
-        )
-    if particles.sizes["time"] != pde.sizes["time"] or not np.allclose(particles.time, pde.time, rtol=1e-9, atol=0):
-        raise InputError(
-            "the particles and the equations were recorded at different times: they are of different studies"
-        )
-    models = [tomllib.loads(str(dataset.attrs.get("study", ""))).get("model") for dataset in (particles, pde)]
-    if models[0] != models[1]:
-        raise InputError(
-            f"the particles and the equations are of different studies: [model] is {models[0]} and {models[1]}"
-        )
-    result = xr.Dataset(coords={name: particles[name] for name in ("time", "fraction", "site", "x")})
-    result.attrs = {
-        "title": "particles against equations",
-        "model": "pinned",
-        "sites": particles.sizes["x"],
-        "replicas": particles.attrs["replicas"],
-        "lambda": pde.attrs["lambda"],
-        "particle_lambda": particles.attrs["particle_lambda"],
-        "end_time": particles.attrs["end_time"],
+    template = "pinned/page.html"
+    captions = {  # noqa: RUF012 - a class of a user's own is written so
+        "spreads": "The standard deviation over runs at one site, and the one that second differences of neighbouring "
+        "balls show within a run, σ²_local = ⟨(vᵢ₋₁ − 2vᵢ + vᵢ₊₁)²⟩/6.",
+        "noise": "The derivation of the equations supposes vᵢ = μᵢ + σᵢWᵢ with independent normal Wᵢ. Above, the "
+        "density of W over all sites and runs, less that of N(0, 1). Below, correlations of Wᵢ and Wᵢ₊ₖ: within a run, "
+        "over the sites of that run, and over the ensemble, run by run at the same sites.",
     }
-    for name in ("mu", "sigma"):
-        solution = pde[name].to_numpy()
-        difference, error = particles[name].to_numpy() - solution, particles[f"{name}_se"].to_numpy()
-        result[f"difference_{name}"] = (("time", "x"), difference)
-        result[f"difference_{name}_se"] = (("time", "x"), error)
-        change = solution - pde[f"initial_{name}"].to_numpy()
-        for key, values in (
-            distances(difference, error, solution) | changes(difference, error, solution, change)
-        ).items():
-            result[f"{key}_{name}"] = ("time", values)
-    for key, values in (_spreads(particles, pde) | white_noise.measure(particles)).items():
-        result[key] = ("time", values)
-    return result
+    needed = {  # noqa: RUF012
+        "particles": (
+            "sigma_local", "correlation", "momentum", "momentum_se", "energy", "energy_se", "momentum_drift",
+            "energy_drift", "balls", "replicas", "particle_lambda", "end_time", "collisions",
+        ),
+        "pde": (
+            "momentum", "energy", "momentum_drift", "energy_drift", "min_w", "energy_flux", "lambda", "cells", "degree",
+            "grading", "rtol", "steps", "rejected_steps", "initial_error_mu", "regularisation",
+        ),
+    }  # fmt: skip
+    may_be_nan = ("sigma_local", "correlation")  # where there is no neighbour, or no spread
 
+    def check(self, study: Study) -> None:
+        """Raise InputError with the sorting kernel, of which the equations are not the limit."""
+        self._refuse_another_kernel(narrowed(study, PinnedStudy).particles.kernel)
 
-def metrics(comparison: xr.Dataset, particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Any]:
-    """Collect metrics.json: one object per time, and what each side conserved; a number that does not exist is None."""
-    names = [str(name) for name, values in comparison.data_vars.items() if values.dims == ("time",)]
-    return {
-        "model": "pinned",
-        "replicas": int(particles.attrs["replicas"]),
-        "sites": int(particles.sizes["x"]),
-        "times": [
-            {"time": float(moment.time), "fraction": float(moment.fraction)}
-            | {name: _number(float(moment[name])) for name in names}
-            for moment in (comparison.isel(time=t) for t in range(comparison.sizes["time"]))
-        ],
-        "conservation": {
-            side: {name: float(dataset[name].max()) for name in ("momentum_drift", "energy_drift")}
-            for side, dataset in (("particles", particles), ("pde", pde))
-        },
-    }
+    def _refuse_another_kernel(self, kernel: str) -> None:
+        if kernel != "redistribute":
+            raise InputError(
+                f"particles.kernel = '{kernel}' is not the model whose limit the equations are, so there is nothing to "
+                "compare; `kinlim simulate` runs its particles alone"
+            )
 
+    def more(self, data: Datasets) -> Mapping[str, Any]:
+        """Two spreads, correlations of neighbours, and how far the velocities are from white noise; all over (time,).
 
-def _check(side: str, dataset: xr.Dataset) -> None:
-    """Refuse a dataset that a comparison cannot read."""
-    for name, dims in NEEDED[side].items():
-        if name not in dataset.variables or dataset[name].dims != dims:
-            raise InputError(f"the dataset of the {side} lacks {name}({', '.join(dims)})")
-        values = dataset[name].to_numpy()
-        if values.dtype.kind not in "fiu" or not (name in MAY_BE_NAN or np.isfinite(values).all()):
-            raise InputError(f"the dataset of the {side} holds values of {name} that are not finite numbers")
-    for name in ATTRIBUTES[side]:
-        if not isinstance(dataset.attrs.get(name), int | float | np.number):
-            raise InputError(f"the dataset of the {side} lacks the attribute {name}, a number")
+        correlation, correlation_2: of neighbours and next neighbours over the ensemble, weighted by their spread, and
+        correlation_null_sd, the standard deviation that independent sites would give the first.
+        rel_l2_sigma_local: relative L2 difference from sigma of the spread among neighbours within a run, another thing
+        than the spread over runs. spread_ratio = (sum sigma_local^2 / sum sigma^2)^(1/2) over the inner sites, and
+        spread_ratio_predicted = (1 - 4 rho_1/3 + rho_2/3)^(1/2), what second differences make of the two correlations.
+        Besides, what `kinlim.validation.pinned.white_noise.measure` finds.
+        """
+        particles, pde = data["particles"], data["pde"]
+        self._refuse_another_kernel(str(particles.attrs.get("kernel", "redistribute")))
+        found = {**_spreads(particles, pde), **white_noise.measure(particles)}
+        return {name: ("time", values) for name, values in found.items()}
+
+    def facts(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
+        """The lambda of both sides, and how much of the energy is gone through the ends."""
+        particles, pde = data["particles"], data["pde"]
+        return {
+            "lambda": float(pde.attrs["lambda"]),
+            "particle_lambda": float(particles.attrs["particle_lambda"]),
+            "energy_gone": float(pde["energy_flux"][-1] / (pde["energy"][-1] + pde["energy_flux"][-1])),
+        }
+
+    def findings(self, numbers: Mapping[str, Any]) -> list[str]:
+        """The spread within a run at the last time, and a lambda that is not the particles' own."""
+        last, lines = numbers["times"][-1], []
+        if None not in (last["rel_l2_sigma_local"], last["correlation"], last["spread_ratio"]):
+            size = percent(abs(last["spread_ratio"] - 1)) + (" larger" if last["spread_ratio"] > 1 else " smaller")
+            lines.append(
+                f"Spread among neighbours within a run: relative L2 difference {percent(last['rel_l2_sigma_local'])} "
+                f"from sigma of the equations. It is {size} than the spread over runs: neighbours have correlation "
+                f"{number(last['correlation'])}, where independent velocities would give 0 +- "
+                f"{number(last['correlation_null_sd'], 2)}."
+            )
+        if numbers["lambda"] != numbers["particle_lambda"]:
+            lines.append(
+                f"Mind: the study sets lambda = {number(numbers['lambda'], 6)} in the equations; the particles' own "
+                f"value is {number(numbers['particle_lambda'], 6)}. The two sides describe different systems."
+            )
+        return lines
+
+    def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
+        """The two spreads, and white noise where it was recorded."""
+        particles = data["particles"]
+        found = {"spreads": figures.spreads(particles, data["pde"])}
+        return {**found, "noise": figures.noise(particles)} if "w_density" in particles else found
+
+    def context(self, comparison: xr.Dataset, numbers: Mapping[str, Any], data: Datasets) -> dict[str, Any]:
+        """Integrals at the last time, and the system's name."""
+        particles, pde = data["particles"], data["pde"]
+        return {
+            "particles": particles.attrs,
+            "pde": pde.attrs,
+            "totals": {
+                name: (float(particles[name][-1]), float(particles[f"{name}_se"][-1]), float(pde[name][-1]))
+                for name in ("momentum", "energy")
+            },
+            "min_w": float(pde["min_w"].min()),
+            "system": str(pde.attrs["system"]).replace("'", "′"),
+        }
 
 
 def _spreads(particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Array]:
-    """Give the numbers that `compare` explains for the two spreads and the correlations, shape (times,)."""
+    """The numbers that `more` explains for the two spreads and the correlations, shape (times,)."""
     inner = slice(1, -1)
     sigma, local = particles["sigma"].to_numpy(), particles["sigma_local"].to_numpy()[:, inner]
     solution = pde["sigma"].to_numpy()[:, inner]
@@ -171,5 +140,6 @@ def _norm(values: Array) -> Array:
     return np.sqrt((values**2).sum(axis=1))
 
 
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+COMPARISON = BallsAgainstEquations(
+    (Means("mu", about="The mean velocity mu"), Means("sigma", about="The spread sigma"))
+)

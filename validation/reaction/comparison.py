@@ -1,155 +1,256 @@
-"""Particles against the kinetic system, and both against the limit equation."""
+"""Particles against the kinetic system where it is solved, and both against the limit equation."""
 
-import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from kinlim.base import Study, narrowed
 from kinlim.errors import InputError
-from kinlim.validation.reaction.limit import along_x, gaps, on_grid
+from kinlim.grid import AXES
+from kinlim.model import Datasets, Measured
+from kinlim.models.reaction.profile import Profile
+from kinlim.models.reaction.tables import ReactionStudy
+from kinlim.rules import Numbers
+from kinlim.validation.reaction import facts, figures, scaling
+from kinlim.validation.reaction.expectation import expectation, mode_of
+from kinlim.validation.reaction.functionals import functionals
+from kinlim.validation.reaction.hypocoercivity import NODES, table
+from kinlim.validation.reaction.limit import gaps
+from kinlim.validation.reaction.rates import rates
+from kinlim.validation.report import number
+from kinlim.validation.standard import Standard, variable
 
 Array = NDArray[np.float64]
 
 LEAST = 1e-6
 """Standard error in a bin, over that of Poisson's law with density 1, below which it is rounding: all counts agree."""
 
-DENSITIES = ("rho_f", "rho_g", "m")
-"""What particles, kinetic system and limit equation have in common."""
-
-MAY_FAIL = ("entropy", "dissipated")
-"""Not a number where a density is not positive, which the elements of the kinetic system cannot exclude."""
-
 KINETIC = (
-    *DENSITIES, "f", "g", "v_f", "v_g", "chi1", "chi2", "entropy", "dissipated", "mass_difference", "lowest_f",
-    "highest_f", "lowest_g", "highest_g", "alignment", "perp_f", "perp_g",
+    "rho_f", "rho_g", "m", "f", "g", "v_f", "v_g", "chi1", "chi2", "entropy", "dissipated", "mass_difference",
+    "lowest_f", "highest_f", "lowest_g", "highest_g", "alignment", "perp_f", "perp_g",
 )  # fmt: skip
 """Variables of the kinetic system that the report uses."""
 
-AXES = ("x", "y", "z")
 
+@dataclass(frozen=True)
+class Density(Numbers):
+    """A mean density in bins against means of a solution over these.
 
-def compare(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> xr.Dataset:
-    """Hold particles against the kinetic system where it is solved, otherwise against the limit equation.
-
-    z = (simulated - expected)/(standard error) for the mean densities in bins, NaN where there is no error. expected
-    are means of the reference over the bins. The reference is the law of the particles as their number goes to
-    infinity if it is kinetic; the limit equation differs from it at finite epsilon (docs/reaction.md).
-
-    Args:
-        particles: as `kinlim.stochastic.reaction.simulate` gives it.
-        pde: as `kinlim.fem.reaction.limit.solve` gives it.
-        kinetic: as `kinlim.fem.reaction.kinetic.solve` gives it.
-
-    Returns:
-        With (time, x[, y[, z]]): expected_rho_f, expected_rho_g, expected_m, z_rho_f, z_rho_g, z_m; with
-        (time, part): expected_mode, z_mode, of wave number 1 along x; with (time,), if the kinetic system is there,
-        what `kinlim.validation.reaction.limit.gaps` finds.
-
-    Raises:
-        InputError: they are of different physics or times, or something is missing.
+    The reference is the law of the particles as their number goes to infinity if it is kinetic; the limit equation
+    differs from it at finite epsilon (docs/reaction.md).
     """
-    _check(particles, pde, kinetic)
-    axes = [axis for axis in AXES if axis in particles["m"].dims]
-    reference = pde if kinetic is None else kinetic
-    variables: dict[str, Any] = {}
-    for name in DENSITIES:
-        if name not in reference and kinetic is None:
-            reference = reference.assign(_equilibrium(pde))
-        expected = expectation(reference[name], particles, axes)
-        error = particles[f"{name}_se"].to_numpy()
-        z = np.full(error.shape, np.nan)
-        known = error > LEAST * _poisson(particles, axes)
-        np.divide(particles[name].transpose("time", *axes).to_numpy() - expected, error, out=z, where=known)
-        variables[f"expected_{name}"] = (("time", *axes), expected, {"long_name": f"mean of {name} over a bin"})
-        variables[f"z_{name}"] = (("time", *axes), z, {"long_name": f"{name}: (simulated - expected)/standard error"})
-    mode = mode_of(reference["m"])
-    simulated, error = (particles[key].sel(axis="x").to_numpy() for key in ("mode", "mode_se"))
-    known = error > LEAST * _poisson(particles, [])
-    z = np.divide(simulated - mode, error, out=np.full(error.shape, np.nan), where=known)
-    variables["expected_mode"] = (("time", "part"), mode, {"long_name": "2 int m cos(2 pi x), 2 int m sin(2 pi x)"})
-    variables["z_mode"] = (("time", "part"), z, {"long_name": "mode: (simulated - expected)/standard error"})
-    comparison = xr.Dataset(
-        variables,
-        coords={name: particles[name] for name in ("time", "fraction", "part", *axes)},
-        attrs={
-            "title": particles.title, "model": "reaction", "replicas": particles.replicas,
-            "reference": "limit equation" if kinetic is None else "kinetic system",
+
+    def expectation(self, solution: xr.Dataset, particles: xr.Dataset) -> xr.DataArray:
+        """Means over the bins, of local equilibrium rho_f = rho(m), rho_g = 1/rho(m) where m alone is known."""
+        equilibrium = {"rho_f": lambda: solution["rho"], "rho_g": lambda: 1 / solution["rho"]}
+        known = self.name in solution or self.name not in equilibrium
+        values = variable(solution, self.name, self.solution) if known else equilibrium[self.name]()
+        axes = [axis for axis in AXES if axis in particles[self.name].dims]
+        coordinates = {axis: particles[axis] for axis in axes}
+        return xr.DataArray(expectation(values, particles, axes), coordinates, ("time", *axes))
+
+    def known(self, particles: xr.Dataset) -> xr.DataArray:
+        """Those whose error is more than rounding."""
+        return particles[f"{self.name}_se"] > LEAST * _poisson(particles, particles[self.name][0].size)
+
+
+class GasAgainstSystemAndLimit(Standard):
+    """Densities of the particles against the kinetic system, or the limit equation; the limit against the system."""
+
+    template = "reaction/page.html"
+    captions = {  # noqa: RUF012 - a class of a user's own is written so
+        **{
+            name: f"{what} in bins: particles, means of the reference over the same bins, and their difference; at the "
+            "last time alone where there is more than one axis."
+            for name, what in (("rho_f", "The density of A"), ("rho_g", "The density of B"), ("m", "m = ρ_f − ρ_g"))
         },
-    )  # fmt: skip
-    return comparison if kinetic is None else comparison.merge(gaps(pde, kinetic), compat="no_conflicts")
-
-
-def _poisson(particles: xr.Dataset, axes: list[str]) -> float:
-    """Standard error of a density of 1 in a bin, were numbers of particles Poisson."""
-    volume = float(np.prod([1 / particles.sizes[axis] for axis in axes]))
-    return float(1 / np.sqrt(particles.attrs["per_unit"] * particles.attrs["replicas"] * volume))
-
-
-def _equilibrium(pde: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Densities of local equilibrium: rho_f = rho(m), rho_g = 1/rho(m)."""
-    return {"rho_f": pde["rho"], "rho_g": 1 / pde["rho"]}
-
-
-def expectation(values: xr.DataArray, particles: xr.Dataset, axes: list[str]) -> Array:
-    """Means over the particles' bins of a function on a uniform grid, shape (times, bins, ...).
-
-    Exact for its trigonometric interpolant: mode k loses the factor sinc(k/bins). A function of x alone is the same in
-    all bins along the other axes.
-    """
-    own = [axis for axis in axes if axis in values.dims]
-    found = np.asarray(values.transpose("time", *own).to_numpy(), np.float64)
-    for place, axis in enumerate(own, start=1):
-        found = np.moveaxis(_bin_means(np.moveaxis(found, place, -1), particles.sizes[axis]), -1, place)
-    for place, axis in enumerate(axes, start=1):
-        if axis not in own:
-            found = np.repeat(np.expand_dims(found, place), particles.sizes[axis], axis=place)
-    return found
-
-
-def _bin_means(values: Array, bins: int) -> Array:
-    """Means over [b/bins, (b + 1)/bins) of the trigonometric interpolant of values at i/n along the last axis."""
-    n = values.shape[-1]
-    fine = bins * max(1, -(-n // bins))
-    modes = np.fft.rfft(on_grid(values, fine), axis=-1)
-    k = np.arange(modes.shape[-1])
-    centred = modes * np.sinc(k / bins) * np.exp(1j * np.pi * k / bins)
-    return np.asarray(np.fft.irfft(centred, n=fine, axis=-1)[..., :: fine // bins], np.float64)
-
-
-def mode_of(m: xr.DataArray, axis: str = "x") -> Array:
-    """2 int m cos(2 pi x) and 2 int m sin(2 pi x), shape (times, 2), or along another axis."""
-    values = along_x(m, axis)
-    x = np.arange(values.shape[1]) / values.shape[1]
-    return np.stack([2 * (values * wave(2 * np.pi * x)).mean(axis=1) for wave in (np.cos, np.sin)], axis=1)
-
-
-def judged(z: Array) -> tuple[float | None, float | None, int]:
-    """Mean of z^2, largest |z|, and how many there are."""
-    there = z[np.isfinite(z)]
-    return (float((there**2).mean()), float(np.abs(there).max()), there.size) if there.size else (None, None, 0)
-
-
-def _check(particles: xr.Dataset, pde: xr.Dataset, kinetic: xr.Dataset | None) -> None:
-    both = [f"{name}{suffix}" for name in (*DENSITIES, "mode") for suffix in ("", "_se")]
-    needed = {
-        "particles": (particles, [*both, "imbalance_drift"]),
-        "pde": (pde, ["m", "rho", "mass", "lowest", "highest", "entropy"]),
-        **({} if kinetic is None else {"kinetic": (kinetic, KINETIC)}),
+        "densities": "Solid: the kinetic system. Dashed, or alone: the limit equation, in which ρ_f = ρ(m) and ρ_g = "
+        "1/ρ(m). At time 0 the kinetic data may be anything in the invariant region; the limit knows their difference "
+        "alone.",
+        "decay": "Left: wave number 1 of m; dotted lines decay at the rates of the linearised system and of the "
+        "linearised limit, and end where the solutions end. Right: how far the kinetic system is from its limit, or "
+        "without it the largest and smallest m.",
+        "entropy": "Left: entropy (5) above its value in equilibrium; crosses: what (6), accumulated, leaves of it; H⁰ "
+        "and H¹ are the functionals of Sections 2.1 and 2.2, where there is a kinetic system. Right: where f/χ₁ and "
+        "χ₂/g are; dotted: the bounds of Theorem 1.1.",
     }
-    there = tomllib.loads(str(particles.attrs.get("study", ""))).get("model", {})
-    for name, (dataset, variables) in needed.items():
-        if missing := [variable for variable in variables if variable not in dataset]:
-            raise InputError(f"the {name} dataset has no variable {missing[0]}")
-        for variable in variables:
-            if not np.isfinite(dataset[variable]).all() and variable not in MAY_FAIL:
-                raise InputError(f"the {name} dataset has values of {variable} that are no numbers")
-        if not np.array_equal(dataset["time"].to_numpy(), particles["time"].to_numpy()):
-            raise InputError(f"particles and the {name} dataset have different times")
-        here = tomllib.loads(str(dataset.attrs.get("study", ""))).get("model", {})
-        for key in here.keys() | there.keys():
-            if here.get(key) != there.get(key):
-                raise InputError(
-                    f"particles have model.{key} = {there.get(key)!r}, the {name} dataset has {here.get(key)!r}"
-                )
+    needed = {  # noqa: RUF012
+        "particles": ("mode", "mode_se", "imbalance_drift", "replicas", "per_unit"),
+        "pde": ("m", "rho", "mass", "lowest", "highest", "entropy"),
+        "kinetic": KINETIC,
+    }
+    may_be_nan = ("entropy", "dissipated")  # where a density is not positive, which the kinetic elements cannot exclude
+
+    def rules_of(self, data: Datasets) -> tuple[Numbers, ...]:
+        """Against the kinetic system where there is one, otherwise against the limit equation."""
+        solution, against = ("kinetic", "the kinetic system") if "kinetic" in data else ("pde", "the limit equation")
+        return tuple(replace(rule, solution=solution, against=against) for rule in DENSITIES)
+
+    def sweepable(self, study: Study, stages: Sequence[str]) -> None:
+        """Raise InputError where there are neither a kinetic system nor particles."""
+        if "simulate" not in stages and narrowed(study, ReactionStudy).kinetic is None:
+            raise InputError(
+                "study.model = 'reaction': without particles, a sweep measures the kinetic system against its limit, "
+                "so it needs the table [kinetic]"
+            )
+
+    def more(self, data: Datasets) -> Mapping[str, Any]:
+        """Wave number 1 of m along x that is expected, 2 int m cos(2 pi x) and 2 int m sin(2 pi x), and its z.
+
+        Besides, where the kinetic system is there, what `kinlim.validation.reaction.limit.gaps` finds.
+        """
+        particles, found = data["particles"], {}
+        expected = mode_of(data[self.rules_of(data)[0].solution]["m"])
+        simulated, error = (particles[key].sel(axis="x").to_numpy() for key in ("mode", "mode_se"))
+        z = np.full(error.shape, np.nan)
+        np.divide(simulated - expected, error, out=z, where=error > LEAST * _poisson(particles, 1))
+        if "kinetic" in data:
+            gap = gaps(data["pde"], data["kinetic"], data.get("corrected"))
+            found = {str(name): values for name, values in gap.data_vars.items()}
+        over = ("time", "part")
+        return {
+            **found,
+            "expected_mode": (over, expected, {"long_name": "2 int m cos(2 pi x), 2 int m sin(2 pi x)"}),
+            "z_mode": (over, z, {"long_name": "mode: (simulated - expected)/standard error"}),
+            "part": particles["part"],
+        }
+
+    def facts(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
+        """What must hold for the solutions, rates of decay, and wave number 1 of the particles.
+
+        without_error counts means that have no standard error, since all replicas agree.
+        """
+        particles, kinetic = data["particles"], data.get("kinetic")
+        wave = particles.sel(axis="x")
+        return {
+            "reference": self.rules_of(data)[0].against,
+            "without_error": sum(int(np.isnan(comparison[f"z_{rule.name}"]).sum()) for rule in DENSITIES),
+            "predicted_bias": float(sum(particles.attrs[f"bias_{part}"] for part in ("dt", "cells", "number"))),
+            "mode": {
+                str(part): [
+                    {"simulated": float(value), "se": float(error), "expected": float(expected)}
+                    for value, error, expected in zip(
+                        *(
+                            values.sel(part=part)
+                            for values in (wave["mode"], wave["mode_se"], comparison["expected_mode"])
+                        ),
+                        strict=True,
+                    )
+                ]
+                for part in particles["part"].to_numpy()
+            },
+            "limit": facts.of_limit(data["pde"]),
+            "kinetic": None if kinetic is None else facts.of_kinetic(kinetic),
+            "decay": rates(data["pde"], kinetic, particles),
+        }
+
+    def findings(self, numbers: Mapping[str, Any]) -> list[str]:
+        """The distance of the kinetic system from its limit, the particles' bias, rates, and what must hold."""
+        last, decay, kinetic = numbers["times"][-1], numbers["decay"], numbers["kinetic"]
+        lines = []
+        if kinetic is not None:
+            corrected = (
+                f" ({number(last['gap_corrected'])} from the corrected datum)" if "gap_corrected" in last else ""
+            )
+            lines.append(
+                f"At t = {last['time']:g} the kinetic system is {number(last['gap_m'])} from its limit in L2"
+                f"{corrected}, and rho_f rho_g {number(last['gap_product'])} from 1."
+            )
+        else:
+            lines.append(
+                "The particles are held against the limit: where epsilon is not small, or at first, they are not near "
+                "it."
+            )
+        lines.append(f"Predicted bias of the particles' diffusion: {100 * numbers['predicted_bias']:.2g} %.")
+        whole, first, measured = decay["overall"], decay["first"], decay["measured"]
+        seen = [
+            f"{number(measured[side]['rate'], 5)} +- {number(measured[side]['uncertainty'], 1)} on the {side}"
+            for side in ("kinetic", "particles")
+            if measured[side] is not None
+        ]
+        theorem = whole.get("theorem")
+        lines.append(
+            f"Small perturbations decay at the rate {number(whole['gap'], 5)}"
+            + ("" if whole["k"] is not None else ", that of the essential spectrum")
+            + f" (limit equation: {number(whole['limit'], 5)}"
+            + ("" if theorem is None else f"; proved by Theorem 2.1 with the best constants: {number(theorem['rate'])}")
+            + f"); wave number 1 along {decay['axis']} at {number(first['gap'], 5)}"
+            + (f", measured {' and '.join(seen)}" if seen else "")
+            + "."
+        )
+        if kinetic is not None:
+            lines.append(
+                f"The mass difference drifts by {number(kinetic['mass_drift'], 2)}; entropy lost and dissipated differ "
+                f"by {number(kinetic['entropy_balance'], 2)} of it; f/chi1 and chi2/g stay in "
+                f"[{number(kinetic['lowest'], 5)}, {number(kinetic['highest'], 5)}], where Theorem 1.1 allows "
+                f"[{number(kinetic['region_lo'], 5)}, {number(kinetic['region_hi'], 5)}]."
+            )
+        return lines
+
+    def solution_figures(self, data: Datasets) -> dict[str, Figure]:
+        """Densities, decay and entropy, and m over space and time."""
+        pde, kinetic = data["pde"], data.get("kinetic")
+        model = facts.study_of(pde).model
+        along = None if kinetic is None else functionals(kinetic)
+        profiles = {"densities": figures.densities(pde, kinetic)} if pde["m"].ndim == 2 or kinetic is not None else {}
+        return {
+            **profiles,
+            "decay": figures.decay(table(model, modes=(1,)), pde, kinetic, data.get("corrected")),
+            "entropy": figures.entropy(pde, kinetic, along, model.region),
+            **super().solution_figures(data),
+        }
+
+    def context(self, comparison: xr.Dataset, numbers: Mapping[str, Any], data: Datasets) -> dict[str, Any]:
+        """The profiles in words, and how much the functionals rise."""
+        kinetic, model = data.get("kinetic"), facts.study_of(data["pde"]).model
+        return {
+            "particles": data["particles"].attrs,
+            "rho_inf": float(data["pde"].attrs["rho_inf"]),
+            "profiles": [_words(chi) for chi in (model.chi1, model.chi2)],
+            "nodes": NODES,
+            "rise": None if kinetic is None else functionals(kinetic).attrs,
+        }
+
+    def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:
+        """Distances from the limit, and noise."""
+        return scaling.measured(data, comparison)
+
+    def overlay(self, points: Sequence[tuple[Mapping[str, Any], Datasets]]) -> tuple[dict[str, bytes], dict[str, str]]:
+        """Distances from the limit over time."""
+        return scaling.overlay(points)
+
+
+def _poisson(particles: xr.Dataset, bins: int) -> float:
+    """Standard error of a density of 1 in one of so many equal bins, were numbers of particles Poisson."""
+    return float(np.sqrt(bins / (particles.attrs["per_unit"] * particles.attrs["replicas"])))
+
+
+def _words(chi: Profile) -> str:
+    """A profile in words."""
+    match chi.family:
+        case "gaussian":
+            return f"Gaussian with covariance {_plain(chi.covariance)}"
+        case "power":
+            return f"c(1 + |v|²)^(−{chi.k:g})"
+        case _:
+            return (
+                f"a mixture of Gaussians with weights {_plain(chi.weights)}, means {_plain(chi.means)} and covariances "
+                f"{_plain(chi.covariances)}"
+            )
+
+
+def _plain(value: Any) -> str:
+    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, tuple) else f"{value:g}"
+
+
+DENSITIES = (
+    Density("rho_f", about="The density of A"),
+    Density("rho_g", about="The density of B"),
+    Density("m", about="The difference of densities"),
+)
+COMPARISON = GasAgainstSystemAndLimit(DENSITIES)

@@ -1,15 +1,14 @@
-"""Figures of the reaction model: densities, decay, entropy and invariant region, particles."""
+"""Figures of the solutions of the reaction model: densities, decay, entropy and invariant region."""
 
-from math import pi
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kinlim.validation.reaction.comparison import AXES, DENSITIES, mode_of
+from kinlim.grid import AXES
+from kinlim.validation.reaction.expectation import mode_of
 from kinlim.validation.reaction.limit import gaps
 
 Array = NDArray[np.float64]
@@ -24,16 +23,14 @@ LINES = 5
 """Times that are drawn."""
 
 SYMBOL = {"rho_f": "ρ_f", "rho_g": "ρ_g", "m": "m = ρ_f − ρ_g"}
-KINETIC, LIMIT, PARTICLES = "tab:blue", "tab:red", "0.15"
+KINETIC, LIMIT = "tab:blue", "tab:red"
 
 
 def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
-    """Draw rho_f, rho_g and m at some times, of the kinetic system and of the limit; in 2D and 3D maps of m."""
-    if "y" in pde["m"].dims and kinetic is None:
-        return _maps(pde)
+    """Draw rho_f, rho_g and m at some times, of the kinetic system and of the limit."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     limit = {"rho_f": pde["rho"], "rho_g": 1 / pde["rho"], "m": pde["m"]}
-    for axis, name in zip(figure.subplots(1, 3, sharex=True), DENSITIES, strict=True):
+    for axis, name in zip(figure.subplots(1, 3, sharex=True), SYMBOL, strict=True):
         for t in _some(pde.sizes["time"]):
             shade = _shade(t, pde.sizes["time"])
             label = f"t = {float(pde['time'][t]):.3g}"
@@ -50,35 +47,19 @@ def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
     return figure
 
 
-def _maps(pde: xr.Dataset) -> Figure:
-    """Maps of m, in dimension 3 over the two axes along which it varies most, in the middle of the third."""
-    m, (across, up) = pde["m"], ("x", "y")
-    if "z" in m.dims:
-        least = min(AXES, key=lambda axis: float(m.isel(time=0).std(axis).mean()))
-        m = m.isel({least: m.sizes[least] // 2})
-        across, up = (axis for axis in AXES if axis != least)
-    times = _some(pde.sizes["time"], 4)
-    figure = Figure(figsize=(13, 3.5), layout="constrained")
-    axes = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
-    low, high = float(m.min()), float(m.max())
-    for axis, t in zip(axes, times, strict=True):
-        image = axis.imshow(
-            m.isel(time=t).transpose(up, across), origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high
-        )
-        where = f", {least} = 1/2" if "z" in pde.dims else ""
-        axis.set(xlabel=across, title=f"m at t = {float(pde['time'][t]):.3g}{where}")
-    axes[0].set_ylabel(up)
-    figure.colorbar(image, ax=axes, shrink=0.85)
-    return figure
-
-
-def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
+def decay(
+    rates: list[dict[str, Any]],
+    pde: xr.Dataset,
+    kinetic: xr.Dataset | None = None,
+    corrected: xr.Dataset | None = None,
+) -> Figure:
     """Draw the amplitude of wave number 1 of m over time with the exact rates, and the distance from the limit.
 
     Args:
-        rates: rows of the table of Fourier modes, see `kinlim.validation.reaction.page.rates`.
+        rates: rows of the table of Fourier modes, see `kinlim.validation.reaction.hypocoercivity.table`.
         pde: the limit equation.
         kinetic: the kinetic system.
+        corrected: the limit equation from the corrected datum.
     """
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -109,7 +90,7 @@ def decay(rates: list[dict[str, Any]], pde: xr.Dataset, kinetic: xr.Dataset | No
         right.plot(t, pde["lowest"], color=LIMIT, ls="--", label="smallest m")
         right.set_title("maximum principle", fontsize=10)
     else:
-        gap = gaps(pde, kinetic).isel(time=t > 0)
+        gap = gaps(pde, kinetic, corrected).isel(time=t > 0)
         right.plot(gap["time"], gap["gap_m"], "o-", ms=3, lw=1.2, color=KINETIC, label="‖ρ_f − ρ_g − m‖")
         if "gap_corrected" in gap:
             right.plot(
@@ -187,61 +168,6 @@ def entropy(
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, frameon=False)
     return figure
-
-
-def particles(comparison: xr.Dataset, particles: xr.Dataset) -> Figure:
-    """Draw simulated densities on expected ones (dimension 1), modes, and all z."""
-    one = "y" not in particles["m"].dims
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    axes = figure.subplots(1, 3)
-    if one:
-        for axis, name in zip(axes, ("rho_f", "m"), strict=False):
-            _bars(axis, comparison, particles, name)
-    else:
-        _modes(axes[0], comparison, particles)
-        _scatter(axes[1], comparison, particles)
-    z = np.concatenate([comparison[f"z_{name}"].to_numpy().ravel() for name in DENSITIES])
-    z = z[np.isfinite(z)]
-    x = np.linspace(-4.5, 4.5, 200)
-    axes[2].hist(np.clip(z, -4.5, 4.5), bins=[k / 4 for k in range(-18, 19)], density=True, color="0.8")
-    axes[2].plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * pi), color="0.2", lw=1)
-    axes[2].set_title(f"{z.size} z, and N(0, 1)", fontsize=10)
-    axes[2].set_xlabel("z = (simulated − expected)/se")
-    return figure
-
-
-def _bars(axis: Axes, comparison: xr.Dataset, particles: xr.Dataset, name: str) -> None:
-    for t in _some(particles.sizes["time"]):
-        shade = _shade(t, particles.sizes["time"])
-        x = particles["x"].to_numpy()
-        axis.step(x, comparison[f"expected_{name}"].isel(time=t), where="mid", color=shade, lw=1)
-        axis.errorbar(
-            x, particles[name].isel(time=t), 2 * particles[f"{name}_se"].isel(time=t), fmt="o", ms=3, lw=1, color=shade,
-            label=f"t = {float(particles['time'][t]):.3g}",
-        )  # fmt: skip
-    axis.set_title(f"{SYMBOL[name]}: particles (± 2 se) on the {comparison.attrs['reference']}", fontsize=10)
-    axis.set_xlabel("x")
-    axis.legend(fontsize=8, frameon=False)
-
-
-def _modes(axis: Axes, comparison: xr.Dataset, particles: xr.Dataset) -> None:
-    t = particles["time"].to_numpy()
-    for k, part in enumerate(particles["part"].to_numpy()):
-        axis.plot(t, comparison["expected_mode"].sel(part=part), color=f"C{k}", lw=1)
-        one = particles.sel(axis="x", part=part)
-        axis.errorbar(t, one["mode"], 2 * one["mode_se"], fmt="o", ms=3, lw=1, color=f"C{k}", label=str(part))
-    axis.set_title("wave number 1 of m along x: particles (± 2 se)", fontsize=10)
-    axis.set_xlabel("time t")
-    axis.legend(fontsize=8, frameon=False)
-
-
-def _scatter(axis: Axes, comparison: xr.Dataset, particles: xr.Dataset) -> None:
-    expected, found = (d.isel(time=-1).to_numpy().ravel() for d in (comparison["expected_m"], particles["m"]))
-    axis.plot(expected, found, ".", ms=3, color=PARTICLES)
-    ends = [expected.min(), expected.max()]
-    axis.plot(ends, ends, color=KINETIC, lw=1)
-    axis.set_title("m in all bins at the last time", fontsize=10)
-    axis.set(xlabel="expected", ylabel="simulated")
 
 
 def _some(count: int, most: int = LINES) -> list[int]:

@@ -15,17 +15,12 @@ from kinlim.validation.report import png
 LEMMA = "Lemma 3.1"
 
 
-def measured(
-    pde: xr.Dataset,
-    kinetic: xr.Dataset | None = None,
-    *,
-    particles: xr.Dataset | None = None,
-    comparison: xr.Dataset | None = None,
-) -> dict[str, Measured]:
+def measured(data: Datasets, comparison: xr.Dataset | None = None) -> dict[str, Measured]:
     """Distances of the kinetic system from its limit at the last time, Lemma 3.1's norms, and those of particles."""
     found: dict[str, Measured] = {}
+    kinetic = data.get("kinetic")
     if kinetic is not None:
-        last, norms = gaps(pde, kinetic).isel(time=-1), facts.of_kinetic(kinetic)
+        last, norms = gaps(data["pde"], kinetic, data.get("corrected")).isel(time=-1), facts.of_kinetic(kinetic)
         found |= {
             "gap_m": Measured(float(last["gap_m"]), 0, "‖ρ_f − ρ_g − m‖, last time"),
             "gap_product": Measured(float(last["gap_product"]), 0, "‖ρ_f ρ_g − 1‖, last time"),
@@ -38,14 +33,15 @@ def measured(
             found["gap_corrected"] = Measured(
                 float(last["gap_corrected"]), 0, "‖ρ_f − ρ_g − m‖ with the corrected m(0), last time"
             )
-    if comparison is not None and particles is not None:
+    if comparison is not None:
         late = comparison.isel(time=-1)
-        error = particles["m_se"].isel(time=-1).to_numpy()
-        difference = late["z_m"].to_numpy() * error
+        error = late["difference_m_se"].to_numpy()
+        difference = np.where(np.isfinite(late["z_m"]), late["difference_m"], np.nan)
         found["error"] = Measured(
             float(np.sqrt(np.nanmean(difference**2))),
             float(np.sqrt(np.nanmean(error**2) / (2 * error.size))),
-            f"root mean square over bins of particles − {comparison.attrs['reference']}, last time",
+            f"root mean square over bins of particles − {'limit equation' if kinetic is None else 'kinetic system'}, "
+            "last time",
         )
         found["noise"] = Measured(float(np.sqrt((error**2).mean())), 0, "root mean square standard error of m in a bin")
     return found
@@ -55,7 +51,11 @@ def overlay(
     points: Sequence[tuple[Mapping[str, Any], Datasets]],
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Draw the distances over time for all points that have a kinetic system; also the caption."""
-    drawn = [(values, gaps(data["pde"], data["kinetic"])) for values, data in points if "kinetic" in data]
+    drawn = [
+        (values, gaps(data["pde"], data["kinetic"], data.get("corrected")))
+        for values, data in points
+        if "kinetic" in data
+    ]
     if not drawn:
         return {}, {}
     figure = Figure(figsize=(13, 4.2), layout="constrained")
