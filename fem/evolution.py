@@ -92,7 +92,7 @@ class EquationMaker(Refined, Drawable):
                 label=self.name,
                 end=end,
                 after_step=lambda: record.step(stepper),
-                observe=record.observe,
+                observe=lambda: record.observe(stepper),
                 state=lambda: record.state(stepper),
             )
             counts, used = record.counts(stepper), stepper.preconditioner()

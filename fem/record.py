@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dolfinx import fem
 
 from kinlim.checkpoint import State
-from kinlim.equation import Interval, Torus
+from kinlim.equation import SENSITIVE, SENSITIVITY, Interval, Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem.frames import POINTS, Frames, at_nodes
 from kinlim.fem.nodes import Nodes
@@ -59,6 +59,7 @@ class Record:
         self.watch = problem.parts.call(InputError, lambda: problem.equation.watch(problem))
         self.initial = self.observed(problem.u)
         self.values: list[Array] = []
+        self.rates: list[Array] = []
         self.at_nodes: list[Array] = []
         self.numbers: list[Array] = []
 
@@ -87,7 +88,7 @@ class Record:
                 f"{self.problem.settings.degree}) is, or the equation has no solution as long as this"
             )
 
-    def observe(self) -> None:
+    def observe(self, stepper: TimeStepper) -> None:
         """Note an observation. Collective."""
         problem = self.problem
         self.values.append(self.observed(problem.u))
@@ -97,6 +98,9 @@ class Record:
         self.numbers.append(np.array([*lowest, *highest, *totals, *watched]))
         if self.nodes is not None:
             self.at_nodes.append(self.nodes(problem.u))
+        if stepper.clock is None:
+            stepper.rate()
+            self.rates.append(self.observed(problem.u_t))
         self.taken += 1
         if self.frames is not None:
             self.frames.note(self.time, self.problem.u)
@@ -113,6 +117,7 @@ class Record:
                 "u": self.cells(self.problem.u),
                 **({} if self.problem.settings.mesh is None else {"middles": self.cells.middles()}),
                 "values": np.array(self.values),
+                "rates": np.array(self.rates),
                 "at_nodes": np.array(self.at_nodes),
                 "numbers": np.array(self.numbers),
                 **({} if self.frames is None else self.frames.state()),
@@ -142,7 +147,7 @@ class Record:
         self.cells.fill(self.problem.u, kept.arrays["u"])
         self.time, self.taken = float(kept.attrs["time"]), int(kept.attrs["taken"])
         self.values, self.numbers = list(kept.arrays["values"]), list(kept.arrays["numbers"])
-        self.at_nodes = list(kept.arrays["at_nodes"])
+        self.at_nodes, self.rates = list(kept.arrays["at_nodes"]), list(kept.arrays["rates"])
         if self.watch is not None:
             arrays = {k.removeprefix("watch_"): a for k, a in kept.arrays.items() if k.startswith("watch_")}
             self.watch.restore(self.time, arrays)
@@ -159,6 +164,13 @@ class Record:
         values = {name: np.array(self.values)[:, :, k].reshape(shape) for k, name in enumerate(names)}
         numbers, count = np.array(self.numbers), len(names)
         variables: dict[str, Any] = {}
+        # Of an equation that depends on time itself, another speed is no dilation of time.
+        if self.rates and np.isfinite(self.rates).all():
+            dilated = physics.times[:, None, None] * np.array(self.rates)
+            variables |= {
+                f"{SENSITIVITY}{name}": (field, dilated[:, :, k].reshape(shape), {"long_name": f"{name}: {SENSITIVE}"})
+                for k, name in enumerate(names)
+            }
         for k, name in enumerate(names):
             what = equation.unknowns[name]
             variables[name] = (field, values[name], {"long_name": what})

@@ -18,7 +18,7 @@ from kinlim.grid import Bins, Points
 from kinlim.model import Command, Comparison, Maker, Measured, Model, Side, Verdict
 from kinlim.particles import Observable, Particles
 from kinlim.rules import Means, Modes, Numbers, Rule, rules
-from kinlim.sides import Ensembles, Evolution
+from kinlim.sides import Ensembles, Evolution, Known
 from kinlim.table import FormulaOfX, Positive, Table
 from kinlim.version import __version__
 from kinlim.workflow import run
@@ -35,6 +35,7 @@ __all__ = [
     "FormulaOfX",
     "InputError",
     "Interval",
+    "Known",
     "Maker",
     "Means",
     "Measured",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ UNIFORM = (256, 64, 32)
 """Points along each axis, in dimension 1, 2, 3, at which a solution is written down unless it says otherwise."""
 
 
+SENSITIVITY, SENSITIVE = "sensitivity_", "t du/dt, its change for a relative error of 1 in the equation's speed"
+"""Beginning of the names of such variables, and what they are."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """The interval [a, b], with the boundaries "left" and "right"."""

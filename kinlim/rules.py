@@ -19,7 +19,8 @@ class Rule(ABC):
 
     Attributes:
         name: of the variable of the particles.
-        about: the same in words, for the verdict; by default the name.
+        label: what its numbers and figures are called; by default the name, and needed where one is compared twice.
+        about: the same in words, for the verdict; by default the label.
         particles: name of their side.
         solution: name of the side that they are held against.
         claimed: exponents that a source claims for the difference in a sweep, by the last part of a parameter's key.
@@ -27,11 +28,17 @@ class Rule(ABC):
     """
 
     name: str
+    label: str
     about: str
     particles: str
     solution: str
     claimed: Mapping[str, float] | None
     source: str
+
+    def __post_init__(self) -> None:
+        """Fill in the label and the words."""
+        object.__setattr__(self, "label", self.label or self.name)
+        object.__setattr__(self, "about", self.about or self.label)
 
     @abstractmethod
     def compare(self, data: Datasets) -> "xr.Dataset":
@@ -46,8 +53,10 @@ class Rule(ABC):
         """What follows from metrics.json."""
 
     def tell(self, numbers: Mapping[str, Any]) -> list[str]:
-        """Sentences besides the verdict, from metrics.json; here none."""
-        return []
+        """Sentences besides the verdict, from metrics.json; here the power, which errors would have been seen."""
+        from kinlim.validation.verdicts import power
+
+        return power(self.about, numbers["times"], self.label, numbers["replicas"])
 
     @abstractmethod
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
@@ -73,6 +82,7 @@ class Means(Rule):
     of: str | None = None
     claimed: Mapping[str, float] | None = None
     source: str = ""
+    label: str = ""
     about: str = ""
 
     def compare(self, data: Datasets) -> "xr.Dataset":
@@ -85,17 +95,19 @@ class Means(Rule):
         """See `kinlim.validation.verdicts.of_profile`, at the last time."""
         from kinlim.validation.verdicts import of_profile
 
-        about, points = self.about or self.name, numbers["points"][self.name]
-        return of_profile(about, numbers["times"][-1], self.name, numbers["replicas"], points)
+        points = numbers["points"][self.label]
+        return of_profile(self.about, numbers["times"], self.label, numbers["replicas"], points)
 
     def tell(self, numbers: Mapping[str, Any]) -> list[str]:
-        """How far the solution has moved, and what part of that the particles have made, at the last time."""
-        last, name = numbers["times"][-1], self.name
+        """The power; how far the solution has moved at the last time, and what part the particles have made of it."""
+        last, name = numbers["times"][-1], self.label
+        lines = super().tell(numbers)
         if not last[f"response_se_{name}"] or last[f"moved_{name}"] is None:
-            return []
+            return lines
         return [
+            *lines,
             f"{name}: the solution has moved by {100 * last[f'moved_{name}']:.2g} % of its size; the particles have "
-            f"made {100 * last[f'response_{name}']:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of that."
+            f"made {100 * last[f'response_{name}']:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of that.",
         ]
 
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
@@ -106,7 +118,7 @@ class Means(Rule):
 
     def measured(self, compared: "xr.Dataset") -> dict[str, Measured]:
         """The relative L2 difference at the last time with the noise taken out, its signed size, and of the change."""
-        last, name = compared.isel(time=-1), self.name
+        last, name = compared.isel(time=-1), self.label
 
         def at(key: str) -> float:
             return float(last[f"{key}_{name}"])
@@ -141,6 +153,7 @@ class Numbers(Rule):
     expected: "Callable[[xr.Dataset], xr.DataArray] | None" = None
     claimed: Mapping[str, float] | None = None
     source: str = ""
+    label: str = ""
     about: str = ""
     against: str = "what is expected"
 
@@ -164,28 +177,29 @@ class Numbers(Rule):
 
     def verdict(self, numbers: Mapping[str, Any]) -> Verdict:
         """See `kinlim.validation.verdicts.of_deviations`, over all times."""
-        from kinlim.validation.verdicts import of_deviations
+        from kinlim.validation.verdicts import of_deviations, speed_of
 
-        found, about = numbers["deviations"][self.name], self.about or self.name
+        found = numbers["deviations"][self.label]
         return of_deviations(
-            about, found["against"], found["largest_z"], found["count"], found["chi2"], numbers["replicas"]
-        )
+            self.about, found["against"], found["largest_z"], found["count"], found["chi2"], numbers["replicas"],
+            speed_of(numbers["times"], self.label),
+        )  # fmt: skip
 
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
         """See `kinlim.validation.standard_figures`: a profile over bins, or numbers over time."""
         from kinlim.grid import AXES
         from kinlim.validation import standard_figures
 
-        over = set(AXES) & set(compared[f"difference_{self.name}"].dims)
+        over = set(AXES) & set(compared[f"difference_{self.label}"].dims)
         return (standard_figures.profile if over else standard_figures.numbers)(self, compared, data)
 
     def measured(self, compared: "xr.Dataset") -> dict[str, Measured]:
         """The root of the sum of squared differences at the last time, with the noise taken out."""
         from kinlim.validation import standard
 
-        value, error = standard.excess(compared, self.name)
-        what = f"difference in {self.name} beyond noise, last time"
-        return {f"excess_{self.name}": Measured(value, error, what, self.claimed, self.source)}
+        value, error = standard.excess(compared, self.label)
+        what = f"difference in {self.label} beyond noise, last time"
+        return {f"excess_{self.label}": Measured(value, error, what, self.claimed, self.source)}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ NOISE = {"rel_l2_u": 0.001, "rel_l2_noise_u": 0.001, "rel_l2_excess_u": 0.0, "ex
     ],
 )
 def test_a_profile_agrees_differs_or_cannot_be_told(change, outcome, words):
-    verdict = of_profile("u", NOISE | change, "u", 1000, 200)
+    verdict = of_profile("u", [NOISE | change], "u", 1000, 200)
     assert verdict.outcome == outcome
     assert words in verdict.sentence
 
@@ -46,13 +46,13 @@ def test_a_profile_agrees_differs_or_cannot_be_told(change, outcome, words):
 def test_as_many_replicas_as_the_verdict_asks_for_tell():
     # noise falls like 1/sqrt(replicas): with what is asked for, the same noise no longer hides the difference
     hidden = NOISE | {"rel_l2_noise_u": 0.1}
-    asked = int(of_profile("u", hidden, "u", 1000, 200).sentence.split("about ")[1].split(" ")[0].replace(",", ""))
+    asked = int(of_profile("u", [hidden], "u", 1000, 200).sentence.split("about ")[1].split(" ")[0].replace(",", ""))
     enough = NOISE | {"rel_l2_noise_u": 0.1 * (1000 / asked) ** 0.5}
-    assert of_profile("u", enough, "u", asked, 200).outcome == "agree"
+    assert of_profile("u", [enough], "u", asked, 200).outcome == "agree"
 
 
 def test_few_replicas_tell_nothing():
-    assert of_profile("u", NOISE | {"excess_z_u": 50.0}, "u", 99, 200).outcome == "cannot be told"
+    assert of_profile("u", [NOISE | {"excess_z_u": 50.0}], "u", 99, 200).outcome == "cannot be told"
 
 
 def test_deviations_of_many_means():

@@ -1,7 +1,7 @@
 """The comparison of any model: its rules one by one, one page, and what a sweep measures."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,14 +11,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kinlim.base import Study
+from kinlim.equation import SENSITIVITY
 from kinlim.errors import InputError
 from kinlim.model import Comparison, Datasets, Measured, Verdict
 from kinlim.rules import Means, Numbers, Rule
 from kinlim.validation import standard_figures
-from kinlim.validation.profiles import changes, distances
+from kinlim.validation.profiles import changes, distances, speeds
 from kinlim.validation.report import embedded, model_of, png, render
 
 Array = NDArray[np.float64]
+
+
+STEP = 1e-4
+"""Relative error of the speed by which sensitivities are found; what is linear in the solution loses nothing."""
 
 
 class Standard(Comparison):
@@ -39,8 +44,15 @@ class Standard(Comparison):
     may_be_nan: Sequence[str] = ()
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        """Of these rules."""
+        """Of these rules.
+
+        Raises:
+            InputError: two have one label.
+        """
         self.rules = tuple(rules)
+        labels = [rule.label for rule in self.rules]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise InputError(f"two rules are called {twice[0]!r}: give one of them another label=")
 
     def rules_of(self, data: Datasets) -> tuple[Rule, ...]:
         """The rules where these datasets are there; here always the same."""
@@ -102,12 +114,12 @@ class Standard(Comparison):
             "model": str(comparison.attrs["model"]),
             "replicas": min(replicas, default=0),
             "points": {
-                rule.name: int(comparison[f"difference_{rule.name}"][0].size)
+                rule.label: int(comparison[f"difference_{rule.label}"][0].size)
                 for rule in self.rules
-                if f"rel_l2_{rule.name}" in comparison
+                if f"rel_l2_{rule.label}" in comparison
             },
             "deviations": {
-                rule.name: {"against": rule.against, **judged(comparison[f"z_{rule.name}"].to_numpy())}
+                rule.label: {"against": rule.against, **judged(comparison[f"z_{rule.label}"].to_numpy())}
                 for rule in self.rules_of(data)
                 if isinstance(rule, Numbers)
             },
@@ -135,7 +147,7 @@ class Standard(Comparison):
 
     def draw(self, comparison: xr.Dataset, data: Datasets) -> dict[str, bytes]:
         """A figure of each rule, the model's own, and those of the solutions."""
-        found = {rule.name: rule.draw(comparison, data) for rule in self.rules_of(data)}
+        found = {rule.label: rule.draw(comparison, data) for rule in self.rules_of(data)}
         found |= self.figures(comparison, data)
         return {**{name: png(figure) for name, figure in found.items()}, **self.draw_solutions(data)}
 
@@ -152,7 +164,7 @@ class Standard(Comparison):
             title=str(comparison.attrs["title"]),
             numbers=numbers,
             said=self.tell(numbers),
-            rules=[rule.name for rule in self.rules],
+            rules=[rule.label for rule in self.rules],
             pictures={name: embedded(picture) for name, picture in pictures.items()},
             captions=self.captions,
             sides={name: dataset.attrs for name, dataset in data.items()},
@@ -190,10 +202,13 @@ def compare_means(rule: Means, data: Datasets) -> xr.Dataset:
     difference, start = here.to_numpy() - u, np.full(u.shape[1:], np.nan)
     if f"initial_{other}" in solution:
         start = variable(solution, f"initial_{other}", rule.solution).transpose(*here.dims[1:]).to_numpy()
-    d, s, flat, change = (values.reshape(len(u), -1) for values in (difference, error.to_numpy(), u, u - start))
-    numbers = distances(d, s, flat) | changes(d, s, flat, change)
-    found = _differences(rule.name, here, u, difference, error)
-    return found.assign({f"{key}_{rule.name}": ("time", values) for key, values in numbers.items()})
+    sensitive = sensitivity(solution, lambda dataset: dataset[other]).transpose(*here.dims).to_numpy()
+    d, s, flat, change, dilated = (
+        values.reshape(len(u), -1) for values in (difference, error.to_numpy(), u, u - start, sensitive)
+    )
+    numbers = distances(d, s, flat) | changes(d, s, flat, change) | speeds(d, s, dilated)
+    found = _differences(rule.label, here, u, difference, error)
+    return found.assign({f"{key}_{rule.label}": ("time", values) for key, values in numbers.items()})
 
 
 def compare_numbers(rule: Numbers, data: Datasets) -> xr.Dataset:
@@ -207,28 +222,48 @@ def compare_numbers(rule: Numbers, data: Datasets) -> xr.Dataset:
     particles, solution = _sides(rule, data)
     here, error = (variable(particles, name, rule.particles) for name in (rule.name, f"{rule.name}_se"))
     _timed(here, rule.particles)
-    there = rule.expectation(solution, particles)
-    for dim in map(str, here.dims[1:]):  # more may be known than was observed
-        if dim in there.coords and dim in here.coords and set(here[dim].values) <= set(there[dim].values):
-            there = there.sel({dim: here[dim].values})
-    if set(here.dims) != set(there.dims) or there.sizes != here.sizes:
-        raise InputError(
-            f"{rule.name} has the dimensions {dict(here.sizes)} in {rule.particles}.nc, and {dict(there.sizes)} are "
-            "expected"
-        )
-    expected, known = (values.transpose(*here.dims).to_numpy() for values in (there, rule.known(particles)))
+
+    def expectation(dataset: xr.Dataset) -> xr.DataArray:
+        there = rule.expectation(dataset, particles)
+        for dim in map(str, here.dims[1:]):  # more may be known than was observed
+            if dim in there.coords and dim in here.coords and set(here[dim].values) <= set(there[dim].values):
+                there = there.sel({dim: here[dim].values})
+        if set(here.dims) != set(there.dims) or there.sizes != here.sizes:
+            raise InputError(
+                f"{rule.name} has the dimensions {dict(here.sizes)} in {rule.particles}.nc, and {dict(there.sizes)} "
+                "are expected"
+            )
+        return there.transpose(*here.dims)
+
+    expected, sensitive = (f(solution).to_numpy() for f in (expectation, lambda one: sensitivity(one, expectation)))
+    known = rule.known(particles).transpose(*here.dims).to_numpy()
     difference = here.to_numpy() - expected
     z = np.divide(difference, error.to_numpy(), out=np.full(difference.shape, np.nan), where=known)
     of_times = [judged(now) for now in z]
-    return _differences(rule.name, here, expected, difference, error).assign(
+    found = speeds(*(v.reshape(len(z), -1) for v in (difference, np.where(known, error, 0.0), sensitive)))
+    return _differences(rule.label, here, expected, difference, error).assign(
         {
-            f"z_{rule.name}": (here.dims, z, {"long_name": "difference over its standard error"}),
+            f"z_{rule.label}": (here.dims, z, {"long_name": "difference over its standard error"}),
             **{
-                f"{key}_{rule.name}": ("time", np.array([now[key] for now in of_times], np.float64))
+                f"{key}_{rule.label}": ("time", np.array([now[key] for now in of_times], np.float64))
                 for key in ("chi2", "largest_z")
             },
+            **{f"{key}_{rule.label}": ("time", values) for key, values in found.items()},
         }
     )
+
+
+def sensitivity(solution: xr.Dataset, expected: Callable[[xr.Dataset], xr.DataArray]) -> xr.DataArray:
+    """What a relative error of the equation's speed changes in what is expected, per unit of that error.
+
+    The derivative of `expected` along the sensitivities that the dataset has, t du/dt; 0 where it has none.
+    """
+    changed = {
+        str(name): solution[name] + STEP * solution[f"{SENSITIVITY}{name}"]
+        for name in solution.data_vars
+        if f"{SENSITIVITY}{name}" in solution
+    }
+    return (expected(solution.assign(changed)) - expected(solution)) / STEP
 
 
 def _differences(name: str, here: xr.DataArray, expected: Array, difference: Array, error: xr.DataArray) -> xr.Dataset:

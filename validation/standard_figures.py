@@ -40,19 +40,19 @@ def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Fi
     x = particles[axes[0]].to_numpy()
     every = -(-len(x) // DOTS)
     for top, below, t in zip(upper, lower, times, strict=True):
-        top.plot(x, compared[f"expected_{rule.name}"][t], color=SOLUTION, lw=1.4, label="expected")
+        top.plot(x, compared[f"expected_{rule.label}"][t], color=SOLUTION, lw=1.4, label="expected")
         top.plot(x[::every], particles[t][::every], "o", ms=2.6, color=PARTICLES, label="particles")
-        band = 2 * compared[f"difference_{rule.name}_se"][t].to_numpy()
+        band = 2 * compared[f"difference_{rule.label}_se"][t].to_numpy()
         below.fill_between(x, -band, band, color="0.8", lw=0, label="± 2 standard errors of the difference")
-        below.plot(x, compared[f"difference_{rule.name}"][t], color=PARTICLES, lw=0.6)
+        below.plot(x, compared[f"difference_{rule.label}"][t], color=PARTICLES, lw=0.6)
         below.axhline(0, color="0.3", lw=0.6)
-        chi2 = float(compared[f"chi2_{rule.name}"][t])
+        chi2 = float(compared[f"chi2_{rule.label}"][t])
         text = f"χ² per point {chi2:.3g}" if chi2 < 1000 else f"χ² per point {chi2:,.0f}"
         below.text(0.5, 0.03, f"{text} (noise: 1)", transform=below.transAxes, fontsize=8, ha="center")
         below.margins(y=0.15)
         top.set_title(f"t = {float(compared.time[t]):.3g}", fontsize=10)
         below.set_xlabel(axes[0])
-    upper[0].set_ylabel(rule.name)
+    upper[0].set_ylabel(rule.label)
     lower[0].set_ylabel("particles − expected")
     _scientific(lower[0])
     labels = [axis.get_legend_handles_labels() for axis in (upper[0], lower[0])]
@@ -70,11 +70,11 @@ def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Fi
 
 def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: xr.DataArray, axes: list[str]) -> Figure:
     """Particles, expected and difference over its standard error at the last time; in the middle of a third axis."""
-    error = compared[f"difference_{rule.name}_se"]
+    error = compared[f"difference_{rule.label}_se"]
     panels = {
         "particles": particles.isel(time=-1),
-        "expected": compared[f"expected_{rule.name}"].isel(time=-1),
-        "difference / standard error": (compared[f"difference_{rule.name}"] / error.where(error > 0)).isel(time=-1),
+        "expected": compared[f"expected_{rule.label}"].isel(time=-1),
+        "difference / standard error": (compared[f"difference_{rule.label}"] / error.where(error > 0)).isel(time=-1),
     }
     low, high = (float(f(panels["expected"])) for f in (np.min, np.max))
     figure = Figure(figsize=(13, 4), layout="constrained")
@@ -94,8 +94,8 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
         for values in (
             data[rule.particles][rule.name],
             data[rule.particles][f"{rule.name}_se"],
-            compared[f"expected_{rule.name}"],
-            compared[f"z_{rule.name}"],
+            compared[f"expected_{rule.label}"],
+            compared[f"z_{rule.label}"],
         )
     )
     t = compared["time"].to_numpy()
@@ -109,7 +109,7 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
             label=_name_of(expected, int(entry)),
         )  # fmt: skip
     spread_out = t[t > 0].size > 1 and t[-1] > WIDE * t[t > 0][0]
-    left.set(xlabel="time t", ylabel=rule.name, title="dots: particles ± 2 standard errors; lines: expected")
+    left.set(xlabel="time t", ylabel=rule.label, title="dots: particles ± 2 standard errors; lines: expected")
     left.set_xscale("symlog" if spread_out else "linear", **({"linthresh": t[t > 0][0]} if spread_out else {}))
     if expected.sizes["entry"] > 1:
         left.legend(fontsize=8, frameon=False, ncols=2)

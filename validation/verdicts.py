@@ -1,6 +1,8 @@
 """Conclusions from numbers: agree, differ, or cannot be told. Every rule that concludes does so here, once."""
 
-from math import ceil, sqrt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10, sqrt
 from typing import Any
 
 from kinlim.model import Verdict
@@ -12,6 +14,9 @@ SURE = 5.0
 ENOUGH = 100
 """Runs from which on standard errors are known well enough for that."""
 
+SOUGHT = (0.01, 0.03, 0.1)
+"""Relative errors for which a report says how many replicas show them."""
+
 MATTERS = 0.01
 """Relative L2 difference that is looked for: where noise would hide it, agreement cannot be told."""
 
@@ -19,20 +24,78 @@ CHANGE_MATTERS = 0.1
 """The same for the part of the predicted change that the particles have made."""
 
 
-def of_profile(about: str, numbers: dict[str, Any], name: str, replicas: int, points: int) -> Verdict:
-    """Whether a profile of means agrees with a solution, at one time.
+@dataclass(frozen=True)
+class Speed:
+    """How fast the particles are, over the equation's speed, minus 1: see `kinlim.validation.profiles.speeds`.
+
+    Attributes:
+        value: of the fit at one time.
+        error: its standard error.
+        time: at which the error is least.
+    """
+
+    value: float
+    error: float
+    time: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether noise does not make that."""
+        return abs(self.value) > SURE * self.error
+
+    def __str__(self) -> str:
+        """In words."""
+        digits = max(2, ceil(-log10(self.error)) + 1)
+        return (
+            f"the particles run at {1 + self.value:.{digits}f} +- {self.error:.1g} of the equation's speed "
+            f"(t = {self.time:.3g})"
+        )
+
+
+def speed_of(times: Sequence[Mapping[str, Any]], label: str) -> Speed | None:
+    """The speed at the time at which it is known best; None where nothing tells it."""
+    known = [row for row in times if row.get(f"speed_se_{label}")]
+    if not known:
+        return None
+    best = min(known, key=lambda row: float(row[f"speed_se_{label}"]))
+    return Speed(best[f"speed_{label}"], best[f"speed_se_{label}"], best["time"])
+
+
+def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: int) -> list[str]:
+    """Which relative errors of an equation's speed would have been seen, and how many replicas show smaller ones."""
+    speed = speed_of(times, label)
+    if speed is None or replicas < ENOUGH:
+        return []
+    needed = ", ".join(f"{round_up(replicas * (SURE * speed.error / size) ** 2):,}" for size in SOUGHT)
+    sizes = ", ".join(percent(size) for size in SOUGHT)
+    return [
+        f"{about}: a relative error of the equation's speed (of all its fluxes and rates) of "
+        f"{percent(SURE * speed.error)} or more would have been seen; errors of {sizes} take about {needed} replicas."
+    ]
+
+
+def round_up(value: float) -> int:
+    """To two digits, at least ENOUGH."""
+    size = 10 ** max(floor(log10(max(value, 1))) - 1, 0)
+    return max(ceil(value / size) * size, ENOUGH)
+
+
+def of_profile(about: str, times: Sequence[Mapping[str, Any]], name: str, replicas: int, points: int) -> Verdict:
+    """Whether a profile of means agrees with a solution, at the last time.
 
     They differ where the squared distance is SURE standard deviations above what noise makes of it, where chi-square
-    over the points is, or where the particles have made another part of the change that the solution predicts. They
-    agree where that is not so and a difference of MATTERS, and of CHANGE_MATTERS of the change, would have been seen.
+    over the points is, where the particles have made another part of the change that the solution predicts, or where
+    they run at another speed, at the time at which that is known best. They agree where that is not so and a difference
+    of MATTERS, and of CHANGE_MATTERS of the change, would have been seen.
 
     Args:
         about: what is compared, in words.
-        numbers: of `kinlim.validation.profiles.compare` at that time: rel_l2_NAME, excess_z_NAME, ...
+        times: numbers of `kinlim.validation.profiles` time by time: rel_l2_NAME, excess_z_NAME, ...
         name: of the profile.
         replicas: independent runs.
         points: at which they are compared.
     """
+    numbers = times[-1]
 
     def get(key: str) -> float | None:
         value: float | None = numbers[f"{key}_{name}"]
@@ -61,6 +124,8 @@ def of_profile(about: str, numbers: dict[str, Any], name: str, replicas: int, po
         return said(
             "differ", f": the particles have made {100 * made[0]:.1f} +- {100 * made[1]:.1g} % of the predicted change"
         )
+    if (speed := speed_of(times, name)) is not None and speed.differs:
+        return said("differ", f": {speed}")
     seen = noise * sqrt(SURE * spread)  # the smallest excess that passes the first test
     missing = max(seen / MATTERS, 0.0 if made is None else SURE * made[1] / CHANGE_MATTERS)
     if missing > 1:
@@ -71,11 +136,18 @@ def of_profile(about: str, numbers: dict[str, Any], name: str, replicas: int, po
 
 
 def of_deviations(
-    about: str, reference: str, largest: float | None, count: int, chi2: float | None, replicas: int
+    about: str,
+    reference: str,
+    largest: float | None,
+    count: int,
+    chi2: float | None,
+    replicas: int,
+    speed: Speed | None = None,
 ) -> Verdict:
-    """Whether many means agree with what is expected of them, by the largest deviation of them all.
+    """Whether many means agree with what is expected of them, by the largest deviation of them all, and their speed.
 
-    It is valid however the means depend on each other: noise alone exceeds the threshold once in a thousand times.
+    The first is valid however the means depend on each other: noise alone exceeds the threshold once in a thousand
+    times.
 
     Args:
         about: which means, in words.
@@ -84,6 +156,7 @@ def of_deviations(
         count: of the means.
         chi2: mean of z^2.
         replicas: independent runs.
+        speed: of the particles over that of the solution.
     """
     if largest is None or chi2 is None:
         return Verdict(about, "cannot be told", f"{about} cannot be told apart from {reference}: no mean has an error.")
@@ -91,6 +164,8 @@ def of_deviations(
     numbers = f"at most {largest:.2g} standard errors apart, of {count:,} means, where noise alone reaches {limit:.2g}"
     if largest > limit:
         return Verdict(about, "differ", f"{about} and {reference} DIFFER: {numbers}; reduced chi2 {chi2:.3g}.")
+    if speed is not None and replicas >= ENOUGH and speed.differs:
+        return Verdict(about, "differ", f"{about} and {reference} DIFFER: {speed}; reduced chi2 {chi2:.3g}.")
     return Verdict(about, "agree", f"{about} and {reference} agree: {numbers}; reduced chi2 {chi2:.3g}.")
 
 

@@ -14,7 +14,7 @@ from dolfinx.fem import FunctionSpace
 from mpi4py import MPI
 
 from kinlim.base import Study, narrowed
-from kinlim.equation import Equation, Interval, Watch
+from kinlim.equation import SENSITIVE, SENSITIVITY, Equation, Interval, Watch
 from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.evolution import EquationMaker
@@ -48,6 +48,9 @@ class System(Protocol):
 
 SYSTEMS: dict[str, System] = {"A": a, "B'": b_prime, "C": c}
 BOUNDARIES: dict[str, Callable[[FunctionSpace], NDArray[np.int32]]] = {"noflux": noflux.held, "paper": paper.held}
+
+SMALL = 1e-3
+"""Step of central differences over the size of the unknowns."""
 
 ROUNDING = 1e-9
 """Spread that cannot be told from none, over the size of mu: rounding errors in mu0 = 0.5 drive one of 2e-15."""
@@ -169,6 +172,7 @@ class PinnedEquation(Equation):
             return unit * mu, unit**2 * w
 
         (mu, w), (node_mu, node_w), (frame_mu, frame_w) = (moments(prefix) for prefix in ("", "node_", "frame_"))
+        sigma = _spread(w)
         mu0, sigma0 = model.initial(model.sites, "site")
         momentum, energy, let_in = (
             dataset[name].to_numpy() * unit**power for name, power in zip(Balances.names, (1, 2, 2), strict=False)
@@ -179,7 +183,8 @@ class PinnedEquation(Equation):
         return xr.Dataset(
             {
                 "mu": (at_x, mu, {"long_name": "mean velocity"}),
-                "sigma": (at_x, _spread(w), {"long_name": "standard deviation of the velocity"}),
+                "sigma": (at_x, sigma, {"long_name": "standard deviation of the velocity"}),
+                **self._sensitivities(dataset, sigma),
                 "initial_mu": ("x", mu0, {"long_name": "mean velocity at time 0"}),
                 "initial_sigma": ("x", sigma0, {"long_name": "standard deviation of the velocity at time 0"}),
                 "E": (at_x, mu**2 / 2 + w, {"long_name": "energy density (mu^2 + sigma^2)/2"}),
@@ -219,6 +224,26 @@ class PinnedEquation(Equation):
                 "initial_error_mu": self.initial_error,
             },
         )  # fmt: skip
+
+    def _sensitivities(self, dataset: xr.Dataset, sigma: Array) -> dict[str, Any]:
+        """Of mu and sigma, from those of the unknowns; central differences are exact where moments are quadratic."""
+        if f"{SENSITIVITY}{FIRST}" not in dataset:
+            return {}
+        u, change = (
+            np.stack([dataset[f"{prefix}{name}"].to_numpy() for name in (FIRST, SECOND)], axis=-1)
+            for prefix in ("", SENSITIVITY)
+        )
+        step = SMALL / max(np.abs(change).max(), SMALL) * self.scaled.max()
+        (mu, w), (mu_less, w_less) = (self.system.to_moments(u + sign * step * change) for sign in (1, -1))
+        w_change = self.unit**2 * (w - w_less) / (2 * step)
+        found = {
+            "mu": self.unit * (mu - mu_less) / (2 * step),
+            "sigma": np.divide(w_change, sigma, out=np.zeros_like(sigma), where=sigma > 0),
+        }
+        return {
+            f"{SENSITIVITY}{name}": (("time", "x"), values, {"long_name": f"{name}: {SENSITIVE}"})
+            for name, values in found.items()
+        }
 
     def _initial_error(self, problem: Problem) -> float:
         """Relative L2 error of mu at time 0. Collective."""

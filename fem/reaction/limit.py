@@ -11,7 +11,7 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from kinlim.base import Study, narrowed
-from kinlim.equation import Equation, Torus, Watch
+from kinlim.equation import SENSITIVE, SENSITIVITY, Equation, Torus, Watch
 from kinlim.errors import InputError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.conserving import ConservingStepper
@@ -102,6 +102,11 @@ class DiffusionLimit(Equation):
         model, settings, axes = self.model, self.settings, POSITIONS[: self.model.dimension]
         modes = [[dataset[f"mode_{axis}_{part}"].to_numpy() for part in PARTS] for axis in axes]
         about = "2 integral of m cos(2 pi x_axis), 2 integral of m sin(2 pi x_axis)"
+        m = dataset["m"].to_numpy()
+        rho = density_of(m)
+        if f"{SENSITIVITY}m" in dataset:
+            change = dataset[f"{SENSITIVITY}m"] * rho / np.sqrt(m**2 + 4)
+            dataset = dataset.assign({f"{SENSITIVITY}rho": change.assign_attrs(long_name=f"rho: {SENSITIVE}")})
         maximum_principle = settings.lumped and all(
             is_monotone(settings.shape, D, self.dx.flux.metadata()["quadrature_degree"]) for D in model.diffusion
         )
@@ -109,7 +114,7 @@ class DiffusionLimit(Equation):
             dataset.drop_vars([name for name in dataset.data_vars if str(name).startswith("mode_")])
             .rename(m_lowest="lowest", m_highest="highest")
             .assign(
-                rho=(dataset["m"].dims, density_of(dataset["m"].to_numpy()), {"long_name": "rho_f = 1/rho_g"}),
+                rho=(dataset["m"].dims, rho, {"long_name": "rho_f = 1/rho_g"}),
                 mode=(("time", "axis", "part"), np.moveaxis(np.array(modes), 2, 0), {"long_name": about}),
             )
             .assign_coords(axis=("axis", list(axes)), part=("part", list(PARTS)))

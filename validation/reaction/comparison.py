@@ -169,8 +169,8 @@ class GasAgainstSystemAndLimit(Standard):
         lines.append(f"Predicted bias of the particles' diffusion: {100 * numbers['predicted_bias']:.2g} %.")
         whole, first, measured = decay["overall"], decay["first"], decay["measured"]
         seen = [
-            f"{number(measured[side]['rate'], 5)} +- {number(measured[side]['uncertainty'], 1)} on the {side}"
-            for side in ("kinetic", "particles")
+            f"{number(measured[side]['rate'], 5)} +- {number(measured[side]['uncertainty'], 1)} on the {what}"
+            for side, what in (("kinetic", "kinetic system"), ("particles", "particles"))
             if measured[side] is not None
         ]
         theorem = whole.get("theorem")
