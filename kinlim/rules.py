@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kinlim.model import Comparison, Datasets, Measured, Verdict
 
@@ -74,12 +74,14 @@ class Means(Rule):
     Attributes:
         name: of the variable on both sides.
         of: its name in the solution, where that is another one.
+        norm: in which a sweep follows the difference; L1 for solutions with jumps.
     """
 
     name: str
     particles: str = "particles"
     solution: str = "pde"
     of: str | None = None
+    norm: Literal["L1", "L2"] = "L2"
     claimed: Mapping[str, float] | None = None
     source: str = ""
     label: str = ""
@@ -117,16 +119,18 @@ class Means(Rule):
         return standard_figures.profile(self, compared, data)
 
     def measured(self, compared: "xr.Dataset") -> dict[str, Measured]:
-        """The relative L2 difference at the last time with the noise taken out, its signed size, and of the change."""
+        """The difference at the last time with the noise taken out, its signed size, and the part of the change."""
         last, name = compared.isel(time=-1), self.label
 
         def at(key: str) -> float:
             return float(last[f"{key}_{name}"])
 
+        key = {"L1": "l1_excess", "L2": "rel_l2_excess"}[self.norm]
+        what = {"L1": "mean |difference|", "L2": "relative L2 difference"}[self.norm]
         return {
             f"excess_{name}": Measured(
-                at("rel_l2_excess") or float("nan"), at("rel_l2_excess_se"),
-                f"relative L2 difference in {name} beyond noise, last time", self.claimed, self.source,
+                at(key) or float("nan"), at(f"{key}_se"), f"{what} in {name} beyond noise, last time", self.claimed,
+                self.source,
             ),
             f"gap_{name}": Measured(abs(at("gap")), at("gap_se"), f"|gap| of {name} along the solution, last time"),
             f"response_{name}": Measured(

@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+BEYOND = 3.0
+"""Standard errors from which on a difference at a point counts in L1: noise does that at 3 points of 1000."""
+
 
 def distances(difference: Array, error: Array, solution: Array) -> dict[str, Array]:
     """Sizes of a difference d beside its standard errors s and the solution u, per time.
@@ -17,7 +20,9 @@ def distances(difference: Array, error: Array, solution: Array) -> dict[str, Arr
                         points of bias b, with b^2 estimated by max(d^2 - s^2, 0); it means little near 0,
         excess_z      = (sum d^2 - sum s^2) / (2 sum s^4)^(1/2), about N(0, 1) if noise is all there is: the test,
         chi2          = mean of z^2 over the points with s > 0, z = d/s: 1 +- (2/points)^(1/2) if noise is all there is,
-        z_rms         = chi2^(1/2).
+        z_rms         = chi2^(1/2),
+        l1_excess     = mean over the points of |d| where it exceeds BEYOND standard errors, and of 0 elsewhere, and
+                        l1_excess_se, its standard error. Smaller differences do not count.
 
     Args:
         difference: particles minus solution, shape (times, points).
@@ -31,6 +36,7 @@ def distances(difference: Array, error: Array, solution: Array) -> dict[str, Arr
     variance = (2 * error**4 + 4 * bias2 * error**2).sum(axis=1)
     known = error > 0
     z2 = np.divide(difference, error, out=np.zeros_like(error), where=known) ** 2
+    beyond = np.abs(difference) > BEYOND * error
     chi2 = ratio(z2.sum(axis=1), known.sum(axis=1).astype(float))
     return {
         "rel_l2": ratio(_norm(difference), size),
@@ -40,6 +46,8 @@ def distances(difference: Array, error: Array, solution: Array) -> dict[str, Arr
         "excess_z": ratio(surplus, np.sqrt(2 * (error**4).sum(axis=1))),
         "chi2": chi2,
         "z_rms": np.sqrt(chi2),
+        "l1_excess": np.where(beyond, np.abs(difference), 0).mean(axis=1),
+        "l1_excess_se": _norm(np.where(beyond, error, 0)) / difference.shape[1],
     }
 
 

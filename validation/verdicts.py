@@ -119,13 +119,13 @@ def of_profile(about: str, times: Sequence[Mapping[str, Any]], name: str, replic
         return said("differ", f" by {percent(excess)} in L2, beyond noise of {percent(noise)}{side}")
     if chi2 is not None and chi2 > 1 + SURE * spread:
         return said("differ", f" point by point: chi2 is {chi2:.3g} a point, where noise makes 1 +- {spread:.2g}")
+    if (speed := speed_of(times, name)) is not None and speed.differs:
+        return said("differ", f": {speed}")
     made = None if response is None or not response_se else (response, response_se)
     if made is not None and abs(made[0] - 1) > SURE * made[1]:
         return said(
             "differ", f": the particles have made {100 * made[0]:.1f} +- {100 * made[1]:.1g} % of the predicted change"
         )
-    if (speed := speed_of(times, name)) is not None and speed.differs:
-        return said("differ", f": {speed}")
     seen = noise * sqrt(SURE * spread)  # the smallest excess that passes the first test
     missing = max(seen / MATTERS, 0.0 if made is None else SURE * made[1] / CHANGE_MATTERS)
     if missing > 1:

@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 
 from mpi4py import MPI
 
+from kinlim.equation import SENSITIVE, SENSITIVITY
 from kinlim.errors import InputError
 from kinlim.fem.kac import theorem
 from kinlim.fem.kac.evolution import Distances, Evolution
@@ -59,6 +60,10 @@ class Part:
     def sector(self) -> Sector:
         """Which polynomials."""
         return self.evolution.sector
+
+
+STEP = 1e-4
+"""Relative change of the times by which sensitivities are found."""
 
 
 def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
@@ -139,19 +144,30 @@ def _parts(study: KacStudy, known: dict[Sector, Evolution]) -> list[Part]:
 
 
 def _means(parts: list[Part], study: KacStudy) -> dict[str, Any]:
-    """Means of the functions of degree 1 and 2."""
+    """Means of the functions of degree 1 and 2, and what another speed would change in them."""
+    times = study.model.times
+    found, later, sooner = (_means_at(parts, study, times * (1 + step)) for step in (0, STEP, -STEP))
+    changes = {name: (later[name][1] - sooner[name][1]) / (2 * STEP) for name in found}
+    return found | {
+        f"{SENSITIVITY}{name}": (found[name][0], change, {"long_name": f"{name}: {SENSITIVE}"})
+        for name, change in changes.items()
+    }
+
+
+def _means_at(parts: list[Part], study: KacStudy, times: Array) -> dict[str, Any]:
+    """Means of the functions of degree 1 and 2 at some times."""
     model = study.model
     columns: dict[Label, tuple[Array, Array, Array]] = {}
     for part in parts:
         if part.sector.degree > 2:
             continue
         system = [label for label in part.sector.labels if not label.reservoir]
-        with_thermostat = part.evolution.with_thermostat(model.times, part.start)
-        difference = part.evolution.difference(model.times, part.start)
+        with_thermostat = part.evolution.with_thermostat(times, part.start)
+        difference = part.evolution.difference(times, part.start)
         for k, label in enumerate(part.sector.labels):
-            second = with_thermostat[:, k] if k < len(system) else np.zeros(len(model.times))
+            second = with_thermostat[:, k] if k < len(system) else np.zeros(len(times))
             columns[label] = second + difference[:, k], second, difference[:, k]
-    nothing = (np.zeros(len(model.times)),) * 3  # where h0 has no part, h_t has none
+    nothing = (np.zeros(len(times)),) * 3  # where h0 has no part, h_t has none
 
     def table(chosen: tuple[Label, ...], which: int) -> Array:
         return np.stack([columns.get(label, nothing)[which] for label in chosen], axis=1)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from kinlim.equation import SENSITIVE, SENSITIVITY
 from kinlim.fem.reaction.balances import INTEGRALS, accumulate, entropy, integrands
 from kinlim.fem.reaction.system import KineticSystem, relative
 from kinlim.models.reaction.tables import ReactionStudy
@@ -65,6 +66,9 @@ def dataset(
     variables: dict[str, Any] = {
         name: (dims, np.array([row[name] for row in rows]), {"long_name": text}) for name, (dims, text) in NAMES.items()
     }
+    changes = np.array([_change(system, u, even) for u in observed]) * model.times[:, None, None]
+    for k, name in enumerate(("rho_f", "rho_g", "m")):
+        variables[f"{SENSITIVITY}{name}"] = NAMES[name][0], changes[:, k], {"long_name": f"{name}: {SENSITIVE}"}
     for name, chi, species, q in (("v_f", "chi1", "A", system.v_f), ("v_g", "chi2", "B", system.v_g)):
         variables[name] = ("node", q.nodes, {"long_name": f"velocities of {species}"})
         variables[chi] = ("node", q.masses, {"long_name": f"masses of {chi} there"})
@@ -116,3 +120,14 @@ def _observe(system: KineticSystem, u: Array, rho_inf: float, even: Any, odd: An
         "entropy": entropy(system, u, rho_inf),
         "dissipation": integrands(system, u)[0],
     }
+
+
+def _change(system: KineticSystem, u: Array, even: Any) -> Array:
+    """Time derivatives of rho_f, rho_g and their difference on the grid, shape (3, points)."""
+    rate = np.empty_like(u)
+    system.rates(u, rate)
+    rho_f, rho_g = (
+        even @ (part.e @ v.mass) / system.epsilon**2
+        for part, v in zip(system.split(rate), (system.v_f, system.v_g), strict=True)
+    )
+    return np.stack([rho_f, rho_g, rho_f - rho_g])
