@@ -26,7 +26,7 @@ class Ring(kinlim.Physics):
 
     LIMITS = {"sites": "up"}
 
-    sites: Annotated[int, Field(ge=8, le=200)] = 24
+    sites: Annotated[int, Field(ge=8, le=200)] = 16
     rho0: kinlim.FormulaOfX = "0.5 + 0.4*cos(2*pi*x)"
 
     @property
