@@ -25,9 +25,11 @@ class Rule(ABC):
         solution: name of the side that they are held against.
         claimed: exponents that a source claims for the difference in a sweep, by the last part of a parameter's key.
         source: of the claim.
+        follow: whether a sweep follows the difference; what is exact at every n is not worth it.
     """
 
     name: str
+    follow: bool
     label: str
     about: str
     particles: str
@@ -86,6 +88,7 @@ class Means(Rule):
     source: str = ""
     label: str = ""
     about: str = ""
+    follow: bool = True
 
     def compare(self, data: Datasets) -> "xr.Dataset":
         """See `kinlim.validation.standard.compare_means`."""
@@ -159,6 +162,7 @@ class Numbers(Rule):
     source: str = ""
     label: str = ""
     about: str = ""
+    follow: bool = True
     against: str = "what is expected"
 
     def expectation(self, solution: "xr.Dataset", particles: "xr.Dataset") -> "xr.DataArray":
@@ -188,6 +192,13 @@ class Numbers(Rule):
             self.about, found["against"], found["largest_z"], found["count"], found["chi2"], numbers["replicas"],
             speed_of(numbers["times"], self.label),
         )  # fmt: skip
+
+    def tell(self, numbers: Mapping[str, Any]) -> list[str]:
+        """The power."""
+        from kinlim.validation.verdicts import power
+
+        against = numbers["deviations"][self.label]["against"]
+        return power(f"{self.about} against {against}", numbers["times"], self.label, numbers["replicas"])
 
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
         """See `kinlim.validation.standard_figures`: a profile over bins, or numbers over time."""

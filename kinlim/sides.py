@@ -88,7 +88,8 @@ def Known(
 
     Args:
         values: gives for a study the variables of the dataset, name -> (dimensions, values, meaning). What depends on
-            time has the dimension "time" first, with the study's observation times.
+            time has the dimension "time" first, with the study's observation times. It is called for two more end
+            times, to find what another speed would change, unless it gives sensitivity_NAME = t dNAME/dt itself.
         file: of the dataset.
         table: of the study, with its settings.
         settings: class of that table.
@@ -123,10 +124,9 @@ class KnownMaker(Maker):
     def _label(self, study: Study) -> "xr.Dataset":
         import xarray as xr
 
-        found, model = self.values(study), study.model
-        faster, slower = (
-            self.values(study.vary("model", end_time=model.end_time * (1 + sign * STEP))) for sign in (1, -1)
-        )
+        found, model = dict(self.values(study)), study.model
+        if not any(name.startswith(SENSITIVITY) for name in found):
+            found |= self._sensitivities(study, found)
         for name, (dims, values, _) in found.items():
             array = np.asarray(values)
             if array.dtype.kind in "fc" and not np.isfinite(array).all():
@@ -136,12 +136,21 @@ class KnownMaker(Maker):
         variables = {
             name: (dims, np.asarray(values), {"long_name": what}) for name, (dims, values, what) in found.items()
         }
-        for name in [name for name, (dims, *_) in found.items() if "time" in dims]:
-            change = (np.asarray(faster[name][1]) - np.asarray(slower[name][1])) / (2 * STEP)
-            variables[f"{SENSITIVITY}{name}"] = found[name][0], change, {"long_name": f"{name}: {SENSITIVE}"}
         coordinates = {
             "time": ("time", model.times, {"long_name": "time"}),
             "fraction": ("time", np.asarray(model.observe), {"long_name": "fraction of end_time"}),
             **{name: variables.pop(name) for name in list(variables) if variables[name][0] in (name, (name,))},
         }
         return xr.Dataset(variables, coordinates, {"title": f"{study.study.name}: exact", "model": study.study.model})
+
+    def _sensitivities(self, study: Study, found: Variables) -> Variables:
+        """What another speed would change, by central differences."""
+        end = study.model.end_time
+        faster, slower = (self.values(study.vary("model", end_time=end * (1 + sign * STEP))) for sign in (1, -1))
+        return {
+            f"{SENSITIVITY}{name}": (
+                dims, (np.asarray(faster[name][1]) - np.asarray(slower[name][1])) / (2 * STEP), f"{name}: {SENSITIVE}",
+            )
+            for name, (dims, *_) in found.items()
+            if "time" in dims
+        }  # fmt: skip

@@ -99,8 +99,8 @@ def test_the_best_time_is_taken_and_said():
     assert not Speed(SURE * 0.002 * 0.99, 0.002, 0.1).differs
     assert speed_of(times[:1], "u") is None
     (sentence,) = power("u", times, "u", 1000)
-    assert "of 1 % or more would have been seen" in sentence
-    assert "errors of 1 %, 3 %, 10 % take about 1,000, 120, 100 replicas" in sentence
+    assert "of 1.3 % or more would be seen in 19 of 20 such runs" in sentence
+    assert "errors of 1 %, 3 %, 10 % take about 1,800, 200, 100 replicas" in sentence
     assert power("u", times, "u", 50) == []  # too few to know noise by
 
 

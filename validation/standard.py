@@ -180,7 +180,8 @@ class Standard(Comparison):
     def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:
         """What every rule measures."""
         assert comparison is not None, "`sweepable` has said so"
-        return {name: found for rule in self.rules_of(data) for name, found in rule.measured(comparison).items()}
+        followed = [rule for rule in self.rules_of(data) if rule.follow]
+        return {name: found for rule in followed for name, found in rule.measured(comparison).items()}
 
 
 NOTHING = Standard(())

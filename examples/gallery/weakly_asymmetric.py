@@ -152,6 +152,8 @@ MODEL = kinlim.Model(
             claimed={"sites": -1.0},
             source="correlations of order 1/n, Kipnis and Landim",
         ),
-        kinlim.Means("rho", solution="corrected", label="rho_corrected", about="The density and its order 1/n"),
+        kinlim.Means(
+            "rho", solution="corrected", label="rho_corrected", follow=False, about="The density and its order 1/n"
+        ),
     ),
 )
