@@ -4,8 +4,9 @@ Neighbours i and i + e_a, e_a along axis a, change places at the rate n^2; along
 n^2 + n E/2 and back at n^2 - n E/2, if the place is free. Sites are independent at first. As n goes to infinity, the
 density solves rho_t + E (rho (1 - rho))_x = Laplace rho on the torus. For E = 0 the mean solves the discrete heat
 equation exactly, so that the two differ like n^-2. With a field, the mean current has E[eta_i eta_j] in it; the side
-lattice.nc takes rho_i rho_j there, and leaves out correlations of order n^-d. Source: Kipnis and Landim, "Scaling
-limits of interacting particle systems", chapters 4 and 10.
+lattice.nc takes rho_i rho_j there. It leaves out the covariance of neighbours, which is of order n^-2, too, for d = 3,
+and of order n^-2 log n for d = 2. Source: Kipnis and Landim, "Scaling limits of interacting particle systems", chapters
+4 and 10.
 """
 
 from functools import reduce
