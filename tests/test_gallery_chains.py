@@ -64,11 +64,11 @@ def test_stationary_correlations_of_exclusion_are_the_known_ones(sites):
 def test_energies_are_correlated_with_the_other_sign():
     # n cov -> +(difference)^2 x (1 - y): what is left falls like 1/n, but for pairs a few sites from a bath
     away = []
-    for sites in (8, 16, 32):
+    for sites in (8, 16):
         found, difference = stationary("kmp", sites)
         assert (found > 0).all()
         away.append(np.median(np.abs(sites * found / difference - 1)))
-    assert np.log2(away[1] / away[2]) == pytest.approx(1, abs=0.2)
+    assert np.log2(away[0] / away[1]) == pytest.approx(1, abs=0.2)
 
 
 def test_energies_in_equilibrium_stay_independent():
