@@ -105,3 +105,63 @@ def test_pages_in_any_dimension(axes):
 def test_what_does_not_belong_together_is_refused(fault, words):
     with pytest.raises(InputError, match=words):
         kinlim.rules(RULES["means"])().conclude(fault(made_up(("x",))))
+
+
+def test_two_rules_of_one_name_need_labels():
+    with pytest.raises(InputError, match="two rules are called 'u': give one of them another label="):
+        kinlim.rules(kinlim.Means("u"), kinlim.Numbers("u"))()
+    data = made_up(("x",))
+    comparison = kinlim.rules(kinlim.Means("u"), kinlim.Means("u", label="again", follow=False))()
+    compared, numbers = comparison.conclude(data)
+    assert set(numbers["points"]) == {"u", "again"}
+    np.testing.assert_array_equal(compared["rel_l2_u"], compared["rel_l2_again"])
+    assert not [name for name in comparison.measured(data, compared) if "again" in name]
+
+
+KNOWN = """
+from kinlim import Known, Model, Physics
+
+
+class Nothing(Physics):
+    size: int = 3
+
+
+def values(study):
+    t = study.model.times
+    return VALUES
+
+
+MODEL = Model("nothing", Nothing, (Known(values),))
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ('{"u": ("time", 1 / (t - t), "u")}', "u has values that are no numbers"),
+        ('{"u": ("time", t[1:], "u")}', "u has 1 times, and the study observes at 2"),
+        ('{"u": (("time", "x"), t, "u")}', "ValueError"),
+        ('{"u": ("time", t.wrong, "u")}', "line 11, in values: AttributeError"),
+    ],
+)
+def test_what_is_not_known_is_said(tmp_path, values, words):
+    (tmp_path / "nothing.py").write_text(KNOWN.replace("VALUES", values))
+    (tmp_path / "s.toml").write_text(
+        '[study]\nmodel = "nothing.py"\nname = "n"\n[model]\nend_time = 1.0\nobserve = [0.5, 1.0]\n'
+    )
+    with pytest.raises(kinlim.RunError, match=words), np.errstate(all="ignore"):
+        kinlim.solve(kinlim.load(tmp_path / "s.toml"))
+
+
+def test_what_is_known_keeps_its_coordinates_and_its_own_sensitivities(tmp_path):
+    values = '{"lag": ("lag", [1, 2], "lag"), "u": (("time", "lag"), [[x, x**2] for x in t], "u")}'
+    (tmp_path / "nothing.py").write_text(KNOWN.replace("VALUES", values))
+    text = '[study]\nmodel = "nothing.py"\nname = "n"\n[model]\nend_time = 2.0\nobserve = [0.5, 1.0]\n'
+    (tmp_path / "s.toml").write_text(text)
+    found = kinlim.solve(kinlim.load(tmp_path / "s.toml"))
+    assert found.u.dims == ("time", "lag")
+    assert list(found.lag.values) == [1, 2]
+    np.testing.assert_allclose(found.sensitivity_u, [[1, 2], [2, 8]], rtol=1e-9)  # t du/dt
+    own = values[:-1] + ', "sensitivity_u": (("time", "lag"), [[7, 7], [7, 7]], "mine")}'
+    (tmp_path / "nothing.py").write_text(KNOWN.replace("VALUES", own))
+    assert (kinlim.solve(kinlim.load(tmp_path / "s.toml")).sensitivity_u == 7).all()
