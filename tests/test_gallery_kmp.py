@@ -1,4 +1,4 @@
-"""Kipnis, Marchioro and Presutti's energies: the closed equation for products against the rule of an exchange itself."""
+"""Kipnis, Marchioro and Presutti's energies: the closed equation for products against the rule of one exchange."""
 
 from pathlib import Path
 
