@@ -210,7 +210,7 @@ def test_the_report_says_what_was_found(bias, noise, outcome, says, not_says):
     assert says in page
     assert not_says not in page
     assert page.count("data:image/png;base64,iVBOR") == 3  # mu, sigma, two spreads
-    assert "http" not in page  # self-contained
+    assert "://" not in page  # self-contained
     assert "Mind:" not in page
 
 
