@@ -237,7 +237,14 @@ class Modes(Numbers):
 
 
 def rules(*some: Rule) -> Callable[[], Comparison]:
-    """What a model compares, by some rules: verdicts, numbers, figures and a page, for `Model.compare`."""
+    """What a model compares, by some rules: verdicts, numbers, figures and a page, for `Model.compare`.
+
+    Raises:
+        ValueError: two have one label; raised where the model declares them, so that its file and line are named.
+    """
+    labels = [rule.label for rule in some]
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        raise ValueError(f"two rules are called {twice[0]!r}: give one of them another label=")
 
     def comparison() -> Comparison:
         from kinlim.validation.standard import Standard

@@ -107,9 +107,15 @@ def test_what_does_not_belong_together_is_refused(fault, words):
         kinlim.rules(RULES["means"])().conclude(fault(made_up(("x",))))
 
 
-def test_two_rules_of_one_name_need_labels():
-    with pytest.raises(InputError, match="two rules are called 'u': give one of them another label="):
-        kinlim.rules(kinlim.Means("u"), kinlim.Numbers("u"))()
+def test_two_rules_of_one_name_need_labels(tmp_path):
+    rules = 'compare=rules(Means("u"), Means("u", label="v"), Means("v")))'
+    text = KNOWN.replace("import Known", "import Known, Means, rules").replace(
+        "(Known(values),))", f"(Known(values),), {rules}"
+    )
+    (tmp_path / "nothing.py").write_text(text.replace("VALUES", "{}"))
+    (tmp_path / "s.toml").write_text('[study]\nmodel = "nothing.py"\nname = "n"\n[model]\nend_time = 1.0\n')
+    with pytest.raises(InputError, match=r"nothing.py, line 14, .*two rules are called 'v': give one of them another"):
+        kinlim.load(tmp_path / "s.toml")
     data = made_up(("x",))
     comparison = kinlim.rules(kinlim.Means("u"), kinlim.Means("u", label="again", follow=False))()
     compared, numbers = comparison.conclude(data)

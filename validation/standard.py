@@ -44,15 +44,8 @@ class Standard(Comparison):
     may_be_nan: Sequence[str] = ()
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        """Of these rules.
-
-        Raises:
-            InputError: two have one label.
-        """
+        """Of these rules, each with a label of its own."""
         self.rules = tuple(rules)
-        labels = [rule.label for rule in self.rules]
-        if twice := sorted({label for label in labels if labels.count(label) > 1}):
-            raise InputError(f"two rules are called {twice[0]!r}: give one of them another label=")
 
     def rules_of(self, data: Datasets) -> tuple[Rule, ...]:
         """The rules where these datasets are there; here always the same."""
