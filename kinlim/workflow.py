@@ -35,7 +35,7 @@ def writes(study: Study, stage: Stage) -> tuple[str, ...]:
     return tuple(side.file for side in model_of(study).wanted(study, stage))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """How stages are gone through: where, by whom, and whether from what is there.
 
@@ -47,6 +47,7 @@ class Run:
         resume: go on from what is there.
         estimate_error: add to each solution what better ones tell of its error.
         source: where the study comes from, to be named in refusals.
+        pictures: of the solutions, once they are drawn; on rank 0.
     """
 
     study: Study
@@ -56,6 +57,7 @@ class Run:
     resume: bool = False
     estimate_error: bool = False
     source: str = ""
+    pictures: dict[str, bytes] | None = None
 
     def prepare(self, stages: Sequence[Stage]) -> None:
         """Refuse what cannot work, then make the folder ready. Collective.
@@ -90,7 +92,7 @@ class Run:
 
     def compare(self) -> dict[str, Any]:
         """Compare what is there. Collective; rank 0 does it."""
-        return self.on_root(lambda: compare(self.results))
+        return self.on_root(lambda: compare(self.results, self.pictures))
 
     def on_root[T](self, action: Callable[[], T]) -> T:
         """See `kinlim.parallel.on_root`."""
@@ -117,7 +119,8 @@ class Run:
         """Draw what is solved, which is worth looking at before the particles are there."""
         model, results = model_of(self.study), self.results
         data = {side.name: results.read(side.file) for side in model.wanted(self.study, "solve")}
-        write_pictures(results, model.compare().draw_solutions(data))
+        self.pictures = model.compare().draw_solutions(data)
+        write_pictures(results, self.pictures)
 
 
 def run(
@@ -314,10 +317,14 @@ def paraview(folder: str | Path) -> Path:
     return target
 
 
-def compare(results: Results) -> dict[str, Any]:
+def compare(results: Results, solutions: dict[str, bytes] | None = None) -> dict[str, Any]:
     """Compare the datasets of a folder and write metrics.json, figures/*.png and report.html, on rank 0 alone.
 
     All three follow from the datasets, so those of an earlier comparison are replaced.
+
+    Args:
+        results: the folder.
+        solutions: pictures of the solutions, where they have been drawn just now.
 
     Raises:
         InputError: a dataset is missing, unreadable or of another study than the other.
@@ -336,7 +343,8 @@ def compare(results: Results) -> dict[str, Any]:
         compared, numbers = comparison.conclude(data)
     except InputError as error:
         raise InputError(f"{results.path}: {error}") from None
-    pictures = comparison.draw(compared, data)
+    solutions = comparison.draw_solutions(data) if solutions is None else solutions
+    pictures = {**comparison.draw(compared, data), **solutions}
     write_pictures(results, pictures)
     results.write_text(REPORT, comparison.html(compared, numbers, pictures, data))
     results.write_json(METRICS, numbers)

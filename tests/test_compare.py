@@ -66,7 +66,7 @@ def reported(particles, pde, drawn=False):
     """The page and the content of metrics.json."""
     data = {"particles": particles, "pde": pde}
     comparison, numbers = COMPARISON.conclude(data)
-    pictures = COMPARISON.draw(comparison, data) if drawn else NO_PICTURES
+    pictures = COMPARISON.draw(comparison, data) | COMPARISON.draw_solutions(data) if drawn else NO_PICTURES
     return COMPARISON.html(comparison, numbers, pictures, data), numbers
 
 

@@ -1,4 +1,4 @@
-"""Systems (A), (B'), (C): the right equations, at the right order, conserving what they must, alike in all layouts."""
+"""Systems (A), (B'), (B_n), (C): the right equations, at the right order, conserving, alike in all layouts."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ import ufl
 from mpi4py import MPI
 
 from kinlim.errors import InputError, RunError
-from kinlim.fem.pinned import EQUATIONS, b_prime, discretise, manufactured, solve
-from kinlim.fem.pinned.spread import spread
+from kinlim.fem.pinned import EQUATIONS, b_n, b_prime, discretise, manufactured, solve
+from kinlim.fem.pinned.spread import Scales, spread
 from kinlim.fem.refinement import distance, estimate
 from kinlim.meshes.interval import graded
 from kinlim.study import check
 
-SYSTEMS, ENDS = ("A", "B'", "C"), ("noflux", "paper")
+SYSTEMS, ENDS = ("A", "B'", "B_n", "C"), ("noflux", "paper")
 
 
 @pytest.mark.slow
@@ -24,6 +24,7 @@ SYSTEMS, ENDS = ("A", "B'", "C"), ("noflux", "paper")
         ("B'", 1, (16, 32, 64)),
         ("B'", 2, (8, 16, 32)),
         ("B'", 3, (8, 16, 32)),
+        ("B_n", 2, (8, 16, 32)),
         ("A", 2, (8, 16, 32)),
         ("C", 2, (8, 16, 32)),
     ],
@@ -47,6 +48,46 @@ def test_the_regularised_spread():
     delta = 1e-9
     sigma = np.array([float(spread(ufl.as_ufl(value), delta)) for value in w])
     assert sigma == pytest.approx(np.sign(w) * np.sqrt(2 * np.abs(w)), rel=1e-11)
+
+
+def test_the_mean_of_rices_law():
+    # against the mean length of planar Gaussian vectors by quadrature, and against the expression that FFCx compiles
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = np.outer(weights, weights) / (2 * np.pi)
+    for z in (1.0, 4.0, 30.0):  # near 0 the kink of the length at the origin spoils the quadrature
+        lengths = np.hypot(np.sqrt(2 * z) + nodes[:, None], nodes)
+        assert b_n.rice(z) == pytest.approx(float((weights * lengths).sum()) / np.sqrt(np.pi / 2), rel=1e-3 / z)
+    w, delta, spacing = 0.02, 1e-14, 0.01
+    for z in (0.0, 1e-3, b_n.Z, 0.5, 3.0, 40.0, 1e4):
+        slope = -np.sqrt(2 * w * z) / spacing
+        found = float(b_n.effective(ufl.as_ufl(w), ufl.as_ufl(slope), Scales(1.0, delta, spacing)))
+        assert found == pytest.approx(np.sqrt(2 * w) * b_n.rice(z), rel=1e-6)
+    # without spread the ordering sees the steps of the mean alone: S = 2 d/sqrt(pi)
+    found = float(b_n.effective(ufl.as_ufl(0.0), ufl.as_ufl(3.0), Scales(1.0, delta, spacing)))
+    assert found == pytest.approx(2 * 0.03 / np.sqrt(np.pi), rel=1e-6)
+
+
+def test_b_n_goes_to_b_prime(tables):
+    # with the square of the spacing where sigma is not small; lambda is held
+    tables["model"] |= {"mu0": "cos(pi*x)", "sigma0": "1+cos(2*pi*x)/2", "lambda": 5, "end_time": 0.05}
+    tables["pde"] |= {"rtol": 1e-9}
+    found = []
+    for balls in (20, 39, 77):
+        tables["model"]["balls"] = balls
+        plain, corrected = (solve(check(tables | {"pde": tables["pde"] | {"system": s}})) for s in ("B'", "B_n"))
+        found.append(float(distance(corrected["sigma"], plain["sigma"])[-1]))
+    assert np.log2(np.array(found[:-1]) / found[1:]) == pytest.approx([2, 2], abs=0.15)
+
+
+def test_the_state_in_which_nothing_flows(tables):
+    # where mu_x > 0 the equations drive sigma to mu_x/lambda, and (B_n) to that over L(Z), for every n
+    tables["model"] |= {"mu0": "x", "sigma0": "0.1", "end_time": 2.0}
+    tables["pde"] |= {"system": "B_n", "rtol": 1e-8}
+    for balls in (20, 50):  # more take longer, like lambda^2
+        tables["model"]["balls"] = balls
+        result = solve(check(tables)).isel(time=-1)
+        slope = np.gradient(result.mu.values, result.x.values)
+        assert result.sigma.values == pytest.approx(b_n.balanced() * slope / result.attrs["lambda"], rel=2e-6)
 
 
 @pytest.mark.parallel
@@ -77,7 +118,7 @@ def test_the_systems_agree_on_smooth_positive_data_at_their_order(tables):
     tables["pde"] |= {"rtol": 1e-10, "cells": 80, "degree": 3}
     reference = solve(check(tables))
     tables["pde"]["degree"] = 2
-    for system in SYSTEMS:
+    for system in ("A", "B'", "C"):
         found = []
         for cells in (10, 20, 40):
             tables["pde"] |= {"cells": cells, "system": system}

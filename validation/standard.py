@@ -139,10 +139,10 @@ class Standard(Comparison):
         return [line for rule in self.rules for line in rule.tell(numbers)] + self.findings(numbers)
 
     def draw(self, comparison: xr.Dataset, data: Datasets) -> dict[str, bytes]:
-        """A figure of each rule, the model's own, and those of the solutions."""
+        """A figure of each rule, and the model's own."""
         found = {rule.label: rule.draw(comparison, data) for rule in self.rules_of(data)}
         found |= self.figures(comparison, data)
-        return {**{name: png(figure) for name, figure in found.items()}, **self.draw_solutions(data)}
+        return {name: png(figure) for name, figure in found.items()}
 
     def draw_solutions(self, data: Datasets) -> dict[str, bytes]:
         """The figures of the solutions alone."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 import ufl
 
+from kinlim.fem.pinned.spread import Scales
+
 Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {
@@ -29,7 +31,7 @@ RESOLUTION = np.inf
 """Largest h lambda/degree, h the width of a cell."""
 
 
-def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
+def residual(u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form:
     """Weak form, the second equation tested with sigma psi, for all (phi, psi):
 
         int mu_t phi + (mu_x - lambda sigma) phi_x = 0,
@@ -40,8 +42,8 @@ def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.
     mu, sigma = u
     mu_t, sigma_t = u_t
     phi, psi = test
-    s = ufl.sqrt(sigma**2 + 2 * delta)
-    flux = mu.dx(0) - lam * sigma  # of momentum
+    s = ufl.sqrt(sigma**2 + 2 * scales.delta)
+    flux = mu.dx(0) - scales.lam * sigma  # of momentum
     return (mu_t * phi + flux * phi.dx(0)) * dx + (
         s * sigma_t * psi + s * sigma.dx(0) * psi.dx(0) - flux * mu.dx(0) * psi
     ) * dx

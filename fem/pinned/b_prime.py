@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import ufl
 
-from kinlim.fem.pinned.spread import spread
+from kinlim.fem.pinned.spread import Scales, spread
 
 Array = NDArray[np.float64]
 
@@ -25,20 +25,24 @@ RESOLUTION = np.inf
 """Largest h lambda/degree, h the width of a cell."""
 
 
-def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
-    """Conservative weak form, for all (phi, psi):
+def residual(u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form:
+    """The weak form with sigma = sqrt(2|w|), regularised."""
+    return weak(u, u_t, test, scales.lam * spread(u[1], scales.delta), dx)
 
-        int mu_t phi + (mu_x - lambda sigma) phi_x = 0,
-        int w_t psi + w_x psi_x + (lambda mu_x sigma - mu_x^2) psi = 0.
+
+def weak(u: Any, u_t: Any, test: Any, pressure: Any, dx: Any) -> ufl.Form:
+    """Conservative weak form with `pressure` p = lambda sigma, for all (phi, psi):
+
+        int mu_t phi + (mu_x - p) phi_x = 0,
+        int w_t psi + w_x psi_x + (p mu_x - mu_x^2) psi = 0.
 
     phi = 1 conserves momentum; phi = mu with psi = 1 conserves energy int mu^2/2 + w, since both equations share one
-    sigma and one quadrature `dx`. Ends that are left free let neither through.
+    p and one quadrature `dx`. Ends that are left free let neither through.
     """  # noqa: D415
     mu, w = u
     mu_t, w_t = u_t
     phi, psi = test
-    sigma = spread(w, delta)
-    flux = mu.dx(0) - lam * sigma  # of momentum
+    flux = mu.dx(0) - pressure  # of momentum
     return (mu_t * phi + flux * phi.dx(0)) * dx + (w_t * psi + w.dx(0) * psi.dx(0) - flux * mu.dx(0) * psi) * dx
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import ufl
 
-from kinlim.fem.pinned.spread import spread
+from kinlim.fem.pinned.spread import Scales, spread
 
 Array = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ RESOLUTION = 1.5
 """Largest h lambda/degree, h the width of a cell."""
 
 
-def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form:
+def residual(u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form:
     """Conservative weak form, for all (phi, psi):
 
         int mu_t phi + (mu_x - lambda sigma) phi_x = 0,
@@ -45,9 +45,9 @@ def residual(u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.
     mu, E = u
     mu_t, E_t = u_t
     phi, psi = test
-    sigma = spread(E - mu**2 / 2, delta)
-    J_mu = mu.dx(0) - lam * sigma
-    J_E = E.dx(0) - lam * mu * sigma
+    sigma = spread(E - mu**2 / 2, scales.delta)
+    J_mu = mu.dx(0) - scales.lam * sigma
+    J_E = E.dx(0) - scales.lam * mu * sigma
     return (mu_t * phi + J_mu * phi.dx(0)) * dx + (E_t * psi + J_E * psi.dx(0)) * dx
 
 

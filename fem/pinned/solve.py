@@ -19,8 +19,9 @@ from kinlim.errors import InputError, RunError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.evolution import EquationMaker
 from kinlim.fem.formula import to_ufl
-from kinlim.fem.pinned import a, b_prime, c, noflux, paper
+from kinlim.fem.pinned import a, b_n, b_prime, c, noflux, paper
 from kinlim.fem.pinned.flux import EndFlux
+from kinlim.fem.pinned.spread import Scales
 from kinlim.fem.place import Place
 from kinlim.fem.problem import Problem
 from kinlim.grid import Points
@@ -38,7 +39,7 @@ class System(Protocol):
     ORDER: int
     RESOLUTION: float
 
-    def residual(self, u: Any, u_t: Any, test: Any, lam: Any, delta: Any, dx: Any) -> ufl.Form: ...  # noqa: D102
+    def residual(self, u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form: ...  # noqa: D102
     def stored(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
     def energy(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
     def resting(self, u: Any) -> Any: ...  # noqa: D102
@@ -46,7 +47,7 @@ class System(Protocol):
     def to_moments(self, u: Array) -> tuple[Array, Array]: ...  # noqa: D102
 
 
-SYSTEMS: dict[str, System] = {"A": a, "B'": b_prime, "C": c}
+SYSTEMS: dict[str, System] = {"A": a, "B'": b_prime, "B_n": b_n, "C": c}
 BOUNDARIES: dict[str, Callable[[FunctionSpace], NDArray[np.int32]]] = {"noflux": noflux.held, "paper": paper.held}
 
 SMALL = 1e-3
@@ -109,7 +110,7 @@ class Balance:
 
 
 class PinnedEquation(Equation):
-    """System (A), (B') or (C) with the ends that the study wants, for velocities counted in a unit."""
+    """System (A), (B'), (B_n) or (C) with the ends that the study wants, for velocities counted in a unit."""
 
     source = 'Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partial differential equations"'
 
@@ -142,9 +143,9 @@ class PinnedEquation(Equation):
 
     def residual(self, u: Any, u_t: Any, v: Any, at: Place) -> ufl.Form:
         """The weak form of the system."""
-        self.lam = at.constant(self.model.lam)
         self.delta = at.constant(self.settings.regularisation * self.scaled[1])
-        return self.system.residual(u, u_t, v, self.lam, self.delta, at.dx)
+        self.scales = Scales(at.constant(self.model.lam), self.delta, at.constant(self.model.spacing))
+        return self.system.residual(u, u_t, v, self.scales, at.dx)
 
     def held(self, u: Any, at: Place) -> Mapping[tuple[str, str], Any]:
         """Sigma = 0 at both ends, or nothing."""
@@ -265,7 +266,7 @@ class Balances(Watch):
         stored, energy = (part(u, equation.delta) for part in (system.stored, system.energy))
 
         def steady(chi: Any, dx: Any) -> ufl.Form:
-            return system.residual(ufl.split(u), REST, ufl.split(chi), equation.lam, equation.delta, dx)
+            return system.residual(ufl.split(u), REST, ufl.split(chi), equation.scales, dx)
 
         rows = np.empty(0, np.int32) if problem.rows is None else problem.rows
         self.flux = EndFlux(u, rows, stored, steady, problem.quadrature)

@@ -1,8 +1,22 @@
-"""The regularised square root that (B') and (C) share: sigma from w = sigma^2/2, odd in w."""
+"""The regularised square root that (B'), (B_n) and (C) share, and the scales that every system is given."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import ufl
+
+
+class Scales(NamedTuple):
+    """The numbers in a system of equations.
+
+    Attributes:
+        lam: lambda.
+        delta: the regularisation, in the unit of w = sigma^2/2.
+        spacing: (b - a)/(n - 1), from ball to ball; (B_n) alone has it in its equations.
+    """
+
+    lam: Any
+    delta: Any
+    spacing: Any
 
 
 def spread(w: Any, delta: Any) -> Any:

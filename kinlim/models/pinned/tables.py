@@ -142,6 +142,11 @@ class PinnedBalls(Physics):
         return self.interval[1] - self.interval[0]
 
     @property
+    def spacing(self) -> float:
+        """Distance (b - a)/(n - 1) of two balls."""
+        return self.length / (self.balls - 1)
+
+    @property
     def particle_lambda(self) -> float:
         """(n - 1)/(2 sqrt(pi) (b - a)): (2.8), for an interval of length b - a."""
         return (self.balls - 1) / (2 * sqrt(pi) * self.length)
@@ -244,12 +249,13 @@ class PinnedEquations(MeshSettings):
 
     Attributes:
         system: "A", in (mu, sigma): Section 4.1; "B'", in (mu, w = sigma^2/2) with sqrt|w|: (4.5); "C", in
-            (mu, E = (mu^2 + sigma^2)/2): Section 4.3. All with the one lambda of `PinnedBalls`.
+            (mu, E = (mu^2 + sigma^2)/2): Section 4.3; "B_n", which is (B') without the assumption that the mean changes
+            little from ball to ball (`kinlim.fem.pinned.b_n`). All with the one lambda of `PinnedBalls`.
         boundary: "noflux", no momentum and no energy leaves through the ends; "paper", mu_x = 0 and sigma = 0 there.
         regularisation: delta in sigma = sqrt(2) w/(w^2 + delta^2)^(1/4), as a fraction of the size of w.
     """
 
-    system: Literal["A", "B'", "C"] = "B'"
+    system: Literal["A", "B'", "B_n", "C"] = "B'"
     boundary: Literal["noflux", "paper"] = "noflux"
     cells: Annotated[int, Field(ge=4, le=10**7)] = 400
     degree: Annotated[int, Field(ge=1, le=4)] = 2
