@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from kinlim import compat, models, sweeps, workflow
+from kinlim import compat, models, statements, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
@@ -205,6 +205,16 @@ def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result
     results = Results(folder)
     numbers = on_root(world(), lambda: workflow.compare(results))
     _tell(on_root(world(), results.study), numbers, folder)
+
+
+@app.command()
+def verdicts(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Result folders, or folders of them.")],
+) -> None:
+    """Print a table of the sources' statements that runs have judged: verdict, number, command."""
+    from kinlim.parallel import on_root, world
+
+    _say(on_root(world(), lambda: statements.table(folders)))
 
 
 @app.command()

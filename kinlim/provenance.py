@@ -2,7 +2,9 @@
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -12,6 +14,12 @@ from kinlim.version import __version__
 
 LIBRARIES = {name: (name,) for name in ("numpy", "scipy", "numba", "xarray", "mpi4py")} | {"DOLFINx": DOLFINX}
 """Libraries whose numbers end up in a result, and the distributions that bring them."""
+
+
+def command() -> str:
+    """The command line of this process, as one would type it again; empty where kinlim is used as a library."""
+    program, *words = sys.argv or [""]
+    return shlex.join(["kinlim", *words]) if Path(program).name == "kinlim" else ""
 
 
 def versions() -> dict[str, str]:

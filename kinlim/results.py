@@ -12,12 +12,13 @@ import json
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinlim import provenance
 from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
 from kinlim.model import STUDY
@@ -276,9 +277,9 @@ class Results:
         with contextlib.suppress(OSError):
             (self.path / name).unlink()
 
-    def write_json(self, name: str, data: Any) -> None:
-        """Write indented JSON; NaN is refused, since JSON has none."""
-        text = json.dumps(data, indent=2, allow_nan=False)
+    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write indented JSON, with the command that made it; NaN is refused, since JSON has none."""
+        text = json.dumps({**data, "command": provenance.command()}, indent=2, allow_nan=False)
         self.write(name, lambda path: path.write_text(text + "\n", encoding="utf-8"))
 
     def log(self, line: str) -> None:

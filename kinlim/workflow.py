@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kinlim import api
+from kinlim import api, statements
 from kinlim.errors import InputError, Stopped
 from kinlim.model import Drawable, Refined, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
 from kinlim.signals import StopRequests
+from kinlim.statements import STATEMENTS, Statement
 from kinlim.study import Study, model_of
 
 if TYPE_CHECKING:
@@ -243,6 +244,51 @@ def examine(study: Study, folder: str | Path, examination: Examination, *, comm:
 
     on_root(comm, write)
     return f"{examination.text(verdict)}\nReport: {results.path / f'{name}.html'}"
+
+
+class Check(Examination):
+    """An examination of statements of a source, on the page that all of them share (validation/check.html).
+
+    Attributes:
+        heading: of the page, after the study's name.
+        caption: of the figure.
+        template: of the page, which extends check.html by what is stated and how it is examined.
+    """
+
+    heading: str
+    caption: str
+    template: str
+
+    @abstractmethod
+    def statements(self, dataset: "xr.Dataset") -> list[Statement]:
+        """What was found of each."""
+
+    @abstractmethod
+    def tables(self, dataset: "xr.Dataset") -> dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]]:
+        """Tables of the page by their captions: the heads of the columns, and the rows."""
+
+    def judge(self, dataset: "xr.Dataset") -> dict[str, Any]:
+        """The statements, for JSON."""
+        return {STATEMENTS: statements.dump(self.statements(dataset))}
+
+    def html(self, dataset: "xr.Dataset", verdict: dict[str, Any], picture: bytes) -> str:
+        """The page."""
+        from kinlim.validation import report
+
+        return report.render(
+            self.template,
+            title=str(dataset.attrs["title"]),
+            heading=self.heading,
+            sentences=[Statement(**one).sentence for one in verdict[STATEMENTS]],
+            picture=report.embedded(picture),
+            caption=self.caption,
+            tables=self.tables(dataset),
+            about=dataset.attrs,
+        )
+
+    def text(self, verdict: dict[str, Any]) -> str:
+        """The statements, for a terminal."""
+        return "\n".join(Statement(**one).sentence for one in verdict[STATEMENTS])
 
 
 class Convergence(Examination):

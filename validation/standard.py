@@ -106,6 +106,7 @@ class Standard(Comparison):
         return {
             "model": str(comparison.attrs["model"]),
             "replicas": min(replicas, default=0),
+            "rules": [rule.label for rule in self.rules_of(data)],
             "points": {
                 rule.label: int(comparison[f"difference_{rule.label}"][0].size)
                 for rule in self.rules
@@ -132,11 +133,15 @@ class Standard(Comparison):
 
     def verdicts(self, numbers: Mapping[str, Any]) -> list[Verdict]:
         """One of each rule."""
-        return [rule.verdict(numbers) for rule in self.rules]
+        return [rule.verdict(numbers) for rule in self._applied(numbers)]
 
     def tell(self, numbers: Mapping[str, Any]) -> list[str]:
         """What the rules and the model say besides."""
-        return [line for rule in self.rules for line in rule.tell(numbers)] + self.findings(numbers)
+        return [line for rule in self._applied(numbers) for line in rule.tell(numbers)] + self.findings(numbers)
+
+    def _applied(self, numbers: Mapping[str, Any]) -> list[Rule]:
+        """The rules that `rules_of` gave when these numbers were made."""
+        return [rule for rule in self.rules if rule.label in numbers["rules"]]
 
     def draw(self, comparison: xr.Dataset, data: Datasets) -> dict[str, bytes]:
         """A figure of each rule, and the model's own."""

@@ -4,8 +4,8 @@
 
 with h = (b - a)/(n - 1), the distance of two balls. A collision orders one pair of a triple that lies on a circle of
 radius r, and by (5.12)-(5.15) all that the ordering does to the moments goes through the mean of r. With the means
-m - d, m, m + d and one sigma, (2/3)^(1/2) times the q of (5.16) is the length of a planar Gaussian vector whose mean has
-the length 2^(1/2) d and whose components have the standard deviation sigma. Such a length has Rice's law, so
+m - d, m, m + d and one sigma, (2/3)^(1/2) times the q of (5.16) is the length of a planar Gaussian vector whose mean
+has the length 2^(1/2) d and whose components have the standard deviation sigma. Such a length has Rice's law, so
 
     E r = sigma sqrt(pi)/sqrt(3) L((d/sigma)^2),    L(z) = e^(-z/2) [(1 + z) I_0(z/2) + z I_1(z/2)],
 
@@ -20,7 +20,7 @@ from math import pi, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.polynomial.chebyshev import cheb2poly, chebinterpolate
+from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ive
@@ -70,7 +70,7 @@ def _smooth(s: Array) -> Array:
     return np.asarray(rice(z) ** 2 / (MIDDLE + z))
 
 
-COEFFICIENTS = [float(c) for c in cheb2poly(chebinterpolate(_smooth, DEGREE))]
+COEFFICIENTS = [float(c) for c in Chebyshev.interpolate(_smooth, DEGREE).convert(kind=Polynomial).coef]
 """Of powers of s."""
 
 

@@ -13,7 +13,7 @@ from mpi4py import MPI
 from kinlim.fem.pinned.manufactured import errors, errors_in_time
 from kinlim.fem.pinned.solve import SYSTEMS
 from kinlim.meshes.interval import graded
-from kinlim.models.pinned.tables import PinnedStudy
+from kinlim.models.pinned.tables import PinnedBalls, PinnedEquations, PinnedStudy
 from kinlim.parallel import on_root
 
 LARGER = 10.0
@@ -22,7 +22,7 @@ LARGER = 10.0
 SMOOTH_STEPS = (6, 12, 24)
 
 
-def better(study: PinnedStudy) -> dict[str, PinnedStudy]:
+def better(study: PinnedStudy, table: str) -> dict[str, PinnedStudy]:
     """Studies that differ in one source of error each, see `kinlim.api.estimate`.
 
     One has every cell halved, one a tenth of the tolerance, one LARGER times the regularisation (ten times the former,
@@ -30,19 +30,17 @@ def better(study: PinnedStudy) -> dict[str, PinnedStudy]:
     mesh, times 1 - 2^-order; the last is overestimated as long as its effect grows at least like delta^0.3, on the data
     measured 12 to 100 times.
     """
-    settings = study.pde
+    settings: PinnedEquations = getattr(study, table)
+    less = settings.regularisation
     return {
-        "mesh": study.vary("pde", refinements=settings.refinements + 1),
-        "steps": _first_allowed(study, "rtol", settings.rtol / 10, settings.rtol * 10),
-        "regularisation": _first_allowed(
-            study, "regularisation", settings.regularisation * LARGER, settings.regularisation / LARGER
-        ),
+        "mesh": study.vary(table, refinements=settings.refinements + 1),
+        "steps": _first_allowed(study, table, "rtol", settings.rtol / 10, settings.rtol * 10),
+        "regularisation": _first_allowed(study, table, "regularisation", less * LARGER, less / LARGER),
     }
 
 
-def _about(study: PinnedStudy) -> str:
+def _about(model: PinnedBalls, settings: PinnedEquations) -> str:
     """What is solved, for the report."""
-    model, settings = study.model, study.pde
     return (
         f"System ({settings.system}) with ends “{settings.boundary}”, degree {settings.degree}, λ = "
         f"{model.lam:.6g}; μ₀ = {model.mu0}, σ₀ = {model.sigma0}, up to t = {model.end_time:.6g}. Errors on "
@@ -57,31 +55,30 @@ def _about(study: PinnedStudy) -> str:
     )
 
 
-def _first_allowed(study: PinnedStudy, key: str, wanted: float, otherwise: float) -> PinnedStudy:
-    """The study with the value wanted of a key of [pde], or the other one where that is not allowed."""
+def _first_allowed(study: PinnedStudy, table: str, key: str, wanted: float, otherwise: float) -> PinnedStudy:
+    """The study with the value wanted of a key of a table, or the other one where that is not allowed."""
     try:
-        return study.vary("pde", **{key: wanted})
+        return study.vary(table, **{key: wanted})
     except ValidationError:
-        return study.vary("pde", **{key: otherwise})
+        return study.vary(table, **{key: otherwise})
 
 
-def about(study: PinnedStudy) -> dict[str, Any]:
+def about(model: PinnedBalls, settings: PinnedEquations) -> dict[str, Any]:
     """Attributes of errors under refinement: what was solved, how unknowns are written, and the order in time."""
-    settings = study.pde
     return {
-        "system": settings.system, "boundary": settings.boundary, "lambda": study.model.lam, "about": _about(study),
+        "system": settings.system, "boundary": settings.boundary, "lambda": model.lam, "about": _about(model, settings),
         "symbols": json.dumps({"mu": "μ", "sigma": "σ"}), "symbols_known": json.dumps({"mu": "μ", "sigma": "w"}),
         "order_in_time": SYSTEMS[settings.system].ORDER,
     }  # fmt: skip
 
 
-def known(study: PinnedStudy, comm: MPI.Comm) -> Iterator[dict[str, Any]]:
+def known(model: PinnedBalls, settings: PinnedEquations, comm: MPI.Comm) -> Iterator[dict[str, Any]]:
     """Errors in mu and w on known solutions, with the study's system, ends and grading. Collective.
 
     "manufactured", the width of a cell: P1 to P4 on three meshes of [a, b], see `manufactured.errors`;
     "time", the size of fixed steps on a smooth solution: see `manufactured.errors_in_time`.
     """
-    settings, ends = study.pde, study.model.interval
+    ends = model.interval
     for degree in (1, 2, 3, 4):
         for cells in (8, 16, 32):
             nodes = graded(ends, cells, settings.grading)

@@ -27,7 +27,7 @@ from kinlim.fem.problem import Problem
 from kinlim.grid import Points
 from kinlim.keeper import Keeper
 from kinlim.meshes.domain import nodes_of
-from kinlim.models.pinned.tables import PinnedBalls, PinnedStudy
+from kinlim.models.pinned.tables import PinnedBalls, PinnedEquations, PinnedStudy
 
 Array = NDArray[np.float64]
 
@@ -117,10 +117,11 @@ class PinnedEquation(Equation):
     study: PinnedStudy
     model: PinnedBalls
 
-    def __init__(self, study: Study, unit: float | None = None) -> None:
-        """Of a study, in the unit of its own size unless one is given."""
+    def __init__(self, study: Study, unit: float | None = None, table: str = "pde") -> None:
+        """Of a study, in the unit of its own size unless one is given; `table` has the settings."""
         self.study = study = narrowed(study, PinnedStudy)
-        self.model, self.settings, self.system = study.model, study.pde, SYSTEMS[study.pde.system]
+        self.model, self.settings = study.model, settings(study, table)
+        self.system = SYSTEMS[self.settings.system]
         self.unit = scale(study.model) if unit is None else unit
         self.scaled = sizes(study.model) / np.array([self.unit, self.unit**2])
         self.unknowns = {FIRST: "mean velocity", SECOND: "second unknown"}
@@ -165,7 +166,7 @@ class PinnedEquation(Equation):
 
     def finish(self, dataset: xr.Dataset) -> xr.Dataset:
         """Mean and spread from the unknowns, in the study's units; `momentum` and so on as drifts, too."""
-        model, settings, unit = self.model, self.settings, self.unit
+        model, unit = self.model, self.unit
 
         def moments(prefix: str) -> tuple[Array, Array]:
             both = np.stack([dataset[f"{prefix}{name}"].to_numpy() for name in (FIRST, SECOND)], axis=-1)
@@ -216,11 +217,12 @@ class PinnedEquation(Equation):
             coords=dataset.coords,
             attrs={
                 **dataset.attrs, "title": f"{self.study.study.name}: equations", "unknowns": "mu sigma",
-                "fields": "mu sigma E", "system": settings.system, "boundary": settings.boundary, "lambda": model.lam,
-                "grading": settings.grading,
+                "fields": "mu sigma E", "system": self.settings.system, "boundary": self.settings.boundary,
+                "lambda": model.lam,
+                "grading": self.settings.grading,
                 "regularisation": float(self.delta.value) * unit**2,
                 "widest_cell_times_lambda": float(
-                    np.diff(dataset["node_x"].to_numpy()[:: settings.degree]).max() * model.lam
+                    np.diff(dataset["node_x"].to_numpy()[:: self.settings.degree]).max() * model.lam
                 ),
                 "initial_error_mu": self.initial_error,
             },
@@ -307,68 +309,79 @@ class Balances(Watch):
         self.balance.start = arrays["start"]
 
 
-class Equations(EquationMaker):
-    """What makes pde.nc."""
+def settings(study: PinnedStudy, table: str) -> PinnedEquations:
+    """The table [pde] or [rival] of a study that has it."""
+    found: PinnedEquations | None = getattr(study, table)
+    assert found is not None, table
+    return found
 
-    def __init__(self) -> None:
-        """Of the table [pde]."""
-        super().__init__(PinnedEquation, "pde", "pde.nc")
+
+class Equations(EquationMaker):
+    """What makes pde.nc and rival.nc."""
+
+    def __init__(self, table: str) -> None:
+        """Of one of the tables [pde] and [rival]."""
+        super().__init__(lambda study: PinnedEquation(study, table=table), table, f"{table}.nc")
 
     def check(self, study: Study, comm: MPI.Comm) -> None:
         """Raise InputError where the mesh or the data at its nodes cannot be used, or ends are to hold a spread."""
         this = narrowed(study, PinnedStudy)
-        if this.pde.boundary == "paper":
+        if settings(this, self.table).boundary == "paper":
             this.model.refuse_spread_at_ends(
-                "pde.boundary = 'paper' holds sigma = 0 there, so choose a sigma0 that vanishes at both, or 'noflux'"
+                f"{self.table}.boundary = 'paper' holds sigma = 0 there, so choose a sigma0 that vanishes at both, or "
+                "'noflux'"
             )
-        discretise(this, comm)
+        discretise(this, comm, table=self.table)
 
     def known(self, study: Study, comm: MPI.Comm) -> Iterator[Mapping[str, Any]]:
         """See `kinlim.fem.pinned.refinement.known`."""
         from kinlim.fem.pinned.refinement import known
 
-        yield from known(narrowed(study, PinnedStudy), comm)
+        this = narrowed(study, PinnedStudy)
+        yield from known(this.model, settings(this, self.table), comm)
 
     def about(self, study: Study) -> Mapping[str, Any]:
         """See `kinlim.fem.pinned.refinement.about`."""
         from kinlim.fem.pinned.refinement import about
 
-        return about(narrowed(study, PinnedStudy))
+        this = narrowed(study, PinnedStudy)
+        return about(this.model, settings(this, self.table))
 
     def better(self, study: Study) -> Mapping[str, Study]:
         """See `kinlim.fem.pinned.refinement.better`."""
         from kinlim.fem.pinned.refinement import better
 
-        return better(narrowed(study, PinnedStudy))
+        return better(narrowed(study, PinnedStudy), self.table)
 
 
-EQUATIONS = Equations()
+EQUATIONS = Equations("pde")
+RIVAL = Equations("rival")
 
 
-def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0) -> fem.Function:
+def discretise(study: PinnedStudy, comm: MPI.Comm, unit: float = 1.0, table: str = "pde") -> fem.Function:
     """Build mesh and space of a study and interpolate its initial data. Collective.
 
     Args:
         study: the study.
         comm: the ranks that share the mesh.
         unit: of velocity, by which the data are divided.
+        table: that has the settings.
 
     Raises:
         InputError: the mesh is unusable or too coarse for the system, or mu0 or sigma0 cannot be used at one of its
             nodes (on all ranks).
     """
-    model, settings = study.model, study.pde
-    system = SYSTEMS[settings.system]
-    nodes = nodes_of(Interval(*model.interval), settings, comm, "pde")
-    widest, allowed = np.diff(nodes).max(), system.RESOLUTION * settings.degree / model.lam
+    model, found = study.model, settings(study, table)
+    nodes = nodes_of(Interval(*model.interval), found, comm, table)
+    widest, allowed = np.diff(nodes).max(), SYSTEMS[found.system].RESOLUTION * found.degree / model.lam
     if widest > allowed:
         cells = len(nodes) - 1
         raise InputError(
-            f"pde.system = '{settings.system}' with lambda = {model.lam:.6g} and degree {settings.degree} needs "
+            f"{table}.system = '{found.system}' with lambda = {model.lam:.6g} and degree {found.degree} needs "
             f"cells no wider than {allowed:.3g}, the widest of these {cells} is {widest:.3g}: take at least "
             f"{ceil(cells * widest / allowed)} of this kind, a higher degree, or system B'"
         )
-    return Problem(lambda study: PinnedEquation(study, unit), study, settings, comm, "pde_", "pde").u
+    return Problem(lambda study: PinnedEquation(study, unit, table), study, found, comm, f"{table}_", table).u
 
 
 def solve(

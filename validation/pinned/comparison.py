@@ -1,6 +1,7 @@
 """How far the ensemble of pinned balls is from its limit equations, and how much of that is sampling noise."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from kinlim.base import Study, narrowed
 from kinlim.errors import InputError
 from kinlim.model import Datasets
 from kinlim.models.pinned.tables import PinnedStudy
-from kinlim.rules import Means
+from kinlim.rules import Means, Rule
 from kinlim.validation.pinned import figures, white_noise
 from kinlim.validation.profiles import ratio
 from kinlim.validation.report import number
@@ -44,6 +45,10 @@ class BallsAgainstEquations(Standard):
         ),
     }  # fmt: skip
     may_be_nan = ("sigma_local", "correlation")  # where there is no neighbour, or no spread
+
+    def rules_of(self, data: Datasets) -> tuple[Rule, ...]:
+        """Against the equations, and against rival.nc where there is one."""
+        return tuple(rule for rule in self.rules if rule.solution in data)
 
     def check(self, study: Study) -> None:
         """Raise InputError with the sorting kernel, of which the equations are not the limit."""
@@ -83,6 +88,15 @@ class BallsAgainstEquations(Standard):
     def findings(self, numbers: Mapping[str, Any]) -> list[str]:
         """The spread within a run at the last time, and a lambda that is not the particles' own."""
         last, lines = numbers["times"][-1], []
+        if "rel_l2_sigma_rival" in last:
+            found = [(name, *left_over(last, name)) for name in ("mu", "sigma")]
+            told = [
+                f"{number(left)} +- {number(error, 1)} in {name}" for name, left, error in found if left is not None
+            ]
+            lines.append(
+                "Distance beyond noise from rival.nc over that from pde.nc, last time: "
+                f"{', '.join(told) or 'noise hides both'}."
+            )
         if None not in (last["rel_l2_sigma_local"], last["correlation"], last["spread_ratio"]):
             size = percent(abs(last["spread_ratio"] - 1)) + (" larger" if last["spread_ratio"] > 1 else " smaller")
             lines.append(
@@ -110,6 +124,7 @@ class BallsAgainstEquations(Standard):
         return {
             "particles": particles.attrs,
             "pde": pde.attrs,
+            "rival": data["rival"].attrs if "rival" in data else None,
             "totals": {
                 name: (float(particles[name][-1]), float(particles[f"{name}_se"][-1]), float(pde[name][-1]))
                 for name in ("momentum", "energy")
@@ -117,6 +132,21 @@ class BallsAgainstEquations(Standard):
             "min_w": float(pde["min_w"].min()),
             "system": str(pde.attrs["system"]).replace("'", "′"),
         }
+
+
+def left_over(moment: Mapping[str, Any], name: str) -> tuple[float | None, float | None]:
+    """The distance beyond noise from rival.nc over that from pde.nc, and its standard error; None where noise hides it.
+
+    Args:
+        moment: an entry of "times" of metrics.json.
+        name: "mu" or "sigma".
+    """
+    here, there = (moment[f"rel_l2_excess_{label}"] for label in (name, f"{name}_rival"))
+    errors = (moment[f"rel_l2_excess_se_{label}"] for label in (name, f"{name}_rival"))
+    if not here:
+        return None, None
+    error, other = errors
+    return there / here, float(np.hypot(other / here, error * there / here**2))
 
 
 def _spreads(particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Array]:
@@ -140,6 +170,9 @@ def _norm(values: Array) -> Array:
     return np.sqrt((values**2).sum(axis=1))
 
 
-COMPARISON = BallsAgainstEquations(
-    (Means("mu", about="The mean velocity mu"), Means("sigma", about="The spread sigma"))
+RULES = (Means("mu", about="The mean velocity mu"), Means("sigma", about="The spread sigma"))
+RIVALS = tuple(
+    replace(rule, solution="rival", label=f"{rule.name}_rival", about=f"{rule.about} against rival.nc")
+    for rule in RULES
 )
+COMPARISON = BallsAgainstEquations((*RULES, *RIVALS))

@@ -1,10 +1,16 @@
-"""Pinned billiard balls, and the systems (A), (B') and (C) for their mean velocity mu and spread sigma.
+"""Pinned billiard balls, and the systems (A), (B'), (B_n) and (C) for their mean velocity mu and spread sigma.
 
 Source: Burdzy, Hoskins and Steinerberger, "From pinned billiard balls to partial differential equations".
 """
 
+from kinlim.base import Study
 from kinlim.model import Command, CommandRun, Comparison, Maker, Model, Side, example, late
-from kinlim.models.pinned.tables import PinnedBalls, PinnedEquations, PinnedParticles, PinnedStudy
+from kinlim.models.pinned.tables import PinnedBalls, PinnedEquations, PinnedParticles, PinnedRival, PinnedStudy
+
+
+def _has_rival(study: Study) -> bool:
+    return isinstance(study, PinnedStudy) and study.rival is not None
+
 
 MODEL = Model(
     name="pinned",
@@ -12,15 +18,20 @@ MODEL = Model(
     physics=PinnedBalls,
     sides=(
         Side("pde.nc", "pde", PinnedEquations, "solve", late("kinlim.fem.pinned:EQUATIONS", Maker)),
+        Side("rival.nc", "rival", PinnedRival, "solve", late("kinlim.fem.pinned:RIVAL", Maker), _has_rival),
         Side("particles.nc", "particles", PinnedParticles, "simulate", late("kinlim.stochastic.pinned:BALLS", Maker)),
     ),
     compare=late("kinlim.validation.pinned:COMPARISON", Comparison),
     tables=PinnedStudy,
     example=example("pinned-paper.toml"),
     commands={
+        "drift": Command(
+            "Hold one collision against Theorem 2.3 and Lemma 5.1: exactly, by formula, by the kernel.",
+            late("kinlim.models.pinned.drift:run", CommandRun),
+        ),
         "iterate": Command(
             "Run the iteration of the well-posedness proof, with all its norms and inequalities.",
             late("kinlim.models.pinned.iteration:run", CommandRun),
-        )
+        ),
     },
 )

@@ -272,6 +272,12 @@ class PinnedEquations(MeshSettings):
         return self
 
 
+class PinnedRival(PinnedEquations):
+    """A second solution that the same particles are held against: another system, other ends, another mesh."""
+
+    system: Literal["A", "B'", "B_n", "C"] = "B_n"
+
+
 class PinnedIteration(Table):
     """The iteration of the well-posedness proof, on [0, end_time]; its mesh and degree are those of the equations.
 
@@ -292,18 +298,22 @@ class PinnedStudy(Study):
     model: PinnedBalls
     particles: PinnedParticles
     pde: PinnedEquations = PinnedEquations()
+    rival: PinnedRival | None = None
     iteration: PinnedIteration = PinnedIteration()
 
     @model_validator(mode="after")
     def _equations_fit(self) -> Self:
-        pde, times = self.pde, len(self.model.observe)
-        room = pde.cells * 2**pde.refinements * pde.degree * (1500 + 48 * times)  # matrices, and what is recorded
-        if room > MOST_MEMORY:
-            raise ValueError(
-                f"pde.cells = {pde.cells} with pde.refinements = {pde.refinements}, degree {pde.degree} and "
-                f"{times} times in model.observe need about "
-                f"{room / 2**30:.3g} GiB; at most {MOST_MEMORY / 2**30:.0f} are allowed"
-            )
+        times = len(self.model.observe)
+        for name, pde in (("pde", self.pde), ("rival", self.rival)):
+            if pde is None:
+                continue
+            room = pde.cells * 2**pde.refinements * pde.degree * (1500 + 48 * times)  # matrices, and what is recorded
+            if room > MOST_MEMORY:
+                raise ValueError(
+                    f"{name}.cells = {pde.cells} with {name}.refinements = {pde.refinements}, degree {pde.degree} and "
+                    f"{times} times in model.observe need about "
+                    f"{room / 2**30:.3g} GiB; at most {MOST_MEMORY / 2**30:.0f} are allowed"
+                )
         return self
 
     @model_validator(mode="before")
