@@ -20,6 +20,7 @@ from pydantic import create_model
 
 from kinlim.base import Physics, Study
 from kinlim.errors import InputError, RunError
+from kinlim.statements import STATEMENTS, Statement
 from kinlim.table import Table
 
 if TYPE_CHECKING:
@@ -178,7 +179,11 @@ class Comparison(ABC):
         """The comparison, and the content of metrics.json, the verdicts first; raises as `compare` does."""
         compared = self.compare(data)
         numbers = self.metrics(compared, data)
-        return compared, {"verdicts": [asdict(verdict) for verdict in self.verdicts(numbers)], **numbers}
+        said = {
+            "verdicts": [asdict(verdict) for verdict in self.verdicts(numbers)],
+            STATEMENTS: [asdict(statement) for statement in self.statements(numbers)],
+        }
+        return compared, said | numbers
 
     @abstractmethod
     def compare(self, data: Datasets) -> "xr.Dataset":
@@ -195,6 +200,10 @@ class Comparison(ABC):
     @abstractmethod
     def verdicts(self, numbers: Mapping[str, Any]) -> list[Verdict]:
         """What follows from the numbers."""
+
+    def statements(self, numbers: Mapping[str, Any]) -> list[Statement]:
+        """What the numbers say of statements of the model's source; here nothing."""
+        return []
 
     def tell(self, numbers: Mapping[str, Any]) -> list[str]:
         """Sentences for a terminal, besides the verdicts."""

@@ -401,7 +401,8 @@ def compare(results: Results, solutions: dict[str, bytes] | None = None) -> dict
 def tell(study: Study, numbers: dict[str, Any]) -> list[str]:
     """What came out of a comparison, for a terminal: the verdicts first."""
     verdicts = [verdict["sentence"] for verdict in numbers["verdicts"]]
-    return [*verdicts, *model_of(study).compare().tell(numbers)]
+    stated = [Statement(**one).sentence for one in numbers[STATEMENTS]]
+    return [*verdicts, *model_of(study).compare().tell(numbers), *stated]
 
 
 def write_pictures(results: Results, pictures: dict[str, bytes]) -> None:

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from kinlim import workflow
 from kinlim.errors import InputError
+from kinlim.statements import table
+from kinlim.study import check
 from kinlim.validation import report
 from kinlim.validation.pinned import COMPARISON
 
@@ -244,3 +247,22 @@ def test_the_report_warns_of_another_lambda():
 )
 def test_numbers_are_written_for_people(value, text):
     assert report.number(value) == text
+
+
+@pytest.mark.slow
+def test_a_rival_beside_the_same_particles(tables, tmp_path):
+    # two solutions, two rules a side; what is said of the sources is in the table of all verdicts
+    tables["particles"]["replicas"] = 2000
+    tables["rival"] = {"system": "B_n", "boundary": "paper", "cells": 40}
+    numbers = workflow.run(check(tables), tmp_path / "r")
+    assert numbers["rules"] == ["mu", "sigma", "mu_rival", "sigma_rival"]
+    assert len(numbers["verdicts"]) == 4
+    assert numbers["ends"]["solutions"]["rival"]["boundary"] == "paper"
+    stated = {one["claim"]: one["verdict"] for one in numbers["statements"]}
+    assert stated["no spread at the ends"] == "fails"
+    assert stated["energy is conserved with ends that let nothing through"] == "holds"
+    assert stated["energy is conserved with the paper's ends"] == "fails"
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "system (B_n) with" in " ".join(page.split())
+    assert "Distance beyond noise from rival.nc over that from pde.nc" in page
+    assert "no spread at the ends" in table([tmp_path])

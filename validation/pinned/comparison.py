@@ -14,6 +14,7 @@ from kinlim.errors import InputError
 from kinlim.model import Datasets
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.rules import Means, Rule
+from kinlim.statements import Statement
 from kinlim.validation.pinned import figures, white_noise
 from kinlim.validation.profiles import ratio
 from kinlim.validation.report import number
@@ -21,6 +22,11 @@ from kinlim.validation.standard import Standard
 from kinlim.validation.verdicts import percent
 
 Array = NDArray[np.float64]
+
+PAPER = "Burdzy, Hoskins, Steinerberger"
+
+SURE = 5.0
+"""Standard errors that make a spread certain."""
 
 
 class BallsAgainstEquations(Standard):
@@ -82,8 +88,39 @@ class BallsAgainstEquations(Standard):
         return {
             "lambda": float(pde.attrs["lambda"]),
             "particle_lambda": float(particles.attrs["particle_lambda"]),
-            "energy_gone": float(pde["energy_flux"][-1] / (pde["energy"][-1] + pde["energy_flux"][-1])),
+            "energy_gone": _gone(pde),
+            "ends": _ends(data),
         }
+
+    def statements(self, numbers: Mapping[str, Any]) -> list[Statement]:
+        """Of the paper's ends, (2.11)-(2.12), and of what is conserved, (4.1)-(4.2)."""
+        ends = numbers["ends"]
+        spread, error, middle = (ends[name] for name in ("spread", "spread_se", "median"))
+        others = ", ".join(
+            f"{number(one['spread'])} in {side}.nc ({one['boundary']})" for side, one in ends["solutions"].items()
+        )
+        found = [
+            Statement(
+                f"{PAPER} (2.12)",
+                "no spread at the ends",
+                "fails" if spread > SURE * error else "not decided",
+                f"the balls at the ends have the spread {number(spread, 3)} +- {number(error, 1)} at the last time, "
+                f"half of all balls have more than {number(middle, 3)}; the ends of the solutions: {others}",
+            )
+        ]
+        for side, one in ends["solutions"].items():
+            kept = abs(one["energy_gone"]) < one["tolerance"]
+            found.append(
+                Statement(
+                    f"{PAPER} (4.2)",
+                    "energy is conserved "
+                    + ("with the paper's ends" if one["boundary"] == "paper" else "with ends that let nothing through"),
+                    "holds" if kept else "fails",
+                    f"{percent(one['energy_gone'])} of it went out through the ends by the last time in {side}.nc; "
+                    f"that of the particles changes by {number(ends['drift'], 1)} of itself",
+                )
+            )
+        return found
 
     def findings(self, numbers: Mapping[str, Any]) -> list[str]:
         """The spread within a run at the last time, and a lambda that is not the particles' own."""
@@ -132,6 +169,34 @@ class BallsAgainstEquations(Standard):
             "min_w": float(pde["min_w"].min()),
             "system": str(pde.attrs["system"]).replace("'", "′"),
         }
+
+
+def _gone(solution: xr.Dataset) -> float:
+    """Part of the energy that went out through the ends by the last time."""
+    out = float(solution["energy_flux"][-1])
+    return out / (float(solution["energy"][-1]) + out) if out else 0.0
+
+
+def _ends(data: Datasets) -> dict[str, Any]:
+    """Spreads at the ends at the last time, of particles and solutions, and energy lost there."""
+    particles = data["particles"]
+    last, error = (particles[name][-1].to_numpy() for name in ("sigma", "sigma_se"))
+    return {
+        "spread": float(last[[0, -1]].mean()),
+        "spread_se": float(np.hypot(*error[[0, -1]]) / 2),
+        "median": float(np.median(last)),
+        "drift": float(particles["energy_drift"][-1]),
+        "solutions": {
+            side: {
+                "boundary": str(solution.attrs["boundary"]),
+                "spread": float(solution["sigma"][-1].to_numpy()[[0, -1]].mean()),
+                "energy_gone": _gone(solution),
+                "tolerance": 10 * float(solution.attrs["rtol"]),
+            }
+            for side, solution in data.items()
+            if side != "particles"
+        },
+    }
 
 
 def left_over(moment: Mapping[str, Any], name: str) -> tuple[float | None, float | None]:

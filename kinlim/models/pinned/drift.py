@@ -16,11 +16,10 @@ from kinlim.statements import Found, Statement
 from kinlim.stochastic.pinned.one_collision import after_one_collision
 from kinlim.study import dump
 from kinlim.validation.chance import sure
+from kinlim.validation.pinned.comparison import PAPER
 from kinlim.validation.pinned.one_step import drift, lemma_coefficient, printed
 from kinlim.validation.report import number
 from kinlim.workflow import Check, examine
-
-PAPER = "Burdzy, Hoskins, Steinerberger"
 
 DOUBLINGS = 6
 """Of the number of gaps between balls, from the study's on."""
