@@ -165,7 +165,11 @@ def sweep(
     study: StudyFile,
     over: Annotated[
         list[str],
-        typer.Option("--over", metavar="TABLE.KEY=V1,V2,...", help="Values to go through. Repeatable: all pairs."),
+        typer.Option(
+            "--over",
+            metavar="TABLE.KEY=V1,V2,...",
+            help="Values to go through; after a ; more that go along with them. Repeatable: all pairs.",
+        ),
     ],
     output: Output = None,
     set: Set = None,

@@ -17,8 +17,12 @@ LIBRARIES = {name: (name,) for name in ("numpy", "scipy", "numba", "xarray", "mp
 
 
 def command() -> str:
-    """The command line of this process, as one would type it again; empty where kinlim is used as a library."""
+    """The command line of this process but for its folder; empty where kinlim is used as a library."""
     program, *words = sys.argv or [""]
+    for option in ("-o", "--output"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
     return shlex.join(["kinlim", *words]) if Path(program).name == "kinlim" else ""
 
 

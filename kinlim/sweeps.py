@@ -55,42 +55,60 @@ def points_of(path: str | Path, over: Sequence[str], overrides: Sequence[str] = 
 
     Args:
         path: of the study.
-        over: ``table.key=v1,v2,...`` with values in TOML.
+        over: ``table.key=v1,v2,...`` with values in TOML, of one parameter each; further ``; table.key=v1,v2,...`` in
+            the same text go along with it, value by value, such as an end_time that goes with the number of balls.
         overrides: ``table.key=value`` for all points.
 
     Raises:
         InputError: naming --over, the key and the value.
     """
-    axes: dict[str, list[Any]] = {}
+    axes: list[dict[str, list[Any]]] = []
     for text in over:
-        key, equals, values = text.partition("=")
-        key = key.strip()
-        try:
-            parsed = tomllib.loads(f"values = [{values}]") if equals else {}
-        except (ValueError, RecursionError):
-            parsed = {}
-        allowed = all(isinstance(value, int | float | str) for value in parsed.get("values", []))
-        if list(parsed) != ["values"] or not parsed["values"] or not allowed or "." not in key:
-            raise InputError(
-                f"--over {text[:80]}: must be table.key=v1,v2,... with numbers, texts in quotes or true and false, for "
-                "example --over model.reservoir=100,1000"
-            )
-        if key in axes or len(set(map(str, parsed["values"]))) < len(parsed["values"]):
+        axis = dict(_parsed(part, text) for part in text.split(";"))
+        named = [key for one in axes for key in one]
+        if len(axis) < len(text.split(";")) or set(axis) & set(named):
             raise InputError(f"--over {text[:80]}: names a key or a value twice")
-        axes[key] = parsed["values"]
+        first, *others = axis
+        for key in others:
+            if len(axis[key]) != len(axis[first]):
+                raise InputError(
+                    f"--over {text[:80]}: {key} has {len(axis[key])} values, and goes along with {len(axis[first])} of "
+                    f"{first}"
+                )
+        if len(set(map(str, axis[first]))) < len(axis[first]):
+            raise InputError(f"--over {text[:80]}: names a key or a value twice")
+        axes.append(axis)
     points = []
-    for combination in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, combination, strict=True))
-        texts = [f"{key}={tomli_w.dumps({'value': value}).partition('=')[2].strip()}" for key, value in chosen.items()]
+    for places in itertools.product(*(range(len(next(iter(axis.values())))) for axis in axes)):
+        every = {key: values[k] for axis, k in zip(axes, places, strict=True) for key, values in axis.items()}
+        chosen = {key: every[key] for key in (next(iter(axis)) for axis in axes)}
+        texts = [f"{key}={tomli_w.dumps({'value': value}).partition('=')[2].strip()}" for key, value in every.items()]
         try:
             study = load(path, [*overrides, *texts])
         except InputError as error:
             message = str(error)
-            for key in axes:
+            for key in every:
                 message = message.replace(f"--set {key}=", f"--over {key}=", 1)
             raise InputError(message) from None
         points.append(Point(chosen, _independent(study, chosen)))
     return points
+
+
+def _parsed(part: str, text: str) -> tuple[str, list[Any]]:
+    """Key and values of ``table.key=v1,v2,...``, a part of the text of an --over."""
+    key, equals, values = part.partition("=")
+    key = key.strip()
+    try:
+        parsed = tomllib.loads(f"values = [{values}]") if equals else {}
+    except (ValueError, RecursionError):
+        parsed = {}
+    allowed = all(isinstance(value, int | float | str) for value in parsed.get("values", []))
+    if list(parsed) != ["values"] or not parsed["values"] or not allowed or "." not in key:
+        raise InputError(
+            f"--over {text[:80]}: must be table.key=v1,v2,... with numbers, texts in quotes or true and false, for "
+            "example --over model.reservoir=100,1000"
+        )
+    return key, parsed["values"]
 
 
 def _name(values: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from kinlim import sweeps
+from kinlim.errors import InputError
 from kinlim.study import check, dump, load
 
 
@@ -48,3 +49,26 @@ def test_a_point_can_be_run_again_alone(file, tmp_path):
     again = tmp_path / "point.toml"
     again.write_text(dump(point.study))
     assert load(again) == point.study
+
+
+def test_values_that_go_along(file):
+    # T = 5/lambda for every n, say: one parameter, and what belongs to each of its values
+    points = sweeps.points_of(file, ["model.reservoir=12,24; model.end_time=4.0,8.0", "model.mu=1.0,2.0"])
+    assert [(p.study.model.reservoir, p.study.model.end_time, p.study.model.mu) for p in points] == [
+        (12, 4.0, 1.0), (12, 4.0, 2.0), (24, 8.0, 1.0), (24, 8.0, 2.0),
+    ]  # fmt: skip
+    assert all(set(point.values) == {"model.reservoir", "model.mu"} for point in points)
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        (["model.reservoir=12,24; model.end_time=4.0"], "model.end_time has 1 values, and goes along with 2 of"),
+        (["model.reservoir=12,24; model.reservoir=6,7"], "names a key or a value twice"),
+        (["model.reservoir=12,24; model.mu=1.0,2.0", "model.mu=3.0"], "names a key or a value twice"),
+        (["model.reservoir=12,24; "], "must be table.key=v1,v2,..."),
+    ],
+)
+def test_what_cannot_go_along(file, over, message):
+    with pytest.raises(InputError, match=message):
+        sweeps.points_of(file, over)

@@ -10,6 +10,7 @@ from kinlim.stochastic.moments import Moments
 from kinlim.stochastic.pinned import simulate, white_noise
 from kinlim.stochastic.pinned.white_noise import EDGES, PAIR_EDGES, R_EDGES, Frame
 from kinlim.study import check
+from kinlim.validation.pinned import white_noise as judging
 from kinlim.validation.pinned.white_noise import measure
 
 RNG = np.random.default_rng(11)
@@ -143,3 +144,45 @@ def test_rounding_is_no_spread(tables):
     assert int(found.w_samples[0]) == 600 * 25
     assert int(found.w_samples[1]) < 600 * 50
     assert float(found.w_density[0].max()) < 0.5
+
+
+def binned(samples, low=6.0, bins=240):
+    """Centres and density of samples in bins like those of W."""
+    counts, edges = np.histogram(samples, bins, (-low, low))
+    return (edges[1:] + edges[:-1]) / 2, counts / len(samples) / (edges[1] - edges[0])
+
+
+def test_distances_from_the_normal_law():
+    # normal samples are within noise; tails of a fourth cumulant 0.6, a shift of 3 %, a spread 3 % off are found
+    rng = np.random.default_rng(5)
+    n = 10**6
+    normal, noise = rng.standard_normal(n), judging.SELDOM / n**0.5
+    heavy = rng.standard_t(14, n) * (12 / 14) ** 0.5
+    assert judging.kolmogorov_smirnov(*binned(normal)) < noise
+    assert judging.anderson_darling(*binned(normal)) < 6 / n  # A^2 exceeds 6.0 once in a thousand times
+    for wrong in (heavy, normal + 0.03, 1.03 * normal):
+        assert judging.kolmogorov_smirnov(*binned(wrong)) > 2 * noise
+        assert judging.anderson_darling(*binned(wrong)) > 20 / n
+    # against SciPy's own of the samples themselves, but for the bins
+    exact = stats.kstest(heavy, "norm").statistic
+    assert judging.kolmogorov_smirnov(*binned(heavy)) == pytest.approx(exact, rel=0.02)
+
+
+def test_isotropy_of_pairs():
+    rng = np.random.default_rng(6)
+    n = 400_000
+    pairs = rng.standard_normal((n, 2))
+
+    def found(samples, wave):
+        counts, edges, _ = np.histogram2d(*samples.T, bins=40, range=[[-4, 4], [-4, 4]])
+        width = edges[1] - edges[0]
+        return judging.anisotropy((edges[1:] + edges[:-1]) / 2, counts / n / width**2, wave)
+
+    error = (2 * n) ** -0.5
+    assert abs(found(pairs, 4)) < 4.5 * error
+    # independent but not normal: four lobes along the axes
+    lobes = rng.standard_t(8, (n, 2)) * (6 / 8) ** 0.5
+    assert found(lobes, 4) > 20 * error
+    # correlated: cos 2 theta of the pairs turned by an eighth
+    turned = pairs @ np.array([[1.1, 0.0], [0.0, 0.9]])
+    assert abs(found(turned, 2)) > 20 * error

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from kinlim.base import Study
 from kinlim.model import Datasets, Measured
 from kinlim.rules import Numbers
-from kinlim.validation.kac import figures, scaling
+from kinlim.statements import Statement
+from kinlim.validation.kac import figures, scaling, statements
 from kinlim.validation.report import number
 from kinlim.validation.standard import Standard, finite
 
@@ -104,8 +105,12 @@ class SystemsAgainstSectors(Standard):
         }
 
     def facts(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Any]:
-        """The theorem's numbers."""
-        return {"theorem": theorem(data["exact"])}
+        """The theorem's numbers, and the lemmas'."""
+        return {"theorem": theorem(data["exact"]), "lemmas": statements.lemmas(data["exact"])}
+
+    def statements(self, numbers: Mapping[str, Any]) -> list[Statement]:
+        """See `kinlim.validation.kac.statements`."""
+        return statements.statements(numbers)
 
     def findings(self, numbers: Mapping[str, Any]) -> list[str]:
         """Distances of the two systems beside the paper's bound."""

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from kinlim.base import Study, narrowed
 from kinlim.errors import InputError
-from kinlim.model import Datasets
+from kinlim.model import Datasets, Measured
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.rules import Means, Rule
 from kinlim.statements import Statement
+from kinlim.validation.chance import sure
 from kinlim.validation.pinned import figures, white_noise
 from kinlim.validation.profiles import ratio
 from kinlim.validation.report import number
@@ -90,10 +91,11 @@ class BallsAgainstEquations(Standard):
             "particle_lambda": float(particles.attrs["particle_lambda"]),
             "energy_gone": _gone(pde),
             "ends": _ends(data),
+            "white_noise": white_noise.judged(particles),
         }
 
     def statements(self, numbers: Mapping[str, Any]) -> list[Statement]:
-        """Of the paper's ends, (2.11)-(2.12), and of what is conserved, (4.1)-(4.2)."""
+        """Of the paper's ends, (2.11)-(2.12), of what is conserved, (4.1)-(4.2), and of white noise, (2.5)."""
         ends = numbers["ends"]
         spread, error, middle = (ends[name] for name in ("spread", "spread_se", "median"))
         others = ", ".join(
@@ -120,6 +122,8 @@ class BallsAgainstEquations(Standard):
                     f"that of the particles changes by {number(ends['drift'], 1)} of itself",
                 )
             )
+        if (noise := numbers["white_noise"]) is not None:
+            found += _of_white_noise(noise, numbers["replicas"], numbers["points"]["mu"])
         return found
 
     def findings(self, numbers: Mapping[str, Any]) -> list[str]:
@@ -149,6 +153,27 @@ class BallsAgainstEquations(Standard):
             )
         return lines
 
+    def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:
+        """Besides what the rules measure: spreads at the ends and in the middle of their order, and energy lost."""
+        ends = _ends(data)
+        local = data["particles"]["sigma_local"][-1].to_numpy()
+        found = {
+            "end_spread": Measured(ends["spread"], ends["spread_se"], "spread over runs at the ends, last time"),
+            "median_spread": Measured(ends["median"], 0.0, "median spread over runs, last time"),
+            "median_spread_local": Measured(
+                float(np.nanmedian(local)), 0.0, "median spread among neighbours, last time"
+            ),
+        }
+        for side, one in ends["solutions"].items():
+            found |= {
+                f"end_spread_{side}": Measured(one["spread"], 0.0, f"spread at the ends, last time, {side}.nc"),
+                f"median_spread_{side}": Measured(one["median"], 0.0, f"median spread, last time, {side}.nc"),
+                f"energy_gone_{side}": Measured(
+                    one["energy_gone"], 0.0, f"part of the energy gone through the ends, {side}.nc"
+                ),
+            }
+        return super().measured(data, comparison) | found
+
     def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
         """The two spreads, and white noise where it was recorded."""
         particles = data["particles"]
@@ -171,6 +196,36 @@ class BallsAgainstEquations(Standard):
         }
 
 
+def _of_white_noise(noise: Mapping[str, Any], replicas: int, balls: int) -> list[Statement]:
+    """Of (2.5): that W is normal, without correlations, isotropic in pairs."""
+    limit = sure(replicas, noise["lags"])
+    z = noise["anisotropy"] / noise["anisotropy_se"]
+    return [
+        Statement(
+            f"{PAPER} (2.5)",
+            "W = (v - mu)/sigma is normal",
+            "fails" if noise["ks"] > noise["ks_noise"] else "not decided",
+            f"distance of Kolmogorov and Smirnov {number(noise['ks'], 3)}, Anderson and Darling's A^2/N "
+            f"{number(noise['ad'], 3)}; noise reaches {number(noise['ks_noise'], 2)} in all "
+            f"{number(noise['samples'], 3)} samples, and {number(white_noise.SELDOM / balls**0.5, 2)} in one run",
+        ),
+        Statement(
+            f"{PAPER} (2.5)",
+            "W is not correlated",
+            "fails" if noise["correlation_z"] > limit else "not decided",
+            f"the largest of {noise['lags']} correlations, at distance {noise['largest_lag']}, is "
+            f"{noise['correlation_z']:.1f} standard errors off; noise reaches {limit:.1f}",
+        ),
+        Statement(
+            f"{PAPER} Figure 4",
+            "pairs of neighbouring W are isotropic",
+            "fails" if abs(z) > SURE else "not decided",
+            f"mean of cos 4 theta is {number(noise['anisotropy'], 2)} +- {number(noise['anisotropy_se'], 1)} beyond "
+            "that of independent normal pairs",
+        ),
+    ]
+
+
 def _gone(solution: xr.Dataset) -> float:
     """Part of the energy that went out through the ends by the last time."""
     out = float(solution["energy_flux"][-1])
@@ -190,6 +245,7 @@ def _ends(data: Datasets) -> dict[str, Any]:
             side: {
                 "boundary": str(solution.attrs["boundary"]),
                 "spread": float(solution["sigma"][-1].to_numpy()[[0, -1]].mean()),
+                "median": float(np.median(solution["sigma"][-1])),
                 "energy_gone": _gone(solution),
                 "tolerance": 10 * float(solution.attrs["rtol"]),
             }

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kinlim.errors import InputError
+from kinlim.statements import STATEMENTS, Statement, dump
 from kinlim.validation import report
+from kinlim.validation.pinned.comparison import PAPER
 from kinlim.validation.pinned.inequalities import FLOOR, Inequality, careful_recursion, inequalities, lemma_time
 
 Array = NDArray[np.float64]
@@ -72,7 +74,36 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
     if verdict["stalled"]:
         verdict["rounding_growth"] = _rounding_growth(trace)
     verdict["conclusion"] = _conclusion(verdict)
+    verdict[STATEMENTS] = dump(_statements(verdict))
     return verdict
+
+
+def _statements(verdict: dict[str, Any]) -> list[Statement]:
+    """Of every inequality that could be checked, as printed or as mended, and of the iteration's convergence."""
+    on = f"lambda_B = {report.number(verdict['lambda_B'], 3)}, T = {verdict['end_time']:g}"
+    up_to = verdict["converged_up_to"]
+    found = [
+        Statement(
+            f"{PAPER} Section 6",
+            "the iteration converges",
+            "holds" if verdict["converged"] else "fails",
+            f"on [0, {report.number(up_to or 0.0)}] within {verdict['iterations']} iterations ({on})",
+        )
+    ]
+    for one in verdict["inequalities"]:
+        if one["holds"] is None:
+            continue
+        ratio = "infinite" if one["max_ratio"] is None else report.number(one["max_ratio"])
+        where = " on these iterates; it is false where e = g" if one["label"] == "(6.6)" and one["holds"] else ""
+        found.append(
+            Statement(
+                f"{PAPER} {one['label']}",
+                f"{one['statement']}{' (mended)' if one['kind'] == 'careful' else ''}",
+                "holds" if one["holds"] else "fails",
+                f"left over right side is at most {ratio}{where} ({on})",
+            )
+        )
+    return found
 
 
 def _last(T: Array, good: NDArray[np.bool_]) -> float | None:

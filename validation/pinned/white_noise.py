@@ -10,6 +10,9 @@ from scipy.special import ndtr
 
 Array = NDArray[np.float64]
 
+SELDOM = 1.95
+"""N^(1/2) times the KS distance that N independent samples exceed once in a thousand times (Kolmogorov's law)."""
+
 COUNTED = 100
 """Samples expected in a bin from which on it counts in chi-square."""
 
@@ -18,6 +21,69 @@ def normal(w: Array) -> Array:
     """Density of N(0, 1) averaged over each of the equally wide bins with centres w."""
     half = (w[1] - w[0]) / 2
     return np.asarray((ndtr(w + half) - ndtr(w - half)) / (2 * half), np.float64)
+
+
+def kolmogorov_smirnov(w: Array, density: Array) -> float:
+    """Largest distance at a bin's edge of the distribution function of binned samples from that of N(0, 1)."""
+    width = w[1] - w[0]
+    return float(np.abs(_below(w, density) - ndtr(w + width / 2)).max())
+
+
+def anderson_darling(w: Array, density: Array) -> float:
+    """A^2/N = int (F - Phi)^2/(Phi (1 - Phi)) dPhi of binned samples, F between edges by the mean of both."""
+    width = w[1] - w[0]
+    edges = np.append(w[0] - width / 2, w + width / 2)
+    gap = np.append(0.0, _below(w, density)) - ndtr(edges)
+    middle, mass = (gap[1:] + gap[:-1]) / 2, np.diff(ndtr(edges))
+    phi = ndtr(w)
+    return float((middle**2 / np.maximum(phi * ndtr(-w), 1e-300) * mass).sum())
+
+
+def _below(w: Array, density: Array) -> Array:
+    """Part of the samples up to each bin's right edge; half of those outside all bins are taken to lie on each side."""
+    mass = density * (w[1] - w[0])
+    return np.asarray((1 - mass.sum()) / 2 + np.cumsum(mass), np.float64)
+
+
+def anisotropy(w: Array, density: Array, wave: int) -> float:
+    """Mean of cos(wave theta) over binned pairs, theta their angle, less that of independent N(0, 1): 0 if isotropic.
+
+    Its standard error is (2 N)^(-1/2) for N independent pairs.
+    """
+    width = w[1] - w[0]
+    mass = ndtr(w + width / 2) - ndtr(w - width / 2)
+    angle = np.arctan2(w[None, :], w[:, None])
+    return float(((density * width**2 - np.outer(mass, mass)) * np.cos(wave * angle)).sum())
+
+
+def judged(particles: xr.Dataset) -> dict[str, float | int] | None:
+    """What the last time says of (2.5), entries of metrics.json; None where W was not recorded.
+
+    ks, ad: as above, with ks_noise, what KS exceeds once in a thousand times by noise, were all samples independent.
+    correlation_z: largest |correlation over the ensemble| over its null standard deviation, of `lags` of them.
+    anisotropy: of wave number 4, with its standard error; 2 would be another measure of correlations.
+    """
+    if "w_density" not in particles:
+        return None
+    last = particles.isel(time=-1)
+    w, density, samples = last["w"].to_numpy(), last["w_density"].to_numpy(), float(last["w_samples"])
+    sigma, lags = last["sigma"].to_numpy(), last["lag"].to_numpy()
+    z = []
+    for k, rho in zip(lags, last["correlation"].to_numpy(), strict=True):
+        weight = sigma[:-k] * sigma[k:]
+        null = np.sqrt((weight**2).sum()) / weight.sum() / np.sqrt(particles.attrs["replicas"] - 1)
+        z.append(abs(rho) / null)
+    return {
+        "ks": kolmogorov_smirnov(w, density),
+        "ks_noise": SELDOM / samples**0.5,
+        "ad": anderson_darling(w, density),
+        "correlation_z": float(max(z)),
+        "largest_lag": int(lags[int(np.argmax(z))]),
+        "lags": len(z),
+        "anisotropy": anisotropy(last["w_left"].to_numpy(), last["pair_density"].to_numpy(), 4),
+        "anisotropy_se": (2 * float(last["pair_samples"])) ** -0.5,
+        "samples": samples,
+    }
 
 
 def measure(particles: xr.Dataset) -> dict[str, Array]:

@@ -16,7 +16,8 @@ from kinlim.model import Datasets, Measured
 from kinlim.models.reaction.profile import Profile
 from kinlim.models.reaction.tables import ReactionStudy
 from kinlim.rules import Numbers
-from kinlim.validation.reaction import facts, figures, scaling
+from kinlim.statements import Statement
+from kinlim.validation.reaction import facts, figures, scaling, statements
 from kinlim.validation.reaction.expectation import expectation, mode_of
 from kinlim.validation.reaction.functionals import functionals
 from kinlim.validation.reaction.hypocoercivity import NODES, table
@@ -148,6 +149,10 @@ class GasAgainstSystemAndLimit(Standard):
             "kinetic": None if kinetic is None else facts.of_kinetic(kinetic),
             "decay": rates(data["pde"], kinetic, particles),
         }
+
+    def statements(self, numbers: Mapping[str, Any]) -> list[Statement]:
+        """See `kinlim.validation.reaction.statements`."""
+        return statements.statements(numbers)
 
     def findings(self, numbers: Mapping[str, Any]) -> list[str]:
         """The distance of the kinetic system from its limit, the particles' bias, rates, and what must hold."""

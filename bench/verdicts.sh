@@ -1,0 +1,29 @@
+#!/bin/sh
+# Runs every study that judges a statement of the papers, and writes docs/verdicts.md from what they found.
+#
+#     ./run sh bench/verdicts.sh        # a quarter of an hour on two cores; runs that are there already are kept
+set -eu
+cd "$(dirname "$0")/.."
+
+judged() { # judged FOLDER COMMAND STUDY ...: run it unless it was
+    folder=$1 && shift
+    [ -e "results/verdicts/$folder" ] || kinlim "$@" -o "results/verdicts/$folder"
+}
+judged drift drift examples/pinned-drift.toml
+judged drift-vanishing drift examples/pinned-drift.toml --set 'model.sigma0="sin(pi*x)/5"' --set 'model.mu0="cos(pi*x)"'
+judged rest rest examples/pinned-rest.toml
+judged ends run examples/pinned-ends.toml
+judged paper run examples/pinned-closure.toml --set rival.boundary='"paper"' --set "rival.system=\"B'\""
+judged iteration iterate examples/pinned-iteration.toml
+judged kac run examples/kac-reservoir.toml
+judged kac-pairs run examples/kac-reservoir.toml --set model.system=2 --set model.reservoir=200
+judged reaction run examples/reaction-torus.toml
+
+{
+    echo '# What became of the statements of the papers'
+    echo
+    echo 'Every line was judged by a run, with the command in its last column; `./run sh bench/verdicts.sh` makes this page'
+    echo 'anew. A verdict is about the data of that run. Text that says "at rest" is ours.'
+    echo
+    kinlim verdicts results/verdicts
+} >docs/verdicts.md
