@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every study that judges a statement of the papers, and writes docs/verdicts.md from what they found.
 #
-#     ./run sh bench/verdicts.sh        # a quarter of an hour on two cores; runs that are there already are kept
+#     ./run sh bench/verdicts.sh        # five minutes on two cores; runs that are there already are kept
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,9 @@ judged() { # judged FOLDER COMMAND STUDY ...: run it unless it was
 judged drift drift examples/pinned-drift.toml
 judged drift-vanishing drift examples/pinned-drift.toml --set 'model.sigma0="sin(pi*x)/5"' --set 'model.mu0="cos(pi*x)"'
 judged rest rest examples/pinned-rest.toml
+judged dynamics dynamics examples/pinned-orders.toml
+judged dynamics-waves dynamics examples/pinned-ends.toml
+judged dynamics-paper dynamics examples/pinned-ends.toml --set 'pde.boundary="paper"'
 judged ends run examples/pinned-ends.toml
 judged paper run examples/pinned-closure.toml --set rival.boundary='"paper"' --set "rival.system=\"B'\""
 judged iteration iterate examples/pinned-iteration.toml

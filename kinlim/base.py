@@ -83,13 +83,13 @@ class Study(Table):
     model: Physics
 
     def vary(self, table: str, **settings: Any) -> Self:
-        """The same study with other settings in one of its tables.
+        """The same study with other settings in one of its tables, by the keys of the file.
 
         Raises:
             ValidationError: pydantic's, where the table does not allow them.
         """
         there: Table = getattr(self, table)
-        return self.model_copy(update={table: type(there).model_validate(there.model_dump() | settings)})
+        return self.model_copy(update={table: type(there).model_validate(there.model_dump(by_alias=True) | settings)})
 
 
 def narrowed[S: Study](study: Study, kind: type[S]) -> S:

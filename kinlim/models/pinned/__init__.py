@@ -29,6 +29,10 @@ MODEL = Model(
             "Hold one collision against Theorem 2.3 and Lemma 5.1: exactly, by formula, by the kernel.",
             late("kinlim.models.pinned.drift:run", CommandRun),
         ),
+        "dynamics": Command(
+            "Follow Proposition 4.3 along a solution, and the wave limit of Remark 4.4 as lambda grows.",
+            late("kinlim.models.pinned.dynamics:run", CommandRun),
+        ),
         "rest": Command(
             "Say what balls and equations come to in the end, beside (B'), (B_n) and normal pairs.",
             late("kinlim.models.pinned.rest:run", CommandRun),

@@ -152,7 +152,7 @@ class Rest(Check):
                                    ("normal pairs", rest().local, "tab:green")):  # fmt: skip
             right.axhline(value, color=color, lw=1.2, label=name)
         right.set(xlabel="batch", ylabel="σ λ/μ_x")
-        right.legend(frameon=False)
+        right.legend(frameon=False, loc="center right")
         return figure
 
 
