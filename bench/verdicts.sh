@@ -15,6 +15,8 @@ judged rest rest examples/pinned-rest.toml
 judged dynamics dynamics examples/pinned-orders.toml
 judged dynamics-waves dynamics examples/pinned-ends.toml
 judged dynamics-paper dynamics examples/pinned-ends.toml --set 'pde.boundary="paper"'
+judged dynamics-bump dynamics examples/pinned-ends.toml --set 'pde.boundary="paper"' \
+    --set 'model.mu0="(1-cos(pi*x))/20"' --set 'model.sigma0="sin(pi*x)"'
 judged ends run examples/pinned-ends.toml
 judged paper run examples/pinned-closure.toml --set rival.boundary='"paper"' --set "rival.system=\"B'\""
 judged iteration iterate examples/pinned-iteration.toml
