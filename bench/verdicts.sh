@@ -20,6 +20,7 @@ judged dynamics-bump dynamics examples/pinned-ends.toml --set 'pde.boundary="pap
 judged ends run examples/pinned-ends.toml
 judged paper run examples/pinned-closure.toml --set rival.boundary='"paper"' --set "rival.system=\"B'\""
 judged iteration iterate examples/pinned-iteration.toml
+judged iterates iterate examples/pinned-iterates.toml
 judged kac run examples/kac-reservoir.toml
 judged kac-pairs run examples/kac-reservoir.toml --set model.system=2 --set model.reservoir=200
 judged reaction run examples/reaction-torus.toml

@@ -5,6 +5,7 @@ from math import exp, pi, sqrt
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import basix.ufl
 import ufl
@@ -199,6 +200,33 @@ def test_the_required_case_converges_to_the_time_stepped_solution(required):
     for row in verdict["agreement"]:
         assert row["rel_l2_mu"] < 1e-5
         assert row["rel_l2_w"] < 1e-5
+
+
+def test_iterates_beside_particles(required):
+    # made-up particles that are the last iterate, with an error of 0.01 a site: the zeroth one is far, the last is not
+    trace, _ = required
+    x = np.linspace(0, 1, 60)
+    node_x, rng = trace["node_x"].to_numpy(), np.random.default_rng(3)
+    order = np.argsort(node_x)
+    at_x = {
+        "mu": np.interp(x, node_x[order], trace["iterate_mu"][-1].to_numpy()[order]),
+        "sigma": np.sqrt(2 * np.interp(x, node_x[order], trace["iterate_w"][-1].to_numpy()[order])),
+    }
+    particles = xr.Dataset(
+        {name: (("time", "x"), (values + 0.01 * rng.standard_normal(60))[None]) for name, values in at_x.items()}
+        | {f"{name}_se": (("time", "x"), np.full((1, 60), 0.01)) for name in at_x},
+        coords={"time": [1.0], "x": x},
+    )
+    verdict = wellposed.judge(trace, None, particles)
+    first, final = verdict["particles"][0], verdict["particles"][-1]
+    assert first["mu"] > 100 * first["mu_se"]
+    for name in ("mu", "sigma"):
+        noise = 0.01 * np.sqrt(60) / np.linalg.norm(at_x[name])
+        assert final[name] < noise  # of a distance that is noise alone, at most about half is left
+    assert np.allclose(trace["iterate_mu"][-1], trace["node_mu"][-1])
+    stated = {one["claim"]: one["verdict"] for one in verdict["statements"]}
+    assert stated["the iteration converges"] == "holds"
+    assert stated["the fixed point is what the particles do"] == "not decided"
 
 
 def test_iterates_do_not_depend_on_what_follows(required):

@@ -259,7 +259,8 @@ def iterate(
     Returns:
         The same dataset on every rank, with (iteration, time), times being step ends: a, mu_h1, converged, and those of
         `QUANTITIES`; NaN where an iterate was not followed because it, or an earlier one, grew beyond `BOUND` before.
-        (observation, node): node_mu, node_w of the last iterate.
+        (observation, node): node_mu, node_w of the last iterate. (iteration, node): iterate_mu, iterate_w of all of
+        them at T, NaN where an iterate did not get there.
 
     Raises:
         InputError: the initial data cannot be used, or sigma0 is not 0 at the ends.
@@ -287,7 +288,9 @@ def iterate(
         heat.u.x.array[:] = heat.start.x.array
         unit = heat.measure(1.0)  # beside nothing, `given` being 0
         record[0] = np.cumsum(comm.allreduce(np.outer(lengths, unit)), axis=0)
-        reached, last = len(ends), 0
+        reached, last, nodes = len(ends), 0, Nodes(heat.u)
+        at_end = np.full((iterations + 1, len(nodes.x), 2), np.nan)
+        at_end[0] = nodes(heat.start)[:, [MU.stop - 1, W.stop - 1]]
         for k in range(1, iterations + 1):
             here = np.zeros((reached, len(QUANTITIES)))
             heat.restart()
@@ -302,9 +305,10 @@ def iterate(
                 meter((k - 1 + (n + 1) / reached) / iterations)
             record[k, :reached] = np.cumsum(comm.allreduce(here[:reached]), axis=0)
             last = k
+            if reached == len(ends):
+                at_end[k] = nodes(heat.u)[:, [MU.stop - 1, W.stop - 1]]
             if reached == 0 or (reached == len(ends) and _converged(record[k], tolerance).all()):
                 break
-        nodes = Nodes(heat.u)
         profiles = np.full((len(model.times), len(nodes.x), 2), np.nan)
         for row, moment in enumerate(model.times):
             step = int(np.searchsorted(ends, moment * (1 - 1e-12)))
@@ -314,6 +318,15 @@ def iterate(
     seconds = time.perf_counter() - began
     attributes = on_root(comm, lambda: provenance(comm.size, 1, seconds, study=dump(study)))
     result = _dataset(record[: last + 1], tolerance, ends, nodes.x, profiles, study)
+    at_T = {
+        f"iterate_{name}": (
+            ("iteration", "node"),
+            at_end[: last + 1, :, part],
+            {"long_name": f"{name} of the iterates at T"},
+        )
+        for part, name in enumerate(("mu", "w"))
+    }
+    result = result.assign(at_T)
     return result.assign_attrs(attributes)
 
 

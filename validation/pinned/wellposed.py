@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from kinlim.errors import InputError
 from kinlim.statements import STATEMENTS, Statement, dump
 from kinlim.validation import report
-from kinlim.validation.pinned.comparison import PAPER
+from kinlim.validation.pinned.comparison import PAPER, SURE
 from kinlim.validation.pinned.inequalities import FLOOR, Inequality, careful_recursion, inequalities, lemma_time
+from kinlim.validation.profiles import distances
 
 Array = NDArray[np.float64]
 
@@ -23,12 +24,13 @@ STOPPED = 0.1
 """A front that moves by less than this part of itself in the last third of the iterations has all but stopped."""
 
 
-def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, Any]:
+def judge(trace: xr.Dataset, solution: xr.Dataset | None = None, particles: xr.Dataset | None = None) -> dict[str, Any]:
     """Say what converged and which inequalities hold, ready for JSON: no NaN, nothing infinite.
 
     Args:
         trace: as `kinlim.fem.pinned.picard.iterate` returns it.
         solution: as `kinlim.fem.pinned.solve` returns it for boundary = "paper", to hold the last iterate against.
+        particles: of the same study, to hold all iterates against at T.
 
     Returns:
         convergence: for every observation time, the first iterate that has converged, contraction factors
@@ -41,6 +43,7 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
             ends: a bounded one is what a contraction argument would need.
         rounding_growth: c in exp(c lambda^2 T'), the growth of the least change with T', where the front has stopped.
         agreement: L2 differences of the last iterate from the solution, relative to its largest size so far.
+        particles: of every iterate, relative L2 distances of mu and sigma from the particles at T, beyond noise.
         conclusion: all this in sentences.
 
     Raises:
@@ -70,6 +73,7 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None) -> dict[str, An
         "lipschitz": _lipschitz(trace),
         "rounding_growth": None,
         "agreement": None if solution is None else _agreement(trace, solution),
+        "particles": None if particles is None else _from_particles(trace, particles),
     }
     if verdict["stalled"]:
         verdict["rounding_growth"] = _rounding_growth(trace)
@@ -90,6 +94,18 @@ def _statements(verdict: dict[str, Any]) -> list[Statement]:
             f"on [0, {report.number(up_to or 0.0)}] within {verdict['iterations']} iterations ({on})",
         )
     ]
+    if verdict["particles"] and (fixed := verdict["particles"][-1])["mu"] is not None:
+        off = {
+            name: f"{report.number(fixed[name])} +- {report.number(fixed[f'{name}_se'], 1)}" for name in ("mu", "sigma")
+        }
+        found.append(
+            Statement(
+                f"{PAPER} Section 6",
+                "the fixed point is what the particles do",
+                "fails" if fixed["sigma"] > SURE * fixed["sigma_se"] else "not decided",
+                f"at T it is {off['mu']} in mu and {off['sigma']} in sigma away, relative L2 beyond noise ({on})",
+            )
+        )
     for one in verdict["inequalities"]:
         if one["holds"] is None:
             continue
@@ -236,6 +252,28 @@ def _agreement(trace: xr.Dataset, solution: xr.Dataset) -> list[dict[str, Any]]:
         size = np.maximum.accumulate(now)  # norms over [0, T'] see no solution that has died out
         for row, d, s in zip(rows, distance, size, strict=True):
             row[f"rel_l2_{name}"] = float(d / s) if s > 0 and np.isfinite(d) else None
+    return rows
+
+
+def _from_particles(trace: xr.Dataset, particles: xr.Dataset) -> list[dict[str, Any]]:
+    """Distances of the iterates from the means of the particles at T, over the size of these, beyond noise.
+
+    Noise is taken out as in `kinlim.validation.profiles.distances`; None where an iterate did not get to T.
+    """
+    last, node_x = particles.isel(time=-1), trace["node_x"].to_numpy()
+    order = np.argsort(node_x)
+    rows = []
+    for k in trace["iteration"].to_numpy():
+        row: dict[str, Any] = {"iteration": int(k)}
+        w = trace["iterate_w"].to_numpy()[k]
+        for name, values in (("mu", trace["iterate_mu"].to_numpy()[k]), ("sigma", np.sqrt(2 * np.abs(w)))):
+            there, error = (last[key].to_numpy() for key in (name, f"{name}_se"))
+            iterate = np.interp(last["x"].to_numpy(), node_x[order], values[order])
+            found = distances((there - iterate)[None], error[None], there[None])
+            known = np.isfinite(iterate).all()
+            row[name] = float(found["rel_l2_excess"][0]) if known else None
+            row[f"{name}_se"] = float(found["rel_l2_excess_se"][0]) if known else None
+        rows.append(row)
     return rows
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from kinlim import api
 from kinlim.base import Study, narrowed
 from kinlim.fem.pinned import EQUATIONS, solve
 from kinlim.fem.pinned.picard import as_in_the_paper, iterate
@@ -38,9 +39,11 @@ class Iteration(Examination):
         return iterate(self.study, self.comm, **self.study.iteration.model_dump())
 
     def judge(self, dataset: xr.Dataset) -> dict[str, Any]:
-        """Orders, inequalities and agreement. Collective."""
+        """Orders, inequalities and agreement; and the particles, if the study leaves them their lambda. Collective."""
         stepped = self.iterated.vary("pde", rtol=min(self.iterated.pde.rtol, STEPPED))
-        return wellposed.judge(dataset, solve(stepped, self.comm))
+        model = self.study.model
+        particles = api.simulate(self.study, comm=self.comm) if model.lam == model.particle_lambda else None
+        return wellposed.judge(dataset, solve(stepped, self.comm), particles)
 
     def figure(self, dataset: xr.Dataset, verdict: dict[str, Any]) -> Figure:
         """The figure of the report."""
