@@ -22,12 +22,13 @@ from kinlim import provenance
 from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
 from kinlim.model import STUDY
+from kinlim.statements import COMMAND, LOG
 from kinlim.study import Study, check, dump, load, model_of, parse
 
 if TYPE_CHECKING:
     import xarray as xr
 
-METRICS, FIGURES, REPORT, LOG, MODEL = "metrics.json", "figures", "report.html", "log.txt", "model.py"
+METRICS, FIGURES, REPORT, MODEL = "metrics.json", "figures", "report.html", "model.py"
 CONVERGENCE, SWEEP, POINTS = "convergence", "sweep", "points"
 
 REPLICAS = ("particles", "replicas")
@@ -77,6 +78,8 @@ class Results:
             raise InputError(f"{self.path}: the output folder cannot be written ({error.strerror})") from None
         if new:
             self.set_study(study)
+        if command := provenance.command():
+            self.log(f"{COMMAND}{command}")
 
     def _refuse_what_is_there(self, study: Study, files: tuple[str, ...], new: bool) -> None:
         """Raise InputError if one of the files, or a checkpoint of one, is there; in a new folder, if any result is."""
@@ -278,8 +281,8 @@ class Results:
             (self.path / name).unlink()
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
-        """Write indented JSON, with the command that made it; NaN is refused, since JSON has none."""
-        text = json.dumps({**data, "command": provenance.command()}, indent=2, allow_nan=False)
+        """Write indented JSON; NaN is refused, since JSON has none."""
+        text = json.dumps(data, indent=2, allow_nan=False)
         self.write(name, lambda path: path.write_text(text + "\n", encoding="utf-8"))
 
     def log(self, line: str) -> None:

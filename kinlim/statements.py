@@ -13,6 +13,9 @@ Found = Literal["holds", "holds with a correction", "fails", "not decided"]
 STATEMENTS = "statements"
 """Key of the JSON files of a result folder."""
 
+LOG, COMMAND = "log.txt", "command: "
+"""A result folder's log, and how the line in it begins that has the command, after the date."""
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -65,11 +68,20 @@ def _rows(folders: Sequence[Path]) -> Iterator[tuple[str, ...]]:
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
                 found = [Statement(**one) for one in content.get(STATEMENTS, [])]
-                command = str(content.get("command", ""))
             except (OSError, ValueError, TypeError, AttributeError):
                 continue  # not one of ours
             for one in found:
-                yield one.reference, one.claim, one.verdict, one.found, f"`{command}`" if command else ""
+                yield one.reference, one.claim, one.verdict, one.found, _command(path.parent)
+
+
+def _command(folder: Path) -> str:
+    """The last command in a folder's log, as code; empty where there is none."""
+    try:
+        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    commands = [line.partition(COMMAND)[2] for line in lines if COMMAND in line]
+    return f"`{commands[-1]}`" if commands else ""
 
 
 def _cell(text: str) -> str:

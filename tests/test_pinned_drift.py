@@ -95,7 +95,9 @@ def test_what_it_concludes(small, tmp_path, monkeypatch, capsys):
     assert "The kernel at n = 17" in page
     # a table of all that was judged
     assert command("verdicts", tmp_path / "r", monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out.count("| fails |") == 2
+    table = capsys.readouterr().out
+    assert table.count("| fails |") == 2
+    assert f"`kinlim drift {path}`" in table
     (tmp_path / "empty").mkdir()
     assert command("verdicts", tmp_path / "empty", monkeypatch=monkeypatch) == 2
 

@@ -87,7 +87,7 @@ def test_json_has_no_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         Results(tmp_path).write_json("a.json", {"a": float("nan")})
     Results(tmp_path).write_json("a.json", {"a": None})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "command": ""}  # made by no command
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": None}
 
 
 def dataset(study):
