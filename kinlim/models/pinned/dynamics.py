@@ -130,7 +130,7 @@ class Dynamics(Check):
                 Statement(
                     f"{PAPER} Remark 4.4",
                     f"{field} goes to the solution of the wave equation, of order 1/lambda in the middle",
-                    "holds" if last < ORDER + NEAR else "not decided" if last < 0 else "fails",
+                    "holds" if last < ORDER + NEAR else "not decided" if last < ORDER / 2 else "fails",
                     f"distance {number(distance[-1], 2)} at lambda = {number(lam[-1], 3)}, exponent {last:.2f} on the "
                     f"last pair and {law.exponents[0]:.2f} +- {number(float(law.half_widths[0]), 1)} over all",
                 )
