@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import ValidationError
+
 from kinlim import api, statements
 from kinlim.errors import InputError, Stopped
 from kinlim.model import Drawable, Refined, Side
@@ -228,7 +230,15 @@ def examine(study: Study, folder: str | Path, examination: Examination, *, comm:
 
     comm, name = comm or world(), examination.name
     results, began = Results(Path(folder)), time.perf_counter()
-    examination.check()
+    try:
+        examination.check()
+    except ValidationError as error:  # of the study with other settings, which it needs
+        first = error.errors(include_url=False)[0]
+        where = "".join(f"{key}: " for key in first["loc"])
+        raise InputError(
+            f"`kinlim {name}` goes on to other settings than the study's, and they are not allowed: {where}"
+            f"{first['msg'].removeprefix('Value error, ')}"
+        ) from None
     on_root(comm, lambda: results.prepare(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
     dataset = examination.measure()
     verdict = examination.judge(dataset)

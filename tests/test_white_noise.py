@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 from mpi4py import MPI
@@ -186,3 +187,11 @@ def test_isotropy_of_pairs():
     # correlated: cos 2 theta of the pairs turned by an eighth
     turned = pairs @ np.array([[1.1, 0.0], [0.0, 0.9]])
     assert abs(found(turned, 2)) > 20 * error
+
+
+def test_where_nothing_spreads_nothing_is_judged():
+    # no spread, no W and no correlation: metrics.json must not get a NaN
+    last = {"w_density": ("w", np.zeros(4)), "w_samples": ((), 0.0), "correlation": ("lag", [np.nan])}
+    particles = xr.Dataset(last, coords={"w": np.arange(4.0)}).expand_dims("time")
+    assert judging.judged(particles) is None
+    assert judging.judged(particles.assign(w_samples=("time", [9.0]))) is None

@@ -276,11 +276,10 @@ def _spreads(particles: xr.Dataset, pde: xr.Dataset) -> dict[str, Array]:
     sigma, local = particles["sigma"].to_numpy(), particles["sigma_local"].to_numpy()[:, inner]
     solution = pde["sigma"].to_numpy()[:, inner]
     first, second = particles["correlation"].to_numpy()[:, :2].T
-    weight = sigma[:, :-1] * sigma[:, 1:]
     return {
         "correlation": first,
         "correlation_2": second,
-        "correlation_null_sd": ratio(_norm(weight), weight.sum(axis=1)) / np.sqrt(particles.attrs["replicas"] - 1),
+        "correlation_null_sd": white_noise.null_deviation(sigma, 1, int(particles.attrs["replicas"])),
         "rel_l2_sigma_local": ratio(_norm(local - solution), _norm(solution)),
         "spread_ratio": ratio(_norm(local), _norm(sigma[:, inner])),
         "spread_ratio_predicted": np.sqrt(np.maximum(1 - 4 * first / 3 + second / 3, 0)),

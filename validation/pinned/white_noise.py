@@ -8,6 +8,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from kinlim.validation.profiles import ratio
+
 Array = NDArray[np.float64]
 
 SELDOM = 1.95
@@ -56,23 +58,27 @@ def anisotropy(w: Array, density: Array, wave: int) -> float:
     return float(((density * width**2 - np.outer(mass, mass)) * np.cos(wave * angle)).sum())
 
 
+def null_deviation(sigma: Array, lag: int, replicas: int) -> Array:
+    """Standard deviation of a correlation over the ensemble, were sites independent; shape (...,) for (..., sites)."""
+    weight = sigma[..., :-lag] * sigma[..., lag:]
+    return ratio(np.sqrt((weight**2).sum(axis=-1)), weight.sum(axis=-1)) / np.sqrt(replicas - 1)
+
+
 def judged(particles: xr.Dataset) -> dict[str, float | int] | None:
-    """What the last time says of (2.5), entries of metrics.json; None where W was not recorded.
+    """What the last time says of (2.5), entries of metrics.json; None where W was not recorded, or nothing spreads.
 
     ks, ad: as above, with ks_noise, what KS exceeds once in a thousand times by noise, were all samples independent.
     correlation_z: largest |correlation over the ensemble| over its null standard deviation, of `lags` of them.
     anisotropy: of wave number 4, with its standard error; 2 would be another measure of correlations.
     """
-    if "w_density" not in particles:
-        return None
     last = particles.isel(time=-1)
+    if "w_density" not in particles or not last["w_samples"] > 0 or not np.isfinite(last["correlation"]).all():
+        return None
     w, density, samples = last["w"].to_numpy(), last["w_density"].to_numpy(), float(last["w_samples"])
     sigma, lags = last["sigma"].to_numpy(), last["lag"].to_numpy()
     z = []
     for k, rho in zip(lags, last["correlation"].to_numpy(), strict=True):
-        weight = sigma[:-k] * sigma[k:]
-        null = np.sqrt((weight**2).sum()) / weight.sum() / np.sqrt(particles.attrs["replicas"] - 1)
-        z.append(abs(rho) / null)
+        z.append(abs(rho) / null_deviation(sigma, int(k), int(particles.attrs["replicas"])))
     return {
         "ks": kolmogorov_smirnov(w, density),
         "ks_noise": SELDOM / samples**0.5,

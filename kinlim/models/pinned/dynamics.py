@@ -64,7 +64,7 @@ class Dynamics(Check):
 
     def check(self) -> None:
         """Raise InputError if one of the equations cannot be solved."""
-        EQUATIONS.check(self.study, world())
+        EQUATIONS.check(self._over_time(), world())
         EQUATIONS.check(self._waves(DOUBLINGS - 1), world())
 
     def measure(self) -> xr.Dataset:

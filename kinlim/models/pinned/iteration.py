@@ -42,7 +42,8 @@ class Iteration(Examination):
         """Orders, inequalities and agreement; and the particles, if the study leaves them their lambda. Collective."""
         stepped = self.iterated.vary("pde", rtol=min(self.iterated.pde.rtol, STEPPED))
         model = self.study.model
-        particles = api.simulate(self.study, comm=self.comm) if model.lam == model.particle_lambda else None
+        own = model.lam == model.particle_lambda and self.study.particles.kernel == "redistribute"
+        particles = api.simulate(self.study, comm=self.comm) if own else None
         return wellposed.judge(dataset, solve(stepped, self.comm), particles)
 
     def figure(self, dataset: xr.Dataset, verdict: dict[str, Any]) -> Figure:

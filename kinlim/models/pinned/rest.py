@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from kinlim import api
 from kinlim.base import Study, narrowed
+from kinlim.errors import InputError
 from kinlim.fem.pinned import EQUATIONS, b_n, solve
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import world
@@ -18,7 +19,7 @@ from kinlim.provenance import provenance
 from kinlim.statements import Statement
 from kinlim.study import dump
 from kinlim.validation.chance import sure
-from kinlim.validation.pinned.comparison import PAPER
+from kinlim.validation.pinned.comparison import COMPARISON, PAPER
 from kinlim.validation.pinned.pairs import rest
 from kinlim.validation.report import number
 from kinlim.workflow import Check, examine
@@ -58,7 +59,10 @@ class Rest(Check):
         return solved.vary("model", end_time=LONGER * self.study.model.end_time)
 
     def check(self) -> None:
-        """Raise InputError if the equations cannot be solved with either ends."""
+        """Raise InputError if the equations cannot be solved with either ends, or are not the limit of these balls."""
+        COMPARISON.check(self.study)
+        if self.study.particles.lags < LAGS:
+            raise InputError(f"particles.lags = {self.study.particles.lags}: `kinlim rest` needs {LAGS} at least")
         for boundary in ENDS:
             EQUATIONS.check(self._solved(boundary), world())
 
@@ -67,7 +71,9 @@ class Rest(Check):
         began, settings = time.perf_counter(), self.study.particles
         batches = []
         for k in range(BATCHES):
-            one = self.study.vary("particles", seed=settings.seed + k, replicas=max(2, settings.replicas // BATCHES))
+            one = self.study.vary(
+                "particles", seed=(settings.seed + k) % 2**64, replicas=max(2, settings.replicas // BATCHES)
+            )
             batches.append(_measured(api.simulate(one)))
         means = np.array([solve(self._solved(boundary)).mu.to_numpy()[-1] for boundary in ENDS])
         found = xr.concat(batches, "batch")
