@@ -12,12 +12,13 @@ from kinlim.errors import InputError
 from kinlim.models.reaction.profile import GaussianProfile, MixtureProfile, PowerProfile
 from kinlim.models.reaction.tables import KineticReaction
 from kinlim.validation.reaction import sobolev
+from kinlim.validation.reaction.compactness import averaging, lemma_3_2, lemma_3_4
 from kinlim.validation.reaction.decay import rate
 from kinlim.validation.reaction.functionals import functionals
 from kinlim.validation.reaction.hypocoercivity import overall, table
 from kinlim.validation.reaction.linearised import Linearised
 from kinlim.validation.reaction.plasma import GaussianLaw, StudentLaw
-from kinlim.validation.reaction.spectrum import count, gap, roots
+from kinlim.validation.reaction.spectrum import count, critical, gap, roots
 from kinlim.validation.reaction.theorem import METHODS, Form, Ingredients, best_delta, bound
 from kinlim.validation.reaction.truncated import abscissa, matrix, rule
 
@@ -601,3 +602,63 @@ def test_table_of_a_model():
     whole = overall(model)
     assert whole["gap"] == pytest.approx(min(row["gap"] for row in rows))
     assert whole["k"] == (0, 1)
+
+
+# --- where the eigenvalue ends, and compactness -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho", RHOS)
+@pytest.mark.parametrize(("chi1", "chi2"), [(UNIT, NARROW), (POWER3, NARROW), (NARROW, POWER2)])
+def test_the_last_eigenvalue_goes_where_the_closed_formula_says(rho, chi1, chi2):
+    edge = critical(Linearised(rho, 1.0, chi1, chi2).mode((1,))) / (2 * pi)
+    inside, outside = (count(Linearised(rho, edge * by, chi1, chi2).mode((1,))) for by in (0.999, 1.001))
+    assert (inside, outside) == (1, 0)
+
+
+def test_the_closed_formula_at_equal_masses_and_far_from_them():
+    unit = 1 / sqrt(2 * pi)
+    at_one = critical(Linearised(1.0, 1.0, UNIT, UNIT).mode((1,)))
+    assert at_one == pytest.approx(pi * unit, rel=1e-12)
+    far = critical(Linearised(1e-4, 1.0, NARROW, UNIT).mode((1,)))
+    assert far == pytest.approx(pi * unit / 1e4, rel=1e-6)  # the next term is of relative order (kappa rho)^2
+
+
+def test_the_closed_formula_is_not_given_where_complex_pairs_stay():
+    assert critical(Linearised(1.0, 1.0, HUMPS, UNIT).mode((1,))) is None
+
+
+def test_averaging_is_the_integral_and_is_reached():
+    length = 7.0
+    value = averaging(UNIT_LAW, length)
+    weight = lambda u: np.exp(-(u**2) / 2) / sqrt(2 * pi) / (1 + (length * u) ** 2)  # noqa: E731
+    assert value == pytest.approx(quad(weight, -40, 40, points=[0.0], epsabs=1e-14)[0], rel=1e-10)
+    # f = chi/(1 + z^2) has |f|^2 + |h|^2 = int chi/(1 + z^2) = rho_f, and so rho_f^2 = K (|f|^2 + |h|^2)
+    u, w = np.polynomial.hermite_e.hermegauss(200)
+    chi, z = w / sqrt(2 * pi), length * u
+    f = chi / (1 + z**2)
+    norm = (f**2 / chi).sum() + (z**2 * f**2 / chi).sum()
+    assert f.sum() ** 2 == pytest.approx(f.sum() * norm, rel=1e-12)
+
+
+def test_averaging_gains_half_a_derivative_and_not_more():
+    found = lemma_3_2(Linearised(1.0, 1.0, UNIT, NARROW))
+    assert found.exponent == pytest.approx(0.5, abs=1e-3)
+    assert found.constant == pytest.approx(sqrt(pi * 2 / sqrt(2 * pi)), rel=1e-3)  # pi max p, of the narrow one
+
+
+def test_discrete_velocities_gain_nothing():
+    """Theta = 0 of (3): a check that would find one half for every law finds nothing here."""
+    two = rule(UNIT_LAW, 2)
+    assert averaging(two, 1e4) == pytest.approx(0.5, rel=1e-6)
+    assert averaging(two, 1e5) == pytest.approx(0.5, rel=1e-6)
+
+
+def test_the_inequality_of_lemma_3_4_has_its_best_constant():
+    rng = np.random.default_rng(1)
+    for gamma in (1 / 3, 1 / 2, 1.0):
+        x, t = np.exp(rng.uniform(-5, 5, (2, 200_000)))
+        a = 2 * gamma / (1 + gamma)
+        ratio = (1 + x**2) * (1 + x**a + t**a) / (1 + t**2 + x ** (2 * gamma) + x ** (2 + 2 * gamma))
+        best = lemma_3_4(gamma)
+        assert 0.999 * best < ratio.max() <= best * (1 + 1e-9)
+        assert best < 5

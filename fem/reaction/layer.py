@@ -5,6 +5,8 @@ j_f = int v f dv dies away like exp(-int rho_g dtau), j_g like exp(-int rho_f dt
 by -epsilon div int (j_f - j_g) dtau, so that the limit equation has to start from
 
     m(0) - epsilon div(T_f j_f(0) - T_g j_g(0)),   T_f = int_0^infinity exp(-int_0^tau rho_g) dtau.
+
+This is a formal expansion: it is not in the paper, and no remainder is proved here; docs/reaction-limit.md measures it.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
 """Rates of decay to equilibrium: exact and bounded for the linearised system, and measured."""
 
 from dataclasses import asdict
+from math import pi
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinlim.validation.reaction import facts, figures
+from kinlim.validation.reaction.compactness import lemma_3_2, lemma_3_4
 from kinlim.validation.reaction.decay import rate
 from kinlim.validation.reaction.expectation import mode_of
-from kinlim.validation.reaction.hypocoercivity import overall, table
+from kinlim.validation.reaction.hypocoercivity import AXES, overall, table
+from kinlim.validation.reaction.linearised import Linearised
+from kinlim.validation.reaction.spectrum import critical
 from kinlim.validation.reaction.theorem import METHODS, Bound
 
 Array = NDArray[np.float64]
@@ -38,7 +42,19 @@ def rates(pde: xr.Dataset, kinetic: xr.Dataset | None = None, particles: xr.Data
         if particles is not None:
             mode, error = (particles[name].sel(axis=axis).to_numpy() for name in ("mode", "mode_se"))
             measured["particles"] = _measured(t, mode, error)
-    return {"overall": found, "modes": rows, "axis": axis, "first": row, "measured": measured}
+    system = Linearised.of(model)
+    edge = critical(system.mode([int(one == axis) for one in AXES[: system.dimension]]))
+    return {
+        "overall": found,
+        "modes": rows,
+        "axis": axis,
+        "first": row,
+        "measured": measured,
+        "critical_epsilon": None if edge is None else edge / (2 * pi),
+        "epsilon": model.epsilon,
+        "averaging": asdict(lemma_3_2(system)),
+        "interpolation": lemma_3_4(),
+    }
 
 
 def _bound(bound: Bound | None) -> dict[str, float] | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from kinlim.errors import RunError
 from kinlim.validation.reaction.linearised import Linearised, Mode
@@ -73,6 +74,37 @@ def gap(system: Linearised, k: Sequence[int]) -> Gap:
     if not len(found):
         return Gap(system.essential, 0.0, False, ())
     return Gap(-float(found[0].real), float(abs(found[0].imag)), True, tuple(complex(root) for root in found))
+
+
+def critical(mode: Mode) -> float | None:
+    """The kappa beyond which no real eigenvalue is left, for even laws with one hump; None for other laws.
+
+    At s = -min(a_1, a_2) the slower law's I is pi p(0)/kappa, p its density, and D = 0 reads
+
+        kappa^2 = pi p(0) G(|1/rho_inf - rho_inf|/kappa),    G of the faster one,
+
+    so that with zeta = |1/rho_inf - rho_inf|/kappa as the parameter kappa = sqrt(pi p(0) G(zeta)): a closed formula.
+    For rho_inf = 1 kappa = pi sqrt(p_1(0) p_2(0)); far from 1 kappa -> pi p(0)/|1/rho_inf - rho_inf|. There is one
+    solution, as kappa^2/G(const/kappa) grows. Where a law has several humps, pairs of complex eigenvalues stay longer.
+
+    Source: derived from (7) of Neumann and Schmeiser; `tests/test_hypocoercivity.py` holds it against `count`.
+    """
+    laws = mode.law1, mode.law2
+    if any(len(law.humps()) > 1 or law.humps()[0, 0] != 0 for law in laws):
+        return None
+    slow, fast = laws if mode.rho_inf >= 1 else laws[::-1]
+    apart = abs(1 / mode.rho_inf - mode.rho_inf)
+    slowest = float(slow.g(np.zeros(1, np.complex128))[0].real)
+
+    def excess(log_kappa: float) -> float:
+        kappa = np.exp(log_kappa)
+        return 2 * log_kappa - float(np.log(slowest * fast.g(np.full(1, apart / kappa, np.complex128))[0].real))
+
+    most = np.log(slowest * float(fast.g(np.zeros(1, np.complex128))[0].real)) / 2  # G decreases
+    least = most - 1.0
+    while excess(least) > 0:
+        least -= 1.0
+    return float(np.exp(brentq(excess, least, most + 1e-12, xtol=1e-14)))
 
 
 def dispersion(mode: Mode, s: Complex) -> Complex:
