@@ -100,6 +100,15 @@ def test_choice_by_rate():
     assert stats.chisquare(seen[rates > 0], DRAWS * rates[rates > 0] / rates.sum()).pvalue > SURE
 
 
+def test_points_on_the_circle_are_uniform():
+    """A wrong arc, or one covered twice, would show in the angles; a wrong polynomial in the radius."""
+    some = stream()
+    points = np.array([random.circle(some) for _ in range(DRAWS)])
+    assert np.hypot(*points.T) == pytest.approx(1, abs=1e-14)
+    angles = np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) + 0.5
+    assert stats.kstest(angles, "uniform").pvalue > SURE
+
+
 def test_helpers_advance_the_stream_and_nothing_else():
     one, other = stream(), stream()
     before = one.copy()
