@@ -11,6 +11,8 @@ judged() { # judged FOLDER COMMAND STUDY ...: run it unless it was
 }
 judged drift drift examples/pinned-drift.toml
 judged drift-vanishing drift examples/pinned-drift.toml --set 'model.sigma0="sin(pi*x)/5"' --set 'model.mu0="cos(pi*x)"'
+judged noise noise examples/pinned-noise.toml
+judged noise-waves noise examples/pinned-ends.toml
 judged rest rest examples/pinned-rest.toml
 judged dynamics dynamics examples/pinned-orders.toml
 judged dynamics-waves dynamics examples/pinned-ends.toml

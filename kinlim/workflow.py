@@ -16,7 +16,7 @@ from kinlim.model import Drawable, Refined, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
 from kinlim.signals import StopRequests
 from kinlim.statements import STATEMENTS, Statement
-from kinlim.study import Study, model_of
+from kinlim.study import Study, dump, model_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -226,6 +226,7 @@ class Examination(ABC):
 def examine(study: Study, folder: str | Path, examination: Examination, *, comm: "MPI.Comm | None" = None) -> str:
     """Measure, judge and write; what is to be said, with the place of the page. Collective; raises as `run` does."""
     from kinlim.parallel import on_root, world
+    from kinlim.provenance import provenance
     from kinlim.validation import report
 
     comm, name = comm or world(), examination.name
@@ -241,6 +242,8 @@ def examine(study: Study, folder: str | Path, examination: Examination, *, comm:
         ) from None
     on_root(comm, lambda: results.prepare(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
     dataset = examination.measure()
+    made = provenance(comm.size, 1, time.perf_counter() - began, study=dump(study))
+    dataset = dataset.assign_attrs({"title": study.study.name, **made, **dataset.attrs})
     verdict = examination.judge(dataset)
 
     def write() -> None:

@@ -64,14 +64,14 @@ def null_deviation(sigma: Array, lag: int, replicas: int) -> Array:
     return ratio(np.sqrt((weight**2).sum(axis=-1)), weight.sum(axis=-1)) / np.sqrt(replicas - 1)
 
 
-def judged(particles: xr.Dataset) -> dict[str, float | int] | None:
-    """What the last time says of (2.5), entries of metrics.json; None where W was not recorded, or nothing spreads.
+def judged(particles: xr.Dataset, time: int = -1) -> dict[str, float | int] | None:
+    """What one time, by default the last, says of (2.5); None where W was not recorded, or nothing spreads.
 
     ks, ad: as above, with ks_noise, what KS exceeds once in a thousand times by noise, were all samples independent.
     correlation_z: largest |correlation over the ensemble| over its null standard deviation, of `lags` of them.
     anisotropy: of wave number 4, with its standard error; 2 would be another measure of correlations.
     """
-    last = particles.isel(time=-1)
+    last = particles.isel(time=time)
     if "w_density" not in particles or not last["w_samples"] > 0 or not np.isfinite(last["correlation"]).all():
         return None
     w, density, samples = last["w"].to_numpy(), last["w_density"].to_numpy(), float(last["w_samples"])

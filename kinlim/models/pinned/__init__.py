@@ -33,6 +33,10 @@ MODEL = Model(
             "Follow Proposition 4.3 along a solution, and the wave limit of Remark 4.4 as lambda grows.",
             late("kinlim.models.pinned.dynamics:run", CommandRun),
         ),
+        "noise": Command(
+            "Ask whether single runs, and all together, are modulated white noise, and in which waves runs differ.",
+            late("kinlim.models.pinned.noise:run", CommandRun),
+        ),
         "rest": Command(
             "Say what balls and equations come to in the end, beside (B'), (B_n) and normal pairs.",
             late("kinlim.models.pinned.rest:run", CommandRun),

@@ -1,6 +1,5 @@
 """`kinlim drift`: Theorem 2.3 and Lemma 5.1 on a study's data, exactly, by formula and by the real kernel."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,8 @@ from matplotlib.figure import Figure
 from kinlim.base import Study, narrowed
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root, world
-from kinlim.provenance import provenance
 from kinlim.statements import Found, Statement
 from kinlim.stochastic.pinned.one_collision import after_one_collision
-from kinlim.study import dump
 from kinlim.validation.chance import sure
 from kinlim.validation.pinned.comparison import PAPER
 from kinlim.validation.pinned.one_step import drift, lemma_coefficient, printed
@@ -66,7 +63,7 @@ class Drift(Check):
         return on_root(world(), self._measure)
 
     def _measure(self) -> xr.Dataset:
-        began, balls, settings = time.perf_counter(), self._balls(), self.study.particles
+        balls, settings = self._balls(), self.study.particles
         remainders, ends = np.empty((len(balls), 2)), np.empty((len(balls), 2, 2))
         for k, n in enumerate(balls):
             mu, sigma, h = self._data(n)
@@ -90,10 +87,8 @@ class Drift(Check):
             },
             coords={"n": balls, "moment": list(MOMENTS), "x": sites, "chosen": np.array(chosen) + 1, "ball": [1, 2]},
         ).assign_attrs(
-            title=self.study.study.name,
             replicas=settings.replicas,
             least_sigma=float(sigma.min() / np.abs(sigma).max()),
-            **provenance(world().size, 1, time.perf_counter() - began, study=dump(self.study)),
         )
 
     def statements(self, dataset: xr.Dataset) -> list[Statement]:

@@ -1,6 +1,5 @@
 """`kinlim dynamics`: Proposition 4.3 along solutions of the equations, and the wave limit of Remark 4.4."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +11,7 @@ from kinlim.base import Study, narrowed
 from kinlim.fem.pinned import EQUATIONS, solve
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import world
-from kinlim.provenance import provenance
 from kinlim.statements import Statement
-from kinlim.study import dump
 from kinlim.validation import powers
 from kinlim.validation.pinned.comparison import PAPER
 from kinlim.validation.report import number
@@ -69,7 +66,7 @@ class Dynamics(Check):
 
     def measure(self) -> xr.Dataset:
         """Solve. Collective."""
-        began, model = time.perf_counter(), self.study.model
+        model = self.study.model
         solution = solve(self._over_time())
         mu0, _ = model.initial(model.sites, "site")
         times = np.append(0.0, solution["time"].to_numpy())
@@ -88,9 +85,6 @@ class Dynamics(Check):
                 "distance": (("lam", "field"), np.array(distances), {"long_name": "relative L2 distance from waves"}),
             },
             coords={"time": times, "lam": lambdas, "field": ["mu", "sigma"]},
-        ).assign_attrs(
-            title=self.study.study.name,
-            **provenance(world().size, 1, time.perf_counter() - began, study=dump(self.study)),
         )
 
     def statements(self, dataset: xr.Dataset) -> list[Statement]:

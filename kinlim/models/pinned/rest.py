@@ -1,6 +1,5 @@
 """`kinlim rest`: what the balls, and their equations, have come to after times long beside all waves."""
 
-import time
 from collections.abc import Sequence
 from math import pi, sqrt
 from pathlib import Path
@@ -15,9 +14,7 @@ from kinlim.errors import InputError
 from kinlim.fem.pinned import EQUATIONS, b_n, solve
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import world
-from kinlim.provenance import provenance
 from kinlim.statements import Statement
-from kinlim.study import dump
 from kinlim.validation.chance import sure
 from kinlim.validation.pinned.comparison import COMPARISON, PAPER
 from kinlim.validation.pinned.pairs import rest
@@ -68,7 +65,7 @@ class Rest(Check):
 
     def measure(self) -> xr.Dataset:
         """Simulate in batches, and solve with both ends. Collective."""
-        began, settings = time.perf_counter(), self.study.particles
+        settings = self.study.particles
         batches = []
         for k in range(BATCHES):
             one = self.study.vary(
@@ -80,10 +77,7 @@ class Rest(Check):
         both = xr.Dataset(
             {"mu_pde": (("ends", "x"), means, {"long_name": "mean velocity of (B')"})}, {"ends": list(ENDS)}
         )
-        return found.merge(both).assign_attrs(
-            title=self.study.study.name,
-            **provenance(world().size, 1, time.perf_counter() - began, study=dump(self.study)),
-        )
+        return found.merge(both)
 
     def statements(self, dataset: xr.Dataset) -> list[Statement]:
         """Of Proposition 4.2 on both sides, and of what (B'), (B_n) and normal pairs say of the spread."""
