@@ -102,6 +102,29 @@ def test_a_bias_is_found_with_its_error():
     assert values.std(ddof=1) == pytest.approx(errors.mean(), rel=0.5)  # the error has the size of the scatter
 
 
+def test_distances_in_the_bulk_and_behind_the_waves_from_the_ends():
+    # lambda t = 0.3: the bulk is 0.36 < x < 0.64, and 0.24 from an end is behind its wave
+    found = []
+    for seed in range(40):
+        particles, pde = datasets(seed=seed, noise=0.01)
+        pde.attrs["lambda"] = 0.3
+        x = particles["x"].to_numpy()
+        particles["mu"] += np.where(np.abs(x - 0.5) < 0.14, 0.02, np.where(np.abs(x - 0.5) > 0.26, 0.05, 1.0))
+        data = {"particles": particles, "pde": pde}
+        one = COMPARISON.measured(data, COMPARISON.compare(data))
+        found.append([getattr(one[key], part) for key in ("bulk_mu", "walls_mu") for part in ("value", "error")])
+    bulk, bulk_se, walls, walls_se = np.array(found).T
+    for values, errors, true in ((bulk, bulk_se, 0.02), (walls, walls_se, 0.05)):
+        assert values.mean() == pytest.approx(true, abs=4 * values.std() / np.sqrt(40))
+        assert values.std() == pytest.approx(errors.mean(), rel=0.5)  # 40 values know it to 11 %
+    # nothing but noise has no distance, and a region that is not there none either
+    pde.attrs["lambda"] = 0.6
+    one = COMPARISON.measured(data, COMPARISON.compare(data))
+    assert np.isnan(one["bulk_mu"].value)
+    particles["sigma"] = pde["sigma"]
+    assert np.isnan(COMPARISON.measured(data, COMPARISON.compare(data))["walls_sigma"].value)
+
+
 def test_numbers_by_hand():
     particles, pde = datasets(noise=0.0)
     particles["mu"] = pde["mu"] * 1.1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,8 @@ class BallsAgainstEquations(Standard):
                     one["energy_gone"], 0.0, f"part of the energy gone through the ends, {side}.nc"
                 ),
             }
-        return super().measured(data, comparison) | found
+        regions = {} if comparison is None else _by_region(comparison, data)
+        return super().measured(data, comparison) | found | regions
 
     def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
         """The two spreads, and white noise where it was recorded."""
@@ -253,6 +255,39 @@ def _ends(data: Datasets) -> dict[str, Any]:
             if side != "particles"
         },
     }
+
+
+BEYOND, BEHIND = 1.2, 0.8
+"""Distances from an end, over lambda t, from which on its wave has not come yet, and up to which it has passed."""
+
+
+def _by_region(comparison: xr.Dataset, data: Datasets) -> dict[str, Measured]:
+    """Root mean square distances beyond noise at the last time: where no waves from the ends have come, and behind them.
+
+    Waves run with the speed lambda (Remark 4.4). NaN where noise is all there is, or a region is empty.
+    """
+    last, pde = comparison.isel(time=-1), data["pde"]
+    x = last["x"].to_numpy()
+    run = float(pde.attrs["lambda"]) * float(last["time"])
+    from_end = np.minimum(x - x[0], x[-1] - x)
+    found = {}
+    for label in (str(name).removeprefix("rel_l2_excess_") for name in comparison if "rel_l2_excess_" in str(name)):
+        if f"difference_{label}" not in last:
+            continue
+        d, s = (last[f"difference_{label}{suffix}"].to_numpy() for suffix in ("", "_se"))
+        for region, inside, what in (
+            ("bulk", from_end > BEYOND * run, "where no wave from the ends has come"),
+            ("walls", from_end < BEHIND * run, "behind the waves from the ends"),
+        ):
+            bias, noise, sites = d[inside] ** 2 - s[inside] ** 2, s[inside] ** 2, max(int(inside.sum()), 1)
+            square = float(bias.sum()) / sites
+            variance = float((4 * np.maximum(bias, 0) * noise + 2 * noise**2).sum()) / sites**2
+            found[f"{region}_{label}"] = Measured(
+                sqrt(square) if square > 0 else nan,
+                sqrt(variance / square) / 2 if square > 0 else 0.0,
+                f"root mean square distance in {label} beyond noise, {what}, last time",
+            )
+    return found
 
 
 def left_over(moment: Mapping[str, Any], name: str) -> tuple[float | None, float | None]:

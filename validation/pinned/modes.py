@@ -13,7 +13,7 @@ MOST = 0.9
 
 
 def spectrum(velocity: Array) -> Array:
-    """S_k = mean over runs of a_k^2/n, a_k the orthonormal cosine modes of v - mean over runs; their sum is the variance.
+    """S_k = mean over runs of a_k^2/n, a_k the orthonormal cosine modes of v - its mean; they add to the variance.
 
     Args:
         velocity: shape (runs, n).

@@ -1,7 +1,7 @@
 """Is one run modulated white noise? Statistics of W along a run, and how seldom independent N(0, 1) exceed them.
 
-Source: Section 3 of the paper, Figures 2 to 4, where W_i = (v_i - mu_i)/sigma_i of runs is looked at. Every statistic is
-held against its law for independent N(0, 1), which is simulated, so that one rule serves all of them.
+Source: Section 3 of the paper, Figures 2 to 4, where W_i = (v_i - mu_i)/sigma_i of runs is looked at. Every statistic
+is held against its law for independent N(0, 1), which is simulated, so that one rule serves all of them.
 """
 
 from collections.abc import Mapping

@@ -236,8 +236,8 @@ def _of_variance(dataset: xr.Dataset) -> list[Statement]:
             "what runs differ by is independent from ball to ball, so that all waves have the same variance",
             "fails" if abs(one.long) > SURE * one.error else "not decided",
             f"at the last time waves of four balls and more have {number(one.long * n)}/n +- "
-            f"{number(one.error * n, 1)}/n beyond the level of shorter ones{where}; that level, {number(one.short)}, is "
-            f"{number(one.short / pde)} of the equations' sigma^2, {number(pde)}",
+            f"{number(one.error * n, 1)}/n beyond the level of shorter ones{where}; that level, {number(one.short)}, "
+            f"is {number(one.short / pde)} of the equations' sigma^2, {number(pde)}",
         )
     ]
 
