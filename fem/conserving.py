@@ -7,6 +7,7 @@ import numpy as np
 from petsc4py import PETSc
 
 from kinlim.fem.timestepper import TimeStepper
+from kinlim.parallel import release
 
 
 class ConservingStepper(TimeStepper):
@@ -29,8 +30,8 @@ class ConservingStepper(TimeStepper):
         self.volume = self.weights.sum()
 
     def __exit__(self, *stopped: Any) -> None:
-        """Destroy the PETSc objects. Collective."""
-        self.weights.destroy()
+        """Destroy the PETSc objects; see `kinlim.parallel.release`."""
+        release(stopped[1], self.ts.comm, self.weights)
         super().__exit__(*stopped)
 
     def mend(self, b: PETSc.Vec, x: PETSc.Vec) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from petsc4py import PETSc
 
 from kinlim.errors import InputError, RunError
+from kinlim.parallel import release
 
 DEFAULTS = {
     "ts_type": "rosw",
@@ -274,9 +275,8 @@ class Stepper(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Destroy the PETSc objects. Collective."""
-        for thing in (self.ts, self.jacobian, self.solution, self.accepted, self.tolerance):
-            thing.destroy()
+        """Destroy the PETSc objects; see `kinlim.parallel.release`."""
+        release(error, self.ts.comm, self.ts, self.jacobian, self.solution, self.accepted, self.tolerance)
 
 
 def _words(reason: int) -> str:

@@ -12,7 +12,7 @@ import time
 import tomllib
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -23,6 +23,9 @@ from kinlim.results import REPORT, SWEEP, Results
 from kinlim.signals import SIGNALS
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
+
+if TYPE_CHECKING:
+    from kinlim.parallel import Meeting
 
 DEMO_REPLICAS = 5000
 
@@ -37,6 +40,9 @@ MOST_THREADS = 4096
 
 LONGEST = 1000
 """Characters of an error message."""
+
+PATIENCE = 5.0
+"""Seconds that a rank which has failed waits for the others to say the same; then it ends them."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -264,6 +270,9 @@ def main() -> NoReturn:
             print(f"kinlim: {lost}", file=sys.stderr)  # noqa: T201
         sys.exit(InputError.exit_code)
     compiling.shown = _rank() == 0
+    from kinlim.parallel import Meeting  # which starts MPI
+
+    meeting = Meeting()
     try:
         if petsc_options:
             _start_petsc(petsc_options)
@@ -273,18 +282,20 @@ def main() -> NoReturn:
     except Stopped as stop:
         for number in SIGNALS:  # one more while the process ends must not change its exit code
             signal.signal(number, signal.SIG_IGN)
-        _fail(str(stop), stop.exit_code, debug)
-    except (InputError, RunError) as error:  # the same on all ranks, see `on_root`
-        _fail(str(error), error.exit_code, debug)
+        _fail(stop, str(stop), stop.exit_code, debug, meeting)
+    except (InputError, RunError) as error:  # mostly the same on all ranks, see `on_root`
+        _fail(error, str(error), error.exit_code, debug, meeting)
     except MISUSE as error:
-        _fail(f"{error.format_message()} (kinlim --help shows what there is)", InputError.exit_code, debug)
-    except SystemExit:  # click's, when nobody reads on: kinlim --help | head -1
-        raise
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the other ranks must not wait for this one
+        message = f"{error.format_message()} (kinlim --help shows what there is)"
+        _fail(error, message, InputError.exit_code, debug, meeting)
+    except BaseException as error:  # whatever it is, the other ranks must not wait for this one
+        if _ranks() == 1 and isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if _ranks() == 1 and isinstance(error, SystemExit):  # click's, when nobody reads on: kinlim --help | head -1
+            raise
         _die(error, debug)
+    meeting.agree("done")  # where another rank fails, it ends this one
     sys.exit(0)
 
 
@@ -327,8 +338,10 @@ def _start_petsc(options: list[str]) -> None:
         raise InputError(f"PETSc does not start with the options {' '.join(options)} ({error})") from None
 
 
-def _fail(message: str, code: int, debug: bool) -> NoReturn:
-    """End with a message that all ranks agree on; rank 0 prints it."""
+def _fail(error: BaseException, message: str, code: int, debug: bool, meeting: "Meeting") -> NoReturn:
+    """End with a message; rank 0 prints it where all ranks agree on it."""
+    if not meeting.agree(message, PATIENCE):
+        _die(error, debug, message, code)
     if _rank() == 0:
         if debug:
             traceback.print_exc()
@@ -336,12 +349,11 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
     sys.exit(code)
 
 
-def _die(error: BaseException, debug: bool) -> NoReturn:
+def _die(error: BaseException, debug: bool, message: str = "", code: int = RunError.exit_code) -> NoReturn:
     """End all ranks at once: what went wrong here need not have happened on the others, which would wait for ever."""
     if isinstance(error, KeyboardInterrupt):
         message, code = "interrupted; results already written are kept", INTERRUPTED
-    else:
-        message, code = f"{type(error).__name__}: {error} (--debug shows where)", RunError.exit_code
+    message = message or f"{type(error).__name__}: {error} (--debug shows where)"
     time.sleep(0.2 * _rank())  # if it happened on all, the first one speaks and ends the others
     if debug:
         traceback.print_exception(error)
@@ -350,6 +362,7 @@ def _die(error: BaseException, debug: bool) -> NoReturn:
     if _ranks() > 1:
         from mpi4py import MPI
 
+        time.sleep(0.3)  # the launcher may drop what it has not passed on yet
         MPI.COMM_WORLD.Abort(code)
     sys.exit(code)
 

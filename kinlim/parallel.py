@@ -1,7 +1,12 @@
 """MPI manners: the root acts, everybody learns how it went."""
 
+import hashlib
 import os
+import time
 from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
 
 from mpi4py import MPI
 
@@ -35,6 +40,57 @@ def on_root[T](comm: MPI.Comm, action: Callable[[], T]) -> T:
     if failure is not None:
         raise failure
     return result
+
+
+class Sized(Protocol):
+    """A communicator, of MPI or of PETSc."""
+
+    @property
+    def size(self) -> int:
+        """Number of ranks."""
+
+
+class Meeting:
+    """Where all ranks come together in the end, on a communicator of its own, whatever they are doing on others."""
+
+    def __init__(self) -> None:
+        """Of all ranks. Collective, while nothing can have failed yet."""
+        self.comm = MPI.COMM_WORLD.Dup() if MPI.COMM_WORLD.size > 1 else MPI.COMM_SELF
+
+    def agree(self, outcome: str, patience: float | None = None) -> bool:
+        """Whether every rank has come here with this outcome.
+
+        A rank that waits for this one elsewhere never comes: False after `patience` seconds. Without it, wait for all:
+        a rank that has failed ends the others.
+        """
+        if self.comm.size == 1:
+            return True
+        number = int.from_bytes(hashlib.sha256(outcome.encode()).digest()[:7])
+        mine, most = np.array([number, -number]), np.empty(2, np.int64)
+        request, began = self.comm.Iallreduce(mine, most, MPI.MAX), time.monotonic()
+        while not request.Test():
+            if patience is not None and time.monotonic() - began > patience:
+                return False
+            time.sleep(0.005)
+        return bool(most[0] == -most[1])
+
+
+class Destroyable(Protocol):
+    """An object of PETSc."""
+
+    def destroy(self) -> object:
+        """Free it. Collective."""
+
+
+def release(error: BaseException | None, comm: Sized, *things: Destroyable) -> None:
+    """Destroy PETSc objects at the end of a context. Collective without an error.
+
+    After an error on several ranks they are left to PETSc's own collection of garbage: the error need not have happened
+    on the other ranks, and to destroy would be to wait for them.
+    """
+    if error is None or comm.size == 1:
+        for thing in things:
+            thing.destroy()
 
 
 def cores() -> int:

@@ -33,7 +33,7 @@ from kinlim.fem.compiled import compiled
 from kinlim.fem.nodes import Nodes
 from kinlim.fem.pinned import discretise
 from kinlim.models.pinned.tables import MOST_MEMORY, NO_SPREAD, PinnedStudy
-from kinlim.parallel import on_root
+from kinlim.parallel import on_root, release
 from kinlim.progress import Meter
 from kinlim.provenance import provenance
 from kinlim.study import dump
@@ -220,9 +220,8 @@ class HeatEquations:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Destroy the PETSc objects. Collective."""
-        for thing in (*self.solvers.values(), *self.vectors):
-            thing.destroy()
+        """Destroy the PETSc objects; see `kinlim.parallel.release`."""
+        release(error, self.comm, *self.solvers.values(), *self.vectors)
 
     def _factor(self, dt: float) -> PETSc.KSP:
         """Assemble and factor the matrix of steps of this length."""

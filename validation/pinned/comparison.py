@@ -262,7 +262,7 @@ BEYOND, BEHIND = 1.2, 0.8
 
 
 def _by_region(comparison: xr.Dataset, data: Datasets) -> dict[str, Measured]:
-    """Root mean square distances beyond noise at the last time: where no waves from the ends have come, and behind them.
+    """Root mean square distances beyond noise at the last time: where no wave from an end has come, and behind them.
 
     Waves run with the speed lambda (Remark 4.4). NaN where noise is all there is, or a region is empty.
     """

@@ -1,0 +1,128 @@
+"""Fail on one rank, in one phase, with one exception: what then becomes of all ranks?
+
+    python tests/faults.py [RANKS ...]       # the whole table, in Markdown; a quarter of an hour for two ranks
+
+Under mpirun, `python tests/faults.py PHASE EXCEPTION RANK ARGUMENTS...` is `kinlim ARGUMENTS...` with that fault in it.
+"""
+
+import contextlib
+import importlib
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PHASES = {
+    "reading": ("kinlim.cli", "load"),
+    "compiling": ("dolfinx.fem", "form"),
+    "before stepping": ("kinlim.fem.record:Record", "begin"),
+    "in PETSc": ("kinlim.fem.timestepper:TimeStepper", "residual_at"),
+    "after a step": ("kinlim.fem.record:Record", "step"),
+    "observing": ("kinlim.fem.record:Record", "observe"),
+    "particles": ("kinlim.stochastic.pinned.balls:Balls", "advance"),
+    "merging": ("kinlim.stochastic.ensemble:Sum", "add"),
+    "comparing": ("kinlim.validation.standard:Standard", "compare"),
+    "writing": ("kinlim.results:Results", "write"),
+}
+"""What fails the second time that it is called on that rank, or the first where it is called once."""
+
+ONCE = ("reading", "compiling", "before stepping", "particles", "comparing")
+
+EXCEPTIONS = ("RunError", "InputError", "RuntimeError", "MemoryError", "SystemExit", "KeyboardInterrupt")
+
+PATIENCE = 90
+"""Seconds for a whole run and its end."""
+
+
+def inject(phase: str, exception: str, rank: int) -> None:
+    """Let the phase fail on this rank."""
+    from mpi4py import MPI
+
+    from kinlim import errors
+
+    place, name = PHASES[phase]
+    module, _, owner = place.partition(":")
+    holder = importlib.import_module(module)  # on all ranks: it may start PETSc, which is collective
+    if MPI.COMM_WORLD.rank != rank:
+        return
+    holder = getattr(holder, owner) if owner else holder
+    whole, calls = getattr(holder, name), [0]
+    kind = getattr(errors, exception, None) or getattr(importlib.import_module("builtins"), exception)
+
+    def failing(*args, **kwargs):
+        calls[0] += 1
+        if calls[0] == (1 if phase in ONCE else 2):
+            print(f"fault at {time.time()}", file=sys.stderr, flush=True)  # noqa: T201
+            raise kind("made to fail")
+        return whole(*args, **kwargs)
+
+    setattr(holder, name, failing)
+
+
+def run(launcher: list[str], phase: str, exception: str, rank: int, arguments: list[str], cwd: Path) -> dict:
+    """Start it; code (None where it hangs), seconds from the fault to the end, and what was said."""
+    command = [*launcher, sys.executable, str(Path(__file__).resolve()), phase, exception, str(rank), *arguments]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    try:
+        out, said = started.communicate(timeout=PATIENCE)
+        code: int | None = started.returncode
+    except subprocess.TimeoutExpired:
+        started.kill()
+        (out, said), code = started.communicate(), None
+    ended, begun = time.time(), [float(line.split()[-1]) for line in said.splitlines() if line.startswith("fault at")]
+    lines = [line for line in said.splitlines() if line.startswith("kinlim")]
+    return {"code": code, "seconds": ended - begun[0] if begun else None, "said": lines, "out": out}
+
+
+def table(ranks: list[int]) -> None:
+    """Every fault on every number of ranks, on the last rank and on the first."""
+    from kinlim.compat import on_this_machine
+
+    print("| phase | exception | " + " | ".join(f"rank {at} of {n}" for n in ranks for at in {0, n - 1}) + " |")  # noqa: T201
+    print("|---|---|" + "---|" * sum(len({0, n - 1}) for n in ranks))  # noqa: T201
+    for phase in PHASES:
+        for exception in EXCEPTIONS:
+            cells = []
+            for n in ranks:
+                for at in {0, n - 1}:
+                    with tempfile.TemporaryDirectory() as folder:
+                        found = run(on_this_machine(n), phase, exception, at, small(Path(folder)), Path(folder))
+                    seconds = "not reached" if found["seconds"] is None else f"{found['seconds']:.1f} s"
+                    cells.append(f"{'hangs' if found['code'] is None else found['code']}, {seconds}")
+            print(f"| {phase} | {exception} | " + " | ".join(cells) + " |", flush=True)  # noqa: T201
+
+
+STUDY = """
+[study]
+model = "pinned"
+name = "small"
+[model]
+balls = 60
+mu0 = "erf(27*(x-1/2)**3)"
+sigma0 = "(1-cos(2*pi*x))/10"
+end_time = 0.01
+observe = [0.2, 0.5, 1.0]
+[particles]
+replicas = 2000
+block = 100
+[pde]
+cells = 40
+"""
+
+
+def small(folder: Path) -> list[str]:
+    """Arguments for a run of a small study with both sides."""
+    (folder / "small.toml").write_text(STUDY)
+    return ["run", "small.toml", "-o", "r"]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in PHASES:
+        phase, exception, rank, *sys.argv[1:] = sys.argv[1:]
+        from kinlim import cli
+
+        inject(phase, exception, int(rank))
+        cli.main()
+    with contextlib.suppress(KeyboardInterrupt):
+        table([int(word) for word in sys.argv[1:]] or [2])

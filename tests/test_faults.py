@@ -1,0 +1,36 @@
+"""One rank fails, all end: soon, with a word of it, and with a code that says so."""
+
+import pytest
+from faults import PHASES, run, small
+
+from kinlim.compat import on_this_machine
+
+CODES = {"InputError": 2, "KeyboardInterrupt": 130}
+
+
+def test_there_is_a_place_to_fail_in_every_phase():
+    assert len(PHASES) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("phase", "exception", "rank"),
+    [
+        ("reading", "InputError", 0),  # on all ranks, by `on_root`
+        ("compiling", "RunError", 1),  # RunError and InputError used to be taken for failures of all
+        ("before stepping", "InputError", 1),
+        ("in PETSc", "RuntimeError", 1),
+        ("after a step", "SystemExit", 1),  # PETSc's objects were destroyed on the way, which waits for the others
+        ("observing", "KeyboardInterrupt", 0),
+        ("particles", "RuntimeError", 1),
+        ("merging", "MemoryError", 0),
+        ("comparing", "RunError", 0),
+        ("writing", "SystemExit", 0),
+    ],
+)
+def test_a_fault_on_one_rank_ends_both(tmp_path, phase, exception, rank):
+    found = run(on_this_machine(2), phase, exception, rank, small(tmp_path), tmp_path)
+    assert found["code"] == CODES.get(exception, 1), found
+    assert found["seconds"] is not None
+    assert len(found["said"]) == 1, found
+    assert "made to fail" in found["said"][0] or "interrupted" in found["said"][0]
