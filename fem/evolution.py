@@ -95,14 +95,14 @@ class EquationMaker(Refined, Drawable):
                 observe=lambda: record.observe(stepper),
                 state=lambda: record.state(stepper),
             )
-            counts, used = record.counts(stepper), stepper.preconditioner()
+            counts, used, options = record.counts(stepper), stepper.preconditioner(), stepper.options
             seconds = {"seconds_assembly": stepper.assembling, "seconds_solver": stepper.solving}
         ended = time.perf_counter()
         about = on_root(
             keeper.comm,
             lambda: provenance(
                 keeper.comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - ready,
-                preconditioner=used, **seconds, **counts,
+                preconditioner=used, petsc_options=options, **seconds, **counts,
                 linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
             ),
         )  # fmt: skip

@@ -104,6 +104,7 @@ class Stepper(ABC):
         self.ts.setMaxSteps(10**9)
         self.ts.setMaxStepRejections(MOST_REJECTED)
         self.ts.setErrorIfStepFails(False)  # `advance` says why
+        self.known = False
         self._configure(DEFAULTS | options)
         ksp = self.ts.getSNES().getKSP()
         ksp.setPreSolve(self._before_solve)
@@ -200,6 +201,8 @@ class Stepper(ABC):
         prefix, database = self.prefix, PETSc.Options(self.prefix)
         if taken := [key for key in OWNED if database.hasName(key)]:
             raise InputError(f"-{prefix}{taken[0]}: is set by kinlim itself; the study says how far and how exactly")
+        everything = PETSc.Options().getAll()
+        self.given = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
         ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
         for key, value in ours.items():
             database[key] = value
@@ -207,12 +210,25 @@ class Stepper(ABC):
             self.ts.setFromOptions()
         except PETSc.Error as error:
             raise InputError(
-                f"PETSc does not accept the options that begin with -{prefix} (its error {error.ierr}): "
-                + ", ".join(f"-{prefix}{key} {value}" for key, value in database.getAll().items() if key not in ours)
+                f"PETSc does not accept the options that begin with -{prefix} (its error {error.ierr}): " + self.options
             ) from error
         finally:
             for key in ours:
                 database.delValue(key)
+
+    @property
+    def options(self) -> str:
+        """PETSc's options as the user has given them after --, for the record."""
+        return " ".join(f"-{self.prefix}{key} {value or ''}".rstrip() for key, value in self.given.items())
+
+    def _refuse_unknown(self) -> None:
+        """Raise InputError if the user has given an option that nothing has asked for after a step."""
+        database = PETSc.Options()
+        if unknown := [key for key in self.given if not database.used(f"{self.prefix}{key}")]:
+            raise InputError(
+                f"-{self.prefix}{unknown[0]}: no part of PETSc that this solution uses knows this option; "
+                "-help after -- lists what there is"
+            )
 
     def _step(self, until: float) -> None:
         ts, left = self.ts, until - self.time
@@ -245,6 +261,9 @@ class Stepper(ABC):
                 f"solves); a finer mesh or a larger rtol may help, -{self.prefix}ts_monitor after -- shows the steps"
             )
         self.refused_in_a_row = 0
+        if not self.known:
+            self._refuse_unknown()
+            self.known = True
         rejected = ts.getTime() - self.time < step * (1 - 1e-12)
         # A step cut in order to land says nothing against the size that the error control had in mind.
         self.next_step = (

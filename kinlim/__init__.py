@@ -8,6 +8,13 @@ comparison = kinlim.compare(particles, pde)
 kinlim.run(study, "results/mine")         # all three, and a report, into a folder
 """
 
+import os
+import sys
+
+if sys.argv[:1] == ["-m"] and "kinlim" in sys.orig_argv[1:3]:
+    # `python -m kinlim` looks for modules in the current folder first, where a stranger's numpy.py may lie
+    sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]
+
 import kinlim.compat  # isort: skip # noqa: F401 - before all that loads MPI
 
 from kinlim.api import compare, converge, load, simulate, solve

@@ -4,7 +4,9 @@ Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal 
 Errors are one paragraph; --debug adds the traceback.
 """
 
+import importlib
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -263,8 +265,9 @@ def main() -> NoReturn:
     """Entry point: parse, run, and turn every outcome into an exit code, on all ranks alike."""
     arguments, petsc_options = _split(sys.argv[1:])
     debug = "--debug" in arguments
-    # PETSc would answer a closed pipe and a crash with a page of its own.
-    os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a matplotlibrc that is not used: see `report`
+    # PETSc would answer a closed pipe and a crash with a page of its own. What else is said there is nowhere recorded.
+    os.environ["PETSC_OPTIONS"] = "-no_signal_handler"
     if (lost := compat.lost_ranks()) is not None:
         if lost.first:
             print(f"kinlim: {lost}", file=sys.stderr)  # noqa: T201
@@ -274,7 +277,7 @@ def main() -> NoReturn:
 
     meeting = Meeting()
     try:
-        if petsc_options:
+        if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone
             _start_petsc(petsc_options)
         _offer(arguments)
         if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
@@ -330,10 +333,9 @@ def _start_petsc(options: list[str]) -> None:
     for before, word in itertools.pairwise(["", *options]):
         if not word.startswith("-") and not before.startswith("-"):
             raise InputError(f"{word!r} after --: is neither a PETSc option nor the value of one")
-    import petsc4py
-
+    compat.PETSC_OPTIONS[:] = options
     try:
-        petsc4py.init([sys.argv[0], *options])
+        importlib.import_module("kinlim.fem")
     except Exception as error:  # noqa: BLE001 - PETSc's class for it cannot be had before PETSc starts
         raise InputError(f"PETSc does not start with the options {' '.join(options)} ({error})") from None
 

@@ -101,6 +101,32 @@ def installed(names: Sequence[str]) -> str:
     raise PackageNotFoundError(names[0])
 
 
+PETSC_OPTIONS: list[str] = []
+"""Words that PETSc is started with, those after -- of the command line."""
+
+
+def start_petsc() -> None:
+    """Start PETSc, if it was not. Collective. It takes options from here, and from no .petscrc of any folder."""
+    import petsc4py
+
+    petsc4py.init(["kinlim", "-skip_petscrc", *PETSC_OPTIONS])
+
+
+def ignore_option_files() -> None:
+    """Have DOLFINx and FFCx compile as kinlim says, and not as a JSON file of the current folder or of the home does.
+
+    Both read such files in a function of their own, once, the first time that they compile.
+    """
+    import ffcx.options
+
+    from dolfinx import jit
+
+    modules: tuple[Any, ...] = (jit, ffcx.options)
+    for module in modules:
+        assert hasattr(module, "_load_options"), f"{module.__name__} reads its option files in another way"
+        module._load_options = lambda: ({}, {})
+
+
 def create_topology(
     comm: "MPI.Comm", kind: Any, vertices: Indices, numbers: Indices, owners: NDArray[np.int32], boundary: Indices
 ) -> Any:

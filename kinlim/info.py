@@ -13,6 +13,7 @@ def lines() -> list[str]:
     """Name and value of everything, one a line."""
     from petsc4py import PETSc
 
+    import kinlim.fem  # noqa: F401 - which starts PETSc as every command does
     from kinlim.parallel import cores, world
 
     packages = [name for name in PETSC_PACKAGES if PETSc.Sys.hasExternalPackage(name)]

@@ -16,6 +16,10 @@ LIBRARIES = {name: (name,) for name in ("numpy", "scipy", "numba", "xarray", "mp
 """Libraries whose numbers end up in a result, and the distributions that bring them."""
 
 
+MODULE = str(Path(__file__).with_name("__main__.py"))
+"""First word of the command line of `python -m kinlim`."""
+
+
 def command() -> str:
     """The command line of this process but for its folder; empty where kinlim is used as a library."""
     program, *words = sys.argv or [""]
@@ -23,7 +27,7 @@ def command() -> str:
         if option in words:
             at = words.index(option)
             del words[at : at + 2]
-    return shlex.join(["kinlim", *words]) if Path(program).name == "kinlim" else ""
+    return shlex.join(["kinlim", *words]) if Path(program).name == "kinlim" or program == MODULE else ""
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The command line: stages, exit codes, one paragraph for every mistake, on one rank or several."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -205,6 +206,38 @@ def test_petsc_options_after_the_dashes_reach_petsc(tmp_path, file):
     command = [sys.executable, "-m", "kinlim", "solve", str(file), "-o", str(tmp_path / "r"), "--", "-pde_ts_monitor"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "TS dt" in done.stdout
+    with xr.open_dataset(tmp_path / "r" / "pde.nc") as pde:
+        assert pde.attrs["petsc_options"] == "-pde_ts_monitor"
+
+
+@pytest.mark.slow
+def test_files_of_the_current_folder_decide_nothing(tmp_path, file):
+    """Options of PETSc, DOLFINx, FFCx and matplotlib, and a module in the way: same bits, no word, nothing run."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / ".petscrc").write_text("-pde_ts_type beuler\n")
+    (here / "ffcx_options.json").write_text('{"scalar_type": "float32"}')
+    (here / "dolfinx_jit_options.json").write_text("{broken")
+    (here / "matplotlibrc").write_text("figure.figsize: x\nlines.linewidth: 20\n")
+    (here / "tomllib.py").write_text("raise SystemExit(7)")
+    (here / "numpy.py").write_text("raise SystemExit(7)")
+    found = []
+    for folder, name in ((tmp_path, "a"), (here, "b")):
+        command = [sys.executable, "-m", "kinlim", "run", str(file), "-o", str(tmp_path / name)]
+        environment = os.environ | {"PETSC_OPTIONS": "-pde_ts_type beuler" if name == "b" else ""}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+        assert done.returncode == 0, done.stderr
+        with xr.open_dataset(tmp_path / name / "pde.nc") as pde:
+            found.append(
+                (
+                    pde["sigma"].to_numpy(),
+                    done.stderr.replace("compiling (what is compiled is kept for the next run)", "").strip(),
+                )
+            )
+    assert (found[0][0] == found[1][0]).all()
+    assert found[1][1] == found[0][1]
+    figures = [(tmp_path / name / "figures" / "mu.png").read_bytes() for name in "ab"]
+    assert figures[0] == figures[1]
 
 
 MPIRUN = on_this_machine(2)
@@ -353,6 +386,7 @@ def test_paraview_reads_what_was_solved(tmp_path, file, monkeypatch):
         (["-pde_ts_max_steps", "3"], "-pde_ts_max_steps: is set by kinlim itself"),
         (["-pde_ts_init_time", "5"], "-pde_ts_init_time: is set by kinlim itself"),
         (["-pde_ts_type", "rk"], "-pde_ts_type rk: is not a scheme for implicit equations"),
+        (["-pde_ts_tipe", "rk"], "-pde_ts_tipe: no part of PETSc that this solution uses knows this option"),
         (["-options_file", "/nonexistent"], "PETSc does not start with the options"),
     ],
 )

@@ -12,7 +12,12 @@ import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
+from kinlim.provenance import command
+
 DPI = 120
+
+if command():  # a stranger's matplotlibrc in the current folder decides nothing; a notebook's settings are its user's
+    mpl.rcdefaults()
 
 
 def png(figure: Figure) -> bytes:
