@@ -3,7 +3,8 @@
 To import it starts PETSc, which all ranks do together.
 """
 
-from kinlim import compat
+from kinlim import caches, compat
 
 compat.start_petsc()
 compat.ignore_option_files()
+caches.guard_forms()

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kinlim import caches
+
 if TYPE_CHECKING:
     from dolfinx.fem import FunctionSpace
     from dolfinx.mesh import Mesh
@@ -121,10 +123,10 @@ def ignore_option_files() -> None:
 
     from dolfinx import jit
 
-    modules: tuple[Any, ...] = (jit, ffcx.options)
-    for module in modules:
+    both: tuple[tuple[Any, dict[str, Any]], ...] = ((jit, {"cache_dir": caches.folder()}), (ffcx.options, {}))
+    for module, ours in both:
         assert hasattr(module, "_load_options"), f"{module.__name__} reads its option files in another way"
-        module._load_options = lambda: ({}, {})
+        module._load_options = lambda ours=ours: (ours, {})
 
 
 def create_topology(

@@ -8,6 +8,7 @@ Python: the tree is checked node by node and walked with a table of operations, 
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +79,9 @@ class Formula:
         if len(text) > MAX_LENGTH:
             raise InputError(f"the formula has {len(text)} characters; at most {MAX_LENGTH} are allowed")
         try:
-            tree = ast.parse(text.strip(), mode="eval").body
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Python code that may be a slip: what it says is said below
+                tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise InputError(f"not a formula ({getattr(error, 'msg', error)})") from None
         for offence in _offences(tree, variables):
@@ -149,7 +152,7 @@ def _offences(tree: ast.expr, variables: tuple[str, ...]) -> Iterator[str]:
             return
         match node:
             case ast.Constant(value=bool()) | ast.Constant(value=complex()):
-                yield f"'{ast.unparse(node)}' is not a real number"
+                yield f"'{_written(node)}' is not a real number"
             case ast.Constant(value=int() | float() as number):
                 if number > 1e300:
                     yield "holds a number beyond 1e300"
@@ -161,19 +164,27 @@ def _offences(tree: ast.expr, variables: tuple[str, ...]) -> Iterator[str]:
                 stack.append((operand, depth + 1))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
                 if isinstance(op, ast.Pow) and (size := _magnitude(right)) > MAX_EXPONENT:
-                    yield f"the power '{ast.unparse(node)}' has exponent {size:.3g}; at most {MAX_EXPONENT} is allowed"
+                    yield f"the power '{_written(node)}' has exponent {size:.3g}; at most {MAX_EXPONENT} is allowed"
                 stack += [(right, depth + 1), (left, depth + 1)]
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
                 if len(args) != FUNCTIONS[name]:
                     yield f"{name} takes {FUNCTIONS[name]} argument(s), not {len(args)}"
                 stack += [(argument, depth + 1) for argument in reversed(args)]
             case ast.Call(func=function):
-                yield f"'{ast.unparse(function)}' is not a known function; the functions are {', '.join(FUNCTIONS)}"
+                yield f"'{_written(function)}' is not a known function; the functions are {', '.join(FUNCTIONS)}"
             case _:
                 yield (
-                    f"'{ast.unparse(node)}' is not allowed in a formula, which is made of numbers, "
+                    f"'{_written(node)}' is not allowed in a formula, which is made of numbers, "
                     f"{', '.join(names)}, + - * / ** and {', '.join(FUNCTIONS)}"
                 )
+
+
+def _written(node: ast.expr) -> str:
+    """A part of a formula for a message; Python writes it recursively, and may not get to the end."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return "(...)"
 
 
 def _magnitude(node: ast.expr) -> float:

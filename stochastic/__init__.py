@@ -4,6 +4,7 @@ from typing import Any
 
 from numba.core import event
 
+from kinlim import caches
 from kinlim.progress import compiling
 
 
@@ -18,3 +19,4 @@ class _Compiled(event.Listener):  # type: ignore[misc] # numba has no types
 
 
 event.register("numba:compile", _Compiled())
+caches.guard_kernels()

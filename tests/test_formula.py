@@ -111,3 +111,38 @@ def test_ufl_agrees_with_numpy_in_every_function():
 
 def test_a_constant_formula_is_a_ufl_expression():
     assert float(to_ufl(Formula.parse("pi"), x=None)) == math.pi
+
+
+NESTED = ["~" * 900 + "x", "x" + ".x" * 480, "x" + "()" * 480, "~" + "-" * 990 + "x", "x if " + "-" * 980 + "x else x",
+          "(" * 450 + "x" + ")" * 450, "sin(" * 190 + "x" + ")" * 190, "2**(" * 190 + "2" + ")" * 190]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NESTED)
+def test_what_is_nested_deeply_is_refused_in_words(text):
+    with pytest.raises(InputError):
+        Formula.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1or 2", "0x1for x in y", "1[0]", "'\\d'", "(1)(x)", "x is 1"])
+def test_python_has_nothing_to_say_of_a_formula(text, recwarn):
+    with pytest.raises(InputError):
+        Formula.parse(text)
+    assert not recwarn.list
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [*"x12.+-*/(),[]'~#:=@ ",
+         "pi", "e", "**", "sin(", "sqrt(", "log(", "min(", "1e308", "100", " if ", " else ", "or",
+         "lambda ", "0x", "1j", "x.", "\n", "\\", "\x00", "\u200b", "not ", "None", "9" * 400]
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+@given(PIECES)
+def test_any_text_is_a_formula_or_refused_in_words(pieces):
+    try:
+        Formula.parse("".join(pieces))(x=np.linspace(0, 1, 3))
+    except InputError as refusal:
+        assert str(refusal)  # noqa: PT017 - either outcome is right

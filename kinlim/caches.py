@@ -1,0 +1,163 @@
+"""Compilers' caches, which are never a reason to fail: what is half made or damaged is dropped and compiled again.
+
+FFCx marks what it compiles by an empty file and waits for it to be finished, for ever if its maker was killed; a
+shared library that was cut off takes the process down; and numba unpickles whatever it finds. So every form gets a note
+of who compiles it and, when it is done, its checksum; what does not fit is removed before it is used.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kinlim.errors import InputError
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks whether another process has finished a form."""
+
+NAMELESS = 10.0
+"""Seconds after which a form that nobody has signed is taken to be abandoned."""
+
+
+def folder() -> Path:
+    """Where kinlim keeps compiled forms."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kinlim" / "forms"
+
+
+class Entry:
+    """A compiled form in the cache: NAME.c, NAME.c.cached when it is done, the library, and kinlim's note."""
+
+    def __init__(self, place: Path, name: str) -> None:
+        """Of this name; it need not be there."""
+        self.place, self.name = place, name
+        self.source, self.ready, self.note = (place / f"{name}{end}" for end in (".c", ".c.cached", ".kinlim"))
+
+    def sign(self) -> None:
+        """Note that this process compiles it."""
+        self._write({"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())})
+
+    def seal(self) -> None:
+        """Note what has been made."""
+        self._write({"sha256": self._digest()})
+
+    def whole(self) -> bool:
+        """Whether it is what was made."""
+        return self.read().get("sha256") == self._digest()
+
+    def abandoned(self) -> bool:
+        """Whether nobody finishes it: its maker has died, or has not said who it is for long."""
+        maker = self.read()
+        if "pid" not in maker:
+            with contextlib.suppress(OSError):
+                return time.time() - self.source.stat().st_mtime > NAMELESS
+            return False
+        return maker["host"] == socket.gethostname() and _born(maker["pid"]) != maker["born"]
+
+    def drop(self) -> None:
+        """Remove all of it."""
+        for path in (self.ready, self.source, self.note, *self._libraries()):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def read(self) -> dict[str, Any]:
+        """The note; empty where there is none, or it is half written."""
+        try:
+            found = json.loads(self.note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _libraries(self) -> list[Path]:
+        return sorted(self.place.glob(f"{self.name}.*so"))
+
+    def _digest(self) -> str:
+        sum_ = hashlib.sha256()
+        for path in self._libraries():
+            with contextlib.suppress(OSError):
+                sum_.update(path.read_bytes())
+        return sum_.hexdigest()
+
+    def _write(self, content: dict[str, Any]) -> None:
+        part = self.note.with_name(f"{self.note.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):  # without a note the next process compiles again
+            part.write_text(json.dumps(content), encoding="utf-8")
+            part.replace(self.note)
+
+
+def _born(pid: int) -> str:
+    """When a process of this machine began, in the system's own units; empty where there is none with this number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def guard_forms() -> None:
+    """Have FFCx look at its cache through `Entry`."""
+    from ffcx.codegeneration import jit
+
+    module: Any = jit
+    get, load = module.get_cached_module, module._load_objects
+
+    def cached(name: str, objects: Sequence[str], place: Path, timeout: int) -> Any:
+        entry = Entry(Path(place), name)
+        try:
+            entry.place.mkdir(exist_ok=True, parents=True)
+        except OSError as error:
+            raise InputError(
+                f"{entry.place}: compiled forms cannot be kept there ({error.strerror}); set XDG_CACHE_HOME to a "
+                "folder that can be written"
+            ) from None
+        while entry.source.exists() and not entry.ready.exists():
+            if entry.abandoned():
+                _say("a form was left half compiled by a process that is gone; it is compiled again")
+                entry.drop()
+            time.sleep(LOOK_EVERY)
+        if entry.ready.exists() and not entry.whole():
+            _say("a compiled form in the cache is damaged; it is compiled again")
+            entry.drop()
+        found = get(name, objects, place, timeout)
+        if found == (None, None):
+            entry.sign()
+        return found
+
+    def loaded(place: Path, name: str, objects: Sequence[str]) -> Any:
+        found = load(place, name, objects)
+        Entry(Path(place), name).seal()
+        return found
+
+    module.get_cached_module, module._load_objects = cached, loaded
+
+
+def guard_kernels() -> None:
+    """Have numba forget an index or a kernel that it cannot read, and compile again."""
+    from numba.core import caching
+
+    file: Any = caching.IndexDataCacheFile
+    load, index = file.load, file._load_index
+
+    def loaded(self: Any, key: Any) -> Any:
+        try:
+            return load(self, key)
+        except Exception:  # noqa: BLE001 - pickle raises anything
+            _say("a compiled kernel in the cache is damaged; it is compiled again")
+            self.flush()
+            return None
+
+    def listed(self: Any) -> Any:
+        try:
+            return index(self)
+        except Exception:  # noqa: BLE001
+            return {}
+
+    file.load, file._load_index = loaded, listed
+
+
+def _say(text: str) -> None:
+    print(f"kinlim: {text}", file=sys.stderr, flush=True)  # noqa: T201
