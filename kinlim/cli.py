@@ -8,7 +8,6 @@ import importlib
 import itertools
 import logging
 import os
-import signal
 import sys
 import time
 import tomllib
@@ -22,7 +21,7 @@ from kinlim import compat, models, statements, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
-from kinlim.signals import SIGNALS
+from kinlim.signals import end_at_once, ignore
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
 
@@ -272,19 +271,19 @@ def main() -> NoReturn:
         if lost.first:
             print(f"kinlim: {lost}", file=sys.stderr)  # noqa: T201
         sys.exit(InputError.exit_code)
-    compiling.shown = _rank() == 0
-    from kinlim.parallel import Meeting  # which starts MPI
-
-    meeting = Meeting()
+    meeting = None
     try:
+        end_at_once()
+        from kinlim.parallel import Meeting  # which starts MPI
+
+        meeting, compiling.shown = Meeting(), _rank() == 0
         if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone
             _start_petsc(petsc_options)
         _offer(arguments)
         if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
             _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
     except Stopped as stop:
-        for number in SIGNALS:  # one more while the process ends must not change its exit code
-            signal.signal(number, signal.SIG_IGN)
+        ignore()
         _fail(stop, str(stop), stop.exit_code, debug, meeting)
     except (InputError, RunError) as error:  # mostly the same on all ranks, see `on_root`
         _fail(error, str(error), error.exit_code, debug, meeting)
@@ -299,6 +298,7 @@ def main() -> NoReturn:
             raise
         _die(error, debug)
     meeting.agree("done")  # where another rank fails, it ends this one
+    ignore()
     sys.exit(0)
 
 
@@ -340,9 +340,9 @@ def _start_petsc(options: list[str]) -> None:
         raise InputError(f"PETSc does not start with the options {' '.join(options)} ({error})") from None
 
 
-def _fail(error: BaseException, message: str, code: int, debug: bool, meeting: "Meeting") -> NoReturn:
+def _fail(error: BaseException, message: str, code: int, debug: bool, meeting: "Meeting | None") -> NoReturn:
     """End with a message; rank 0 prints it where all ranks agree on it."""
-    if not meeting.agree(message, PATIENCE):
+    if meeting is not None and not meeting.agree(message, PATIENCE):
         _die(error, debug, message, code)
     if _rank() == 0:
         if debug:

@@ -1,10 +1,29 @@
-"""SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end."""
+"""SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end; at once where there is no step."""
 
 import signal
 from types import FrameType, TracebackType
-from typing import Self
+from typing import NoReturn, Self
+
+from kinlim.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+
+def end_at_once() -> None:
+    """From now on such a signal raises `Stopped`, unless `StopRequests` listens: for a command, from its first line."""
+    for number in SIGNALS:
+        signal.signal(number, _end)
+
+
+def ignore() -> None:
+    """Such signals change nothing any more: the process ends as it was going to, with its exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    ignore()
+    raise Stopped("stopped by a signal; results already written are kept, and --resume goes on from them")
 
 
 class StopRequests:

@@ -16,6 +16,7 @@ from math import log
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from kinlim.fem.reaction.system import KineticSystem, Species
 from kinlim.fem.reaction.velocities import Velocities
@@ -28,6 +29,9 @@ f_perp and g likewise; int (sqrt(rho_f rho_g) - 1)^2."""
 
 STENCIL = 6
 """Steps whose ends take part in the integral over one of them."""
+
+CLOSE = 1e-3
+"""Length of a step, over those hereabouts, below which its end takes no part: rounding would be divided by it."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,15 @@ def accumulate(times: Array, rates: Array, moments: Array, layer: float) -> Arra
     Returns:
         Shape (len(moments), 4).
     """
-    s, count = np.log(times + layer), min(STENCIL, len(times))
+    s = np.log1p(times / layer)
+    used = _apart(s)
+    count = min(STENCIL, len(used))
     gauss, weights = np.polynomial.legendre.leggauss(STENCIL)
-    first = np.clip(np.arange(len(times) - 1) - (count // 2 - 1), 0, len(times) - count)
-    nodes, values = s[first[:, None] + np.arange(count)], rates[first[:, None] + np.arange(count)]
+    at = np.searchsorted(used, np.arange(len(times) - 1), side="right") - 1
+    stencil = used[np.clip(at - (count // 2 - 1), 0, len(used) - count)[:, None] + np.arange(count)]
+    nodes, values = s[stencil], rates[stencil]
     length = np.diff(times)
-    x = np.log(times[:-1, None] + length[:, None] * (gauss + 1) / 2 + layer)
+    x = np.log1p((times[:-1, None] + length[:, None] * (gauss + 1) / 2) / layer)
     between = np.zeros((len(length), rates.shape[1]))
     for k in range(count):
         others = np.delete(nodes, k, axis=1)
@@ -94,6 +101,20 @@ def accumulate(times: Array, rates: Array, moments: Array, layer: float) -> Arra
         between += (basis @ weights * length / 2)[:, None] * values[:, k]
     total = np.concatenate([np.zeros((1, rates.shape[1])), np.cumsum(between, axis=0)])
     return np.asarray(total[np.searchsorted(times, moments)], np.float64)
+
+
+def _apart(s: Array) -> NDArray[np.int64]:
+    """Those of the increasing points that are not much nearer to the one before than points hereabouts are.
+
+    A polynomial through two points that all but coincide divides rounding by their distance: by nothing, in the end.
+    """
+    gaps = np.diff(s)
+    usual = median_filter(gaps, 2 * STENCIL + 1, mode="nearest") if len(gaps) else gaps
+    kept = [0]
+    for i in range(1, len(s)):
+        if s[i] - s[kept[-1]] > CLOSE * usual[i - 1]:
+            kept.append(i)
+    return np.array(kept, np.int64)
 
 
 def _pair(system: KineticSystem, own: Species, q: Velocities) -> _Pair:

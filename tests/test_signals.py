@@ -1,0 +1,38 @@
+"""SIGTERM and SIGUSR1 from the first moment to the last: 75 and one sentence, or done; never a bare 143 or 138."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from faults import small
+
+COMMANDS = {
+    "run": (),
+    "simulate": ("--set", "particles.replicas=2000000"),
+    "converge": (),
+    "iterate": ("--set", "iteration.steps=2000"),
+    "noise": (),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_signal_is_heard_at_any_moment(tmp_path, command):
+    small(tmp_path)
+    started = [sys.executable, "-m", "kinlim", command, "small.toml", *COMMANDS[command]]
+    codes = []
+    for k, wait in enumerate((0.6, 2.0, 4.0)):
+        program = subprocess.Popen(
+            [*started, "-o", f"r{k}"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        time.sleep(wait)
+        program.send_signal((signal.SIGTERM, signal.SIGUSR1)[k % 2])
+        _, said = program.communicate(timeout=120)
+        codes.append(program.returncode)
+        if program.returncode == 75:
+            assert said.count("kinlim: stopped by a signal") == 1, said
+        assert "Traceback" not in said
+        assert program.returncode in (75, 0) or (program.returncode < 0 and wait < 1), (wait, program.returncode, said)
+    assert 75 in codes
