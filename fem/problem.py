@@ -211,6 +211,8 @@ class Problem:
     def _initial(self, x: Array) -> Array:
         """Initial data at points, shape (points, dimension): shape (points, unknowns)."""
         count = len(self.names)
+        if not len(x):  # of a rank without a cell, which a model's own code need not provide for
+            return np.empty((0, count))
         with np.errstate(all="ignore"):  # what is no number is looked for below
             found = np.asarray(self._call("initial", *x.T.copy()), np.float64)
         wanted = (len(x),) if count == 1 else (count, len(x))
