@@ -14,6 +14,7 @@ import numpy as np
 
 from petsc4py import PETSc
 
+from kinlim.compat import option_used
 from kinlim.errors import InputError, RunError
 from kinlim.parallel import release
 
@@ -223,8 +224,7 @@ class Stepper(ABC):
 
     def _refuse_unknown(self) -> None:
         """Raise InputError if the user has given an option that nothing has asked for after a step."""
-        database = PETSc.Options()
-        if unknown := [key for key in self.given if not database.used(f"{self.prefix}{key}")]:
+        if unknown := [key for key in self.given if not option_used(f"{self.prefix}{key}")]:
             raise InputError(
                 f"-{self.prefix}{unknown[0]}: no part of PETSc that this solution uses knows this option; "
                 "-help after -- lists what there is"

@@ -1,9 +1,10 @@
 """What differs between the installations that kinlim runs on: DOLFINx 0.9 to 0.11, Open MPI and MPICH, wheel or not.
 
-Every other file is written for all of them. PETSc 3.22 to 3.25 need nothing here: where an option has changed its name,
-kinlim calls the function that has kept its own.
+Every other file is written for all of them. PETSc 3.22 to 3.25 need one thing (`option_used`): where an option has
+changed its name, kinlim calls the function that has kept its own.
 """
 
+import ctypes
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -112,6 +113,20 @@ def start_petsc() -> None:
     import petsc4py
 
     petsc4py.init(["kinlim", "-skip_petscrc", *PETSC_OPTIONS])
+
+
+def option_used(name: str) -> bool:
+    """Whether anything in PETSc has asked for an option that was given, by its name without the dash.
+
+    The petsc4py of PETSc 3.22 does not tell it; PETSc's own function is then called past it.
+    """
+    from petsc4py import PETSc
+
+    if hasattr(PETSc.Options, "used"):
+        return bool(PETSc.Options().used(name))
+    used = ctypes.c_int()
+    ctypes.CDLL(PETSc.__file__).PetscOptionsUsed(None, name.encode(), ctypes.byref(used))
+    return bool(used.value)
 
 
 def ignore_option_files() -> None:
