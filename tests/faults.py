@@ -31,8 +31,8 @@ ONCE = ("reading", "compiling", "before stepping", "particles", "comparing")
 
 EXCEPTIONS = ("RunError", "InputError", "RuntimeError", "MemoryError", "SystemExit", "KeyboardInterrupt")
 
-PATIENCE = 90
-"""Seconds for a whole run and its end."""
+PATIENCE = 300
+"""Seconds after which a run is taken to hang."""
 
 
 def inject(phase: str, exception: str, rank: int) -> None:

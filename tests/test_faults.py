@@ -1,11 +1,6 @@
 """One rank fails, all end: soon, with a word of it, and with a code that says so."""
 
-import subprocess
-import sys
-
-import numpy as np
 import pytest
-import xarray as xr
 from faults import PHASES, run, small
 
 from kinlim.compat import on_this_machine
@@ -39,20 +34,3 @@ def test_a_fault_on_one_rank_ends_both(tmp_path, phase, exception, rank):
     assert found["seconds"] is not None
     assert len(found["said"]) == 1, found
     assert "made to fail" in found["said"][0] or "interrupted" in found["said"][0]
-
-
-@pytest.mark.slow
-def test_more_ranks_than_cells(tmp_path):
-    """A rank without a cell has no points: its share of every array is empty."""
-    arguments = [*small(tmp_path), "--set", "pde.cells=4", "--set", "model.end_time=1e-4", "--set", "pde.rtol=1e-3"]
-    arguments[0] = "solve"
-    found = []
-    for ranks in (1, 5):
-        launcher = on_this_machine(ranks) if ranks > 1 else []
-        command = [*launcher, sys.executable, "-m", "kinlim", *arguments]
-        command[command.index("-o") + 1] = f"r{ranks}"
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        with xr.open_dataset(tmp_path / f"r{ranks}" / "pde.nc") as pde:
-            found.append(pde["sigma"].to_numpy())
-    assert np.abs(found[1] - found[0]).max() < 1e-10 * np.abs(found[0]).max()

@@ -9,9 +9,11 @@ from mpi4py import MPI
 from kinlim.equation import Interval
 from kinlim.errors import InputError
 from kinlim.fem.nodes import Nodes
-from kinlim.fem.samples import sampler
+from kinlim.fem.pinned import EQUATIONS
+from kinlim.fem.samples import Sample, sampler
 from kinlim.meshes.domain import Built
 from kinlim.meshes.interval import grade, graded, interval, read, refine
+from kinlim.study import check
 
 
 def p_function(comm, degree, cells=12, ends=(-1.0, 2.0), grading=2.0):
@@ -56,6 +58,15 @@ def test_samples_are_exact_on_quadratics_at_any_point():
 
 
 @pytest.mark.parallel
+def test_a_rank_without_a_cell_answers_for_no_point(tables):
+    """Of more ranks than cells: its tables are empty, and the process goes on (old basix ended it)."""
+    u = p_function(MPI.COMM_SELF, 2)
+    nothing = Sample(u.function_space, 3, np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 1)))
+    assert (nothing(u) == np.zeros((3, 2))).all()
+    problem = EQUATIONS.problem(check(tables), MPI.COMM_SELF)
+    assert problem._initial(np.empty((0, 1))).shape == (0, len(problem.names))
+
+
 def test_a_point_outside_is_refused_on_all_ranks():
     with pytest.raises(ValueError, match="outside the mesh"):
         sample(p_function(MPI.COMM_WORLD, 1).function_space.mesh, [0.0, 2.1])
