@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from kinlim.fem.reaction.system import KineticSystem, Species
 from kinlim.fem.reaction.velocities import Velocities
@@ -109,7 +109,9 @@ def _apart(s: Array) -> NDArray[np.int64]:
     A polynomial through two points that all but coincide divides rounding by their distance: by nothing, in the end.
     """
     gaps = np.diff(s)
-    usual = median_filter(gaps, 2 * STENCIL + 1, mode="nearest") if len(gaps) else gaps
+    if not len(gaps):
+        return np.zeros(1, np.int64)
+    usual = np.median(sliding_window_view(np.pad(gaps, STENCIL, mode="edge"), 2 * STENCIL + 1), axis=1)
     kept = [0]
     for i in range(1, len(s)):
         if s[i] - s[kept[-1]] > CLOSE * usual[i - 1]:
