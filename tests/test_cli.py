@@ -396,3 +396,21 @@ def test_petsc_options_that_cannot_be_are_refused(tmp_path, file, options, words
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_study_may_be_signed_as_utf_8(tmp_path, file, monkeypatch, capsys):
+    """Some editors begin a file with a byte order mark."""
+    signed = tmp_path / "signed.toml"
+    signed.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert kinlim("solve", signed, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    assert "Results" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_paraview_under_mpirun(tmp_path, file, monkeypatch):
+    """PETSc is started by all ranks, though one alone writes."""
+    assert kinlim("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    command = [*MPIRUN, sys.executable, "-m", "kinlim", "paraview", str(tmp_path / "r")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("For ParaView") == 1
