@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every study that judges a statement of the papers, and writes docs/verdicts.md from what they found.
 #
-#     ./run sh bench/verdicts.sh        # four minutes on two cores; runs that are there already are kept
+#     ./run sh bench/verdicts.sh        # some minutes; runs that are there already are kept
 set -eu
 cd "$(dirname "$0")/.."
 

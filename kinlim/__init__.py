@@ -11,7 +11,7 @@ kinlim.run(study, "results/mine")         # all three, and a report, into a fold
 import os
 import sys
 
-if sys.argv[:1] == ["-m"] and "kinlim" in sys.orig_argv[1:3]:
+if sys.argv[:1] == ["-m"] and sys.orig_argv[sys.orig_argv.index("-m") :][1:2] == ["kinlim"]:
     # `python -m kinlim` looks for modules in the current folder first, where a stranger's numpy.py may lie
     sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]
 

@@ -24,6 +24,9 @@ LOOK_EVERY = 0.2
 NAMELESS = 10.0
 """Seconds after which a form that nobody has signed is taken to be abandoned."""
 
+ELSEWHERE = 600.0
+"""The same for a form that a process on another machine has signed."""
+
 
 def folder() -> Path:
     """Where kinlim keeps compiled forms."""
@@ -46,24 +49,31 @@ class Entry:
         """Note what has been made."""
         self._write({"sha256": self._digest()})
 
+    def sealed(self) -> bool:
+        """Whether its maker has finished it, and loaded it."""
+        return "sha256" in self.read()
+
     def whole(self) -> bool:
         """Whether it is what was made."""
-        return self.read().get("sha256") == self._digest()
+        return self.ready.exists() and self.read().get("sha256") == self._digest()
 
     def abandoned(self) -> bool:
-        """Whether nobody finishes it: its maker has died, or has not said who it is for long."""
+        """Whether nobody finishes it: its maker has died, was interrupted, or has not been heard of for long."""
         maker = self.read()
-        if "pid" not in maker:
-            with contextlib.suppress(OSError):
-                return time.time() - self.source.stat().st_mtime > NAMELESS
-            return False
-        return maker["host"] == socket.gethostname() and _born(maker["pid"]) != maker["born"]
+        if maker.get("host") == socket.gethostname():  # this process does not compile while it waits
+            return maker["pid"] == os.getpid() or _born(maker["pid"]) != maker["born"]
+        with contextlib.suppress(OSError):
+            return time.time() - self.source.stat().st_mtime > (ELSEWHERE if maker else NAMELESS)
+        return False
 
     def drop(self) -> None:
-        """Remove all of it."""
+        """Remove all of it.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
         for path in (self.ready, self.source, self.note, *self._libraries()):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            path.unlink(missing_ok=True)
 
     def read(self) -> dict[str, Any]:
         """The note; empty where there is none, or it is half written."""
@@ -108,21 +118,21 @@ def guard_forms() -> None:
     def cached(name: str, objects: Sequence[str], place: Path, timeout: int) -> Any:
         entry = Entry(Path(place), name)
         try:
-            entry.place.mkdir(exist_ok=True, parents=True)
+            while entry.source.exists() and not entry.sealed():
+                if entry.abandoned():
+                    _say("a form was left half compiled; it is compiled again")
+                    entry.drop()
+                else:
+                    time.sleep(LOOK_EVERY)
+            if entry.source.exists() and not entry.whole():
+                _say("a compiled form in the cache is damaged; it is compiled again")
+                entry.drop()
+            found = get(name, objects, place, timeout)
         except OSError as error:
             raise InputError(
                 f"{entry.place}: compiled forms cannot be kept there ({error.strerror}); set XDG_CACHE_HOME to a "
                 "folder that can be written"
             ) from None
-        while entry.source.exists() and not entry.ready.exists():
-            if entry.abandoned():
-                _say("a form was left half compiled by a process that is gone; it is compiled again")
-                entry.drop()
-            time.sleep(LOOK_EVERY)
-        if entry.ready.exists() and not entry.whole():
-            _say("a compiled form in the cache is damaged; it is compiled again")
-            entry.drop()
-        found = get(name, objects, place, timeout)
         if found == (None, None):
             entry.sign()
         return found
@@ -146,15 +156,19 @@ def guard_kernels() -> None:
         try:
             return load(self, key)
         except Exception:  # noqa: BLE001 - pickle raises anything
-            _say("a compiled kernel in the cache is damaged; it is compiled again")
-            self.flush()
-            return None
+            return forgotten(self)
 
     def listed(self: Any) -> Any:
         try:
             return index(self)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - pickle raises anything
+            forgotten(self)
             return {}
+
+    def forgotten(self: Any) -> None:
+        _say("a compiled kernel in the cache is damaged; it is compiled again")
+        with contextlib.suppress(OSError):
+            self.flush()
 
     file.load, file._load_index = loaded, listed
 

@@ -23,7 +23,7 @@ def ignore() -> None:
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     ignore()
-    raise Stopped("stopped by a signal; results already written are kept, and --resume goes on from them")
+    raise Stopped("stopped by a signal; results already written are kept")
 
 
 class StopRequests:

@@ -1,12 +1,14 @@
 """Fail on one rank, in one phase, with one exception: what then becomes of all ranks?
 
-    python tests/faults.py [RANKS ...]       # the whole table, in Markdown; a quarter of an hour for two ranks
+    python tests/faults.py [RANKS ...]       # the whole table, in Markdown
 
 Under mpirun, `python tests/faults.py PHASE EXCEPTION RANK ARGUMENTS...` is `kinlim ARGUMENTS...` with that fault in it.
 """
 
 import contextlib
 import importlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +37,13 @@ PATIENCE = 300
 """Seconds after which a run is taken to hang."""
 
 
+def holder_of(place: str):
+    """The module or class that has a function."""
+    module, _, owner = place.partition(":")
+    holder = importlib.import_module(module)
+    return getattr(holder, owner) if owner else holder
+
+
 def inject(phase: str, exception: str, rank: int) -> None:
     """Let the phase fail on this rank."""
     from mpi4py import MPI
@@ -42,11 +51,9 @@ def inject(phase: str, exception: str, rank: int) -> None:
     from kinlim import errors
 
     place, name = PHASES[phase]
-    module, _, owner = place.partition(":")
-    holder = importlib.import_module(module)  # on all ranks: it may start PETSc, which is collective
+    holder = holder_of(place)  # on all ranks: it may start PETSc, which is collective
     if MPI.COMM_WORLD.rank != rank:
         return
-    holder = getattr(holder, owner) if owner else holder
     whole, calls = getattr(holder, name), [0]
     kind = getattr(errors, exception, None) or getattr(importlib.import_module("builtins"), exception)
 
@@ -63,12 +70,14 @@ def inject(phase: str, exception: str, rank: int) -> None:
 def run(launcher: list[str], phase: str, exception: str, rank: int, arguments: list[str], cwd: Path) -> dict:
     """Start it; code (None where it hangs), seconds from the fault to the end, and what was said."""
     command = [*launcher, sys.executable, str(Path(__file__).resolve()), phase, exception, str(rank), *arguments]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd, start_new_session=True
+    )
     try:
         out, said = started.communicate(timeout=PATIENCE)
         code: int | None = started.returncode
     except subprocess.TimeoutExpired:
-        started.kill()
+        os.killpg(started.pid, signal.SIGKILL)  # the ranks, too, which hold the pipes
         (out, said), code = started.communicate(), None
     ended, begun = time.time(), [float(line.split()[-1]) for line in said.splitlines() if line.startswith("fault at")]
     lines = [line for line in said.splitlines() if line.startswith("kinlim")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from kinlim.caches import Entry
+from kinlim.caches import Entry, _born
 
 STUDY = """
 [study]
@@ -43,10 +43,15 @@ def finish(entry, content=b"a library"):
 
 def test_a_form_in_the_making_is_its_makers(entry):
     entry.sign()
-    assert not entry.abandoned()
+    assert entry.abandoned(), "what this process was interrupted in, it does not wait for"
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    maker = entry.read() | {"pid": other.pid, "born": "0"}  # a number that another process has been given since
-    entry._write(maker)
+    entry._write(entry.read() | {"pid": other.pid, "born": _born(other.pid)})
+    assert not entry.abandoned()
+    entry._write(entry.read() | {"born": "0"})  # a number that another process has been given since
+    assert entry.abandoned()
+    entry._write(entry.read() | {"host": "another"})
+    assert not entry.abandoned()
+    os.utime(entry.source, (0, 0))
     assert entry.abandoned()
     other.communicate(b"\n")
 
@@ -68,7 +73,10 @@ def test_an_unsigned_form_is_abandoned_after_a_while(entry):
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "note"])
 def test_what_is_not_as_it_was_made_is_known(entry, damage):
+    entry.ready.touch()
+    assert not entry.sealed(), "finished, but not yet loaded by its maker: to be waited for, not to be dropped"
     finish(entry)
+    assert entry.sealed()
     assert entry.whole()
     library = next(entry.place.glob("*.so"))
     if damage == "cut":
@@ -127,3 +135,20 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 2, done.stderr
     assert "set XDG_CACHE_HOME to a folder that can be written" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_fill_one_cache_at_once(tmp_path):
+    (tmp_path / "small.toml").write_text(STUDY)
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "kinlim", "solve", str(tmp_path / "small.toml"), "-o"]
+    both = [
+        subprocess.Popen([*command, str(tmp_path / name)], env=environment, stderr=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]
+    for one in both:
+        said = one.communicate(timeout=300)[1]
+        assert one.returncode == 0, said
+        assert "compiled again" not in said
+    first, second = (xr.load_dataset(tmp_path / name / "pde.nc") for name in "ab")
+    assert (first["sigma"] == second["sigma"]).all()

@@ -34,5 +34,6 @@ def test_a_signal_is_heard_at_any_moment(tmp_path, command):
         if program.returncode == 75:
             assert said.count("kinlim: stopped by a signal") == 1, said
         assert "Traceback" not in said
+        # before `main` has begun, Python's own start may be hit
         assert program.returncode in (75, 0) or (program.returncode < 0 and wait < 1), (wait, program.returncode, said)
     assert 75 in codes

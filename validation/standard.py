@@ -289,6 +289,11 @@ def modes(u: xr.DataArray) -> xr.DataArray:
 def excess(compared: xr.Dataset, name: str) -> tuple[float, float]:
     """Root of the unbiased squared size of a difference at the last time, NaN where noise exceeds it, and its error."""
     d, s = (compared[key].isel(time=-1).to_numpy().ravel() for key in (f"difference_{name}", f"difference_{name}_se"))
+    return excess_of(d, s)
+
+
+def excess_of(d: Array, s: Array) -> tuple[float, float]:
+    """The same of differences and their standard errors, of one shape."""
     surplus = float((d**2).sum() - (s**2).sum())
     if surplus <= 0:
         return float("nan"), 0.0

@@ -107,10 +107,11 @@ def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | 
             observe=lambda: run.observed.append(stepper.u),
             state=lambda: run.checkpoint(study, stepper),
         )
-        counts, preconditioner = run.counts(stepper), stepper.preconditioner()
+        counts, preconditioner, options = run.counts(stepper), stepper.preconditioner(), stepper.options
     seconds = time.perf_counter() - began
     found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))
-    return found.assign_attrs(counts, preconditioner=preconditioner, **provenance(ranks, 1, seconds, study=dump(study)))
+    about = provenance(ranks, 1, seconds, study=dump(study))
+    return found.assign_attrs(counts, preconditioner=preconditioner, petsc_options=options, **about)
 
 
 class _Run:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import nan, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from kinlim.validation.chance import sure
 from kinlim.validation.pinned import figures, white_noise
 from kinlim.validation.profiles import ratio
 from kinlim.validation.report import number
-from kinlim.validation.standard import Standard
+from kinlim.validation.standard import Standard, excess_of
 from kinlim.validation.verdicts import percent
 
 Array = NDArray[np.float64]
@@ -279,12 +279,10 @@ def _by_region(comparison: xr.Dataset, data: Datasets) -> dict[str, Measured]:
             ("bulk", from_end > BEYOND * run, "where no wave from the ends has come"),
             ("walls", from_end < BEHIND * run, "behind the waves from the ends"),
         ):
-            bias, noise, sites = d[inside] ** 2 - s[inside] ** 2, s[inside] ** 2, max(int(inside.sum()), 1)
-            square = float(bias.sum()) / sites
-            variance = float((4 * np.maximum(bias, 0) * noise + 2 * noise**2).sum()) / sites**2
+            size, error = (part / sqrt(max(inside.sum(), 1)) for part in excess_of(d[inside], s[inside]))
             found[f"{region}_{label}"] = Measured(
-                sqrt(square) if square > 0 else nan,
-                sqrt(variance / square) / 2 if square > 0 else 0.0,
+                size,
+                error,
                 f"root mean square distance in {label} beyond noise, {what}, last time",
             )
     return found

@@ -5,6 +5,7 @@ is held against its law for independent N(0, 1), which is simulated, so that one
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,18 +57,23 @@ def statistics(w: Array) -> dict[str, Array]:
     return {"ks": ks, "ad": ad, "lags": np.max(products, axis=0), **found}
 
 
-def p_values(w: Array, seed: int = 0) -> dict[str, Array]:
+def p_values(w: Array) -> dict[str, Array]:
     """How often white noise of as many sites has statistics as large, each of shape (runs,).
 
     Args:
         w: shape (runs, n).
-        seed: of the white noise.
     """
-    null = statistics(np.random.default_rng(seed).standard_normal((DRAWS, w.shape[1])))
+    null = _null(w.shape[1])
     return {
-        name: (1 + DRAWS - np.searchsorted(np.sort(null[name]), values)) / (1 + DRAWS)
-        for name, values in statistics(w).items()
+        name: (1 + DRAWS - np.searchsorted(null[name], values)) / (1 + DRAWS) for name, values in statistics(w).items()
     }
+
+
+@cache
+def _null(n: int) -> dict[str, Array]:
+    """The statistics of DRAWS white noises on n sites, each in increasing order."""
+    found = statistics(np.random.default_rng(0).standard_normal((DRAWS, n)))
+    return {name: np.sort(values) for name, values in found.items()}
 
 
 def beyond_chance(rejected: int, runs: int, looks: int = 1) -> bool:

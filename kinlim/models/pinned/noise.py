@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from kinlim import api
 from kinlim.base import Study, narrowed
 from kinlim.models.pinned.tables import PinnedStudy
+from kinlim.parallel import on_root, world
 from kinlim.statements import Statement
 from kinlim.validation.chance import sure
 from kinlim.validation.pinned import modes, single_runs, white_noise
@@ -59,34 +60,7 @@ class Noise(Check):
     def measure(self) -> xr.Dataset:
         """Simulate, solve, and look at every time. Collective."""
         particles, pde = api.simulate(self.study), api.solve(self.study)
-        times = range(particles.sizes["time"])
-        velocity = particles["velocity"].transpose("time", "replica", "x").to_numpy()
-        p = [_tested(velocity[t], particles.isel(time=t)) for t in times]
-        judged = [white_noise.judged(particles, t) or {} for t in times]
-        variance = {
-            name: (dataset[name].to_numpy()[:, 1:-1] ** 2).mean(axis=1)
-            for name, dataset in (("sigma", particles), ("sigma_local", particles))
-        }
-        return xr.Dataset(
-            {
-                "p": (("time", "test", "run"), np.array(p), {"long_name": "chance of white noise to be as far off"}),
-                "spectrum": (
-                    ("time", "mode"), np.array([modes.spectrum(v) for v in velocity]),
-                    {"long_name": "variance over runs in the cosine modes of the interval"},
-                ),
-                "variance": ("time", variance["sigma"], {"long_name": "variance over runs, mean over sites"}),
-                "variance_local": ("time", variance["sigma_local"], {"long_name": "the same among neighbours"}),
-                "variance_pde": (
-                    "time", (pde["sigma"].to_numpy() ** 2)[:, 1:-1].mean(axis=1), {"long_name": "sigma^2 of pde.nc"}
-                ),
-                **{
-                    name: ("time", np.array([float(one.get(name, np.nan)) for one in judged]))
-                    for name in ENSEMBLE
-                },
-            },
-            {"time": particles["time"], "fraction": particles["fraction"], "test": list(TESTS)},
-            {"runs": velocity.shape[1], "replicas": int(particles.attrs["replicas"]), "balls": velocity.shape[2]},
-        )  # fmt: skip
+        return on_root(world(), lambda: _measured(particles, pde))
 
     def statements(self, dataset: xr.Dataset) -> list[Statement]:
         """Of Figures 2 to 4 for the ensemble and for single runs, and of where the variance lies in the end."""
@@ -145,6 +119,33 @@ class Noise(Check):
         right.set(xscale="log", yscale="log", xlabel="wave number k, of waves 2n/k balls long", ylabel="n S_k")
         right.legend(frameon=False)
         return figure
+
+
+def _measured(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
+    """Everything that the page shows, of both sides."""
+    velocity = particles["velocity"].transpose("time", "replica", "x").to_numpy()
+    times = range(len(velocity))
+    p = [_tested(velocity[t], particles.isel(time=t)) for t in times]
+    judged = [white_noise.judged(particles, t) or {} for t in times]
+
+    def variance(side: xr.Dataset, name: str, what: str) -> tuple[str, np.ndarray, dict[str, str]]:
+        return "time", (side[name].to_numpy()[:, 1:-1] ** 2).mean(axis=1), {"long_name": what}
+
+    return xr.Dataset(
+        {
+            "p": (("time", "test", "run"), np.array(p), {"long_name": "chance of white noise to be as far off"}),
+            "spectrum": (
+                ("time", "mode"), np.array([modes.spectrum(v) for v in velocity]),
+                {"long_name": "variance over runs in the cosine modes of the interval"},
+            ),
+            "variance": variance(particles, "sigma", "variance over runs, mean over sites"),
+            "variance_local": variance(particles, "sigma_local", "the same among neighbours"),
+            "variance_pde": variance(pde, "sigma", "sigma^2 of pde.nc"),
+            **{name: ("time", np.array([float(one.get(name, np.nan)) for one in judged])) for name in ENSEMBLE},
+        },
+        {"time": particles["time"], "fraction": particles["fraction"], "test": list(TESTS)},
+        {"runs": velocity.shape[1], "replicas": int(particles.attrs["replicas"]), "balls": velocity.shape[2]},
+    )  # fmt: skip
 
 
 def _tested(velocity: np.ndarray, moment: xr.Dataset) -> list[np.ndarray]:
