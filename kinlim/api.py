@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kinlim import layout
 from kinlim import study as studies
 from kinlim.base import Study
 from kinlim.errors import InputError
@@ -94,7 +95,7 @@ def make(
         dataset = dataset.merge(errors, compat="no_conflicts")
     if (source := model_of(study).source) is not None:
         dataset.attrs["model_file_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
-    return dataset
+    return layout.seal(dataset, side.file)
 
 
 def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
@@ -133,18 +134,19 @@ def compare(particles: "xr.Dataset", *solutions: "xr.Dataset") -> "xr.Dataset":
     The attribute `verdicts` says what follows, a sentence a line.
 
     Raises:
-        InputError: they are not of one model.
+        InputError: they are not of one model, or not as kinlim made them.
     """
     first, *others = (dataset.attrs.get("model") for dataset in (particles, *solutions))
     for other in others:
         if other != first:
             raise InputError(f"particles of the model {first!r} and a solution of {other!r} cannot be compared")
-    text = particles.attrs.get("study")
-    if not isinstance(text, str):
-        raise InputError("the particles were not made by kinlim (they have no attribute study)")
+    layout.verify(particles, "the particles")
+    text = str(particles.attrs["study"])
     model = model_of(studies.check(studies.parse(text, "the study of the particles"), "the study of the particles"))
     names = [side.name for side in model.sides if side.stage == "solve"]
     data = {"particles": particles} | dict(zip(names, solutions, strict=False))
+    for name, solution in zip(names, solutions, strict=False):
+        layout.verify(solution, f"the solution {name}")
     compared, numbers = model.compare().conclude(data)
     return compared.assign_attrs(verdicts="\n".join(verdict["sentence"] for verdict in numbers["verdicts"]))
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from kinlim import compat, models, statements, sweeps, workflow
+from kinlim import compat, models, statements, sweeps, verification, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
@@ -216,6 +216,19 @@ def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result
     results = Results(folder)
     numbers = on_root(world(), lambda: workflow.compare(results))
     _tell(on_root(world(), results.study), numbers, folder)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder, or a folder of them.")],
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take the files as they are now: write their checksums anew.")
+    ] = False,
+) -> None:
+    """Tell whether the files of a result folder are what kinlim wrote."""
+    from kinlim.parallel import on_root, world
+
+    _say(on_root(world(), lambda: verification.verify(folder, accept=accept)))
 
 
 @app.command()

@@ -1,15 +1,18 @@
 """The result folder of a run: what may be written where, and how it gets there whole or not at all.
 
 study.toml (resolved)   particles.nc   pde.nc, kinetic.nc or exact.nc   metrics.json   figures/*.png   report.html
-log.txt                 model.py (a copy, where the model is one from a file)
+log.txt                 model.py (a copy, where the model is one from a file)             SHA256SUMS of all but log.txt
 While a stage runs, and after it was stopped: its checkpoint, such as pde.checkpoint, and the one before it. That of the
 particles stays, so that replicas can be added.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import os
+import re
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinlim import provenance
+from kinlim import layout, provenance
 from kinlim.checkpoint import State, decode, encode
 from kinlim.errors import InputError, RunError
+from kinlim.lock import locked
+from kinlim.manifest import SUMS, Manifest, digest_of
 from kinlim.model import STUDY
 from kinlim.statements import COMMAND, LOG
 from kinlim.study import Study, check, dump, load, model_of, parse
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
 
 METRICS, FIGURES, REPORT, MODEL = "metrics.json", "figures", "report.html", "model.py"
 CONVERGENCE, SWEEP, POINTS = "convergence", "sweep", "points"
+
+PART = re.compile(r"^\..+\.\d+\.part$")
+"""Names under which files are written."""
 
 REPLICAS = ("particles", "replicas")
 """The key that can be raised later."""
@@ -52,6 +60,28 @@ class Results:
 
     path: Path
 
+    @property
+    def manifest(self) -> Manifest:
+        """What the files were when they were written."""
+        return Manifest(self.path, self._put)
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
+        """Have the folder for this process alone; what one that was killed here left half written goes.
+
+        Raises:
+            InputError: another process is at work in it, or it cannot be written.
+        """
+        told: list[str] = []
+        with locked(self.path, told.append):
+            if self.has(STUDY):
+                for left in (*self.path.glob(".*.part"), *self.path.glob(f"{FIGURES}/.*.part")):
+                    if PART.search(left.name):
+                        shutil.rmtree(left) if left.is_dir() else left.unlink()
+            for line in told:
+                self.log(line)
+            yield
+
     def prepare(self, study: Study, files: tuple[str, ...], *, resume: bool = False) -> None:
         """Make the folder ready to receive `files` of `study`, or refuse before any work is done.
 
@@ -72,12 +102,12 @@ class Results:
                 self._refuse_another(study, files, resume)
             self.path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.path).close()
-            for left in self.path.glob(".*.part") if resume else ():  # of a run that was killed while it wrote
-                left.unlink()
         except OSError as error:
             raise InputError(f"{self.path}: the output folder cannot be written ({error.strerror})") from None
         if new:
             self.set_study(study)
+        elif resume:
+            self.manifest.forget_missing()
         if command := provenance.command():
             self.log(f"{COMMAND}{command}")
 
@@ -91,6 +121,8 @@ class Results:
                     "give another folder with -o"
                 )
         ours = (*(side.file for side in model_of(study).sides), LOG, FIGURES, MODEL) if new else ()
+        if new and self.has(SUMS) and any(map(self.has, self.manifest.sums())):
+            ours += (SUMS,)  # otherwise a start was killed before it had written anything else
         if taken := [name for name in dict.fromkeys((*files, *ours)) if self.has(name)]:
             raise InputError(
                 f"{self.path}: holds {', '.join(taken)} of an earlier run, which is kept; give "
@@ -165,11 +197,10 @@ class Results:
 
     def set_study(self, study: Study) -> None:
         """Make the folder one of this study, which has passed `prepare`; a model from a file is copied beside it."""
+        self.write_text(STUDY, dump(study))
         source = model_of(study).source
         if source is not None and source.resolve() != (self.path / MODEL).resolve():
-            text = source.read_bytes()
-            self.write(MODEL, lambda path: path.write_bytes(text))
-        self.write_text(STUDY, dump(study))
+            self.write(MODEL, source.read_bytes())
 
     def has(self, name: str) -> bool:
         """Whether the file is there."""
@@ -180,6 +211,7 @@ class Results:
         path = self.path / STUDY
         if not path.is_file():
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
+        self.manifest.check(STUDY, "Put it back")
         if self.has(MODEL):
             self._refuse_another_model(parse(path.read_text(encoding="utf-8"), str(path)))
         return load(path)
@@ -202,7 +234,7 @@ class Results:
         """One of the datasets, in memory; it may have another number of replicas than the study, where some are added.
 
         Raises:
-            InputError: it is missing, unreadable, or of another study than the folder.
+            InputError: it is missing, damaged, or of another study than the folder.
         """
         import xarray as xr
 
@@ -210,14 +242,15 @@ class Results:
         if not path.exists():
             stages = {side.file: side.stage for side in model_of(self.study()).sides}
             raise InputError(f"{path}: is missing; `kinlim {stages.get(name, 'run')}` writes it")
+        # Before HDF5, which some damage makes end the process.
+        self.manifest.check(name, "Put it back, or move it away and have it made anew with --resume")
         try:
             with xr.open_dataset(path, engine="h5netcdf") as opened:
                 dataset = opened.load()
         except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
             raise InputError(f"{path}: is not a readable NetCDF-4 file ({error})") from None
-        text = dataset.attrs.get("study")
-        if not isinstance(text, str):
-            raise InputError(f"{path}: was not written by kinlim (it has no attribute study)")
+        layout.verify(dataset, str(path))
+        text = str(dataset.attrs["study"])
         there, here = check(parse(text, str(path)), str(path)), self.study()
         if different := difference(there, here, tables_of(here, name)):
             raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
@@ -225,14 +258,12 @@ class Results:
 
     def write_dataset(self, name: str, dataset: "xr.Dataset") -> None:
         """Write NetCDF-4 that `xarray.open_dataset` reads without kinlim."""
-        data = _netcdf(dataset)
-        self.write(name, lambda path: path.write_bytes(data))
+        self.write(name, _netcdf(dataset))
 
     def write_checkpoint(self, name: str, state: State) -> None:
         """Write a checkpoint, see `kinlim.checkpoint`. The last one is kept."""
-        data = encode(state)
         target, new = self.path / name, self.path / f"{name}.new"
-        self.write(new.name, lambda path: path.write_bytes(data))
+        self._put(new.name, encode(state))
         try:
             if target.exists():
                 target.replace(target.with_name(f"{name}.previous"))
@@ -282,8 +313,7 @@ class Results:
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
         """Write indented JSON; NaN is refused, since JSON has none."""
-        text = json.dumps(data, indent=2, allow_nan=False)
-        self.write(name, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        self.write_text(name, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
     def log(self, line: str) -> None:
         """Add a dated line to log.txt."""
@@ -296,26 +326,43 @@ class Results:
 
     def write_text(self, name: str, text: str) -> None:
         """Write text as UTF-8."""
-        self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
+        self.write(name, text.encode())
 
-    def write(self, name: str, action: Callable[[Path], Any]) -> None:
-        """Let `action` write a file under a temporary name, then give it its own."""
-        with self._whole(name) as temporary:
-            action(temporary)
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file under a temporary name, note its checksum, then give it its own name."""
+        with self._part(name) as part:
+            part.write_bytes(data)
+            self.manifest.record({name: hashlib.sha256(data).hexdigest()}, lambda: part.replace(self.path / name))
+
+    def write_folder(self, name: str, make: Callable[[Path], None]) -> None:
+        """The same for a folder of files that `make` writes."""
+        with self._part(name) as part:
+            made = part / name  # some writers want the name's ending
+            part.mkdir()
+            make(made)
+            files = sorted(path for path in made.rglob("*") if path.is_file())
+            digests = {f"{name}/{path.relative_to(made)}": digest_of(path) for path in files}
+            self.manifest.record(digests, lambda: made.rename(self.path / name))
+
+    def _put(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all, without a checksum."""
+        with self._part(name) as part:
+            part.write_bytes(data)
+            part.replace(self.path / name)
 
     @contextlib.contextmanager
-    def _whole(self, name: str) -> Iterator[Path]:
+    def _part(self, name: str) -> Iterator[Path]:
+        """The temporary name under which a file or a folder is written; what is left there goes."""
         target = self.path / name
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            temporary.replace(target)
+            yield part
         except OSError as error:
             raise RunError(f"{target}: could not be written ({error.strerror or error})") from error
         finally:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
 def difference(

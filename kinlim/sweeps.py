@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
+from kinlim import layout
 from kinlim.base import Ensemble
 from kinlim.errors import InputError
 from kinlim.model import STUDY
 from kinlim.results import POINTS, SWEEP, Results
 from kinlim.study import Study, dump, load, model_of
-from kinlim.workflow import STAGES, Stage, run, stoppable, write_pictures, writes
+from kinlim.workflow import STAGES, Stage, claimed, run, stoppable, write_pictures, writes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -166,11 +167,11 @@ def sweep(
                 side.maker().check(point.study, comm)
     simulated = writes(study, "simulate") if "simulate" in stages else ()
     files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *simulated)
-    on_root(comm, lambda: results.prepare(study, files, resume=resume))
-    if resume:
-        on_root(comm, lambda: _only_more(results, points, stages))
-        on_root(comm, lambda: results.set_study(study))
-    with stoppable(comm) as pause:
+    with stoppable(comm) as pause, claimed(comm, results):
+        on_root(comm, lambda: results.prepare(study, files, resume=resume))
+        if resume:
+            on_root(comm, lambda: _only_more(results, points, stages))
+            on_root(comm, lambda: results.set_study(study))
         for number, point in enumerate(points):
             pause(f"after {number} of {len(points)} points")
             there = Results(results.path / point.folder)
@@ -178,8 +179,8 @@ def sweep(
                 begun = on_root(comm, lambda: resume and there.has(STUDY))  # noqa: B023 - called at once
                 run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
         pause("after the last point")
-    about = on_root(comm, lambda: provenance(comm.size, threads, time.perf_counter() - began, study=dump(study)))
-    return on_root(comm, lambda: _conclude(study, points, results, stages, about))
+        about = on_root(comm, lambda: provenance(comm.size, threads, time.perf_counter() - began, study=dump(study)))
+        return on_root(comm, lambda: _conclude(study, points, results, stages, about))
 
 
 def _conclude(
@@ -203,7 +204,7 @@ def _conclude(
     more, captions = comparison.overlay(solutions)
     drawn = any(law["exponents"] for law in verdict["laws"])
     pictures = {**more, **({SWEEP: report.png(sweeping.figure(dataset, verdict))} if drawn else {})}
-    results.write_dataset(f"{SWEEP}.nc", dataset)
+    results.write_dataset(f"{SWEEP}.nc", layout.seal(dataset, f"{SWEEP}.nc"))
     write_pictures(results, pictures)
     results.write_text(f"{SWEEP}.html", sweeping.html(dataset, verdict, pictures, captions))
     results.write_json(f"{SWEEP}.json", verdict)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from kinlim import api, statements
+from kinlim import api, layout, statements
 from kinlim.errors import InputError, Stopped
 from kinlim.model import Drawable, Refined, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
@@ -62,12 +62,8 @@ class Run:
     source: str = ""
     pictures: dict[str, bytes] | None = None
 
-    def prepare(self, stages: Sequence[Stage]) -> None:
-        """Refuse what cannot work, then make the folder ready. Collective.
-
-        Raises:
-            InputError: before anything is written.
-        """
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Raise InputError for what cannot work. Collective."""
         model = model_of(self.study)
         if self.estimate_error:
             api.refined(model.side(self.study), self.study, "kinlim solve --estimate-error")
@@ -79,6 +75,13 @@ class Run:
                     side.maker().check(self.study, self.comm)
         except InputError as error:
             raise InputError(f"{self.source}: {error}" if self.source else str(error)) from error
+
+    def prepare(self, stages: Sequence[Stage]) -> None:
+        """Make the folder ready. Collective.
+
+        Raises:
+            InputError: before anything is written.
+        """
         files = tuple(name for stage in stages for name in writes(self.study, stage))
         self.on_root(lambda: self.results.prepare(self.study, files, resume=self.resume))
         if self.resume:
@@ -95,7 +98,7 @@ class Run:
 
     def compare(self) -> dict[str, Any]:
         """Compare what is there. Collective; rank 0 does it."""
-        return self.on_root(lambda: compare(self.results, self.pictures))
+        return self.on_root(lambda: _compare(self.results, self.pictures))
 
     def on_root[T](self, action: Callable[[], T]) -> T:
         """See `kinlim.parallel.on_root`."""
@@ -165,14 +168,26 @@ def run(
     this = Run(study, Results(Path(folder)), comm or world(), threads, resume, estimate_error, source)
     numbers: dict[str, Any] | None = None
     with stoppable(this.comm) as pause:
-        this.prepare(stages)
-        for stage in stages:
-            pause(f"before `{stage}`")
-            if stage == "compare":
-                numbers = this.compare()
-            else:
-                this.make(stage)
+        this.check(stages)
+        with claimed(this.comm, this.results):
+            this.prepare(stages)
+            for stage in stages:
+                pause(f"before `{stage}`")
+                if stage == "compare":
+                    numbers = this.compare()
+                else:
+                    this.make(stage)
     return numbers
+
+
+@contextlib.contextmanager
+def claimed(comm: "MPI.Comm", results: Results) -> Iterator[None]:
+    """Have a folder for these ranks alone; see `Results.claim`. Collective at the beginning."""
+    from kinlim.parallel import on_root
+
+    with contextlib.ExitStack() as stack:
+        on_root(comm, lambda: stack.enter_context(results.claim()))
+        yield
 
 
 @contextlib.contextmanager
@@ -225,9 +240,7 @@ class Examination(ABC):
 
 def examine(study: Study, folder: str | Path, examination: Examination, *, comm: "MPI.Comm | None" = None) -> str:
     """Measure, judge and write; what is to be said, with the place of the page. Collective; raises as `run` does."""
-    from kinlim.parallel import on_root, world
-    from kinlim.provenance import provenance
-    from kinlim.validation import report
+    from kinlim.parallel import world
 
     comm, name = comm or world(), examination.name
     results, began = Results(Path(folder)), time.perf_counter()
@@ -240,10 +253,21 @@ def examine(study: Study, folder: str | Path, examination: Examination, *, comm:
             f"`kinlim {name}` goes on to other settings than the study's, and they are not allowed: {where}"
             f"{first['msg'].removeprefix('Value error, ')}"
         ) from None
+    with claimed(comm, results):
+        return _examine(study, results, examination, comm, began)
+
+
+def _examine(study: Study, results: Results, examination: Examination, comm: "MPI.Comm", began: float) -> str:
+    """The same in a folder that is claimed, for a study that is checked."""
+    from kinlim.parallel import on_root
+    from kinlim.provenance import provenance
+    from kinlim.validation import report
+
+    name = examination.name
     on_root(comm, lambda: results.prepare(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
     dataset = examination.measure()
     made = provenance(comm.size, 1, time.perf_counter() - began, study=dump(study))
-    dataset = dataset.assign_attrs({"title": study.study.name, **made, **dataset.attrs})
+    dataset = layout.seal(dataset.assign_attrs({"title": study.study.name, **made, **dataset.attrs}), f"{name}.nc")
     verdict = examination.judge(dataset)
 
     def write() -> None:
@@ -372,24 +396,29 @@ def paraview(folder: str | Path) -> Path:
         raise InputError(
             f"study.model = '{study.study.model}': `kinlim paraview` writes fields, and this model's solution is none"
         )
-    maker.paraview(results.read(side.file), target)
+    dataset = results.read(side.file)
+    with results.claim():
+        results.write_folder(target.name, lambda path: maker.paraview(dataset, path))
     return target
 
 
-def compare(results: Results, solutions: dict[str, bytes] | None = None) -> dict[str, Any]:
+def compare(results: Results) -> dict[str, Any]:
     """Compare the datasets of a folder and write metrics.json, figures/*.png and report.html, on rank 0 alone.
 
     All three follow from the datasets, so those of an earlier comparison are replaced.
 
-    Args:
-        results: the folder.
-        solutions: pictures of the solutions, where they have been drawn just now.
-
     Raises:
-        InputError: a dataset is missing, unreadable or of another study than the other.
+        InputError: a dataset is missing, damaged or of another study than the other.
     """
+    results.study()  # or it is no result folder
+    with results.claim():
+        return _compare(results)
+
+
+def _compare(results: Results, solutions: dict[str, bytes] | None = None) -> dict[str, Any]:
+    """The same in a folder that is claimed; `solutions` are pictures that have been drawn just now."""
     began = time.perf_counter()
-    study = results.study()  # or it is no result folder
+    study = results.study()
     model = model_of(study)
     comparison = model.compare()
     comparison.check(study)
@@ -421,4 +450,4 @@ def tell(study: Study, numbers: dict[str, Any]) -> list[str]:
 def write_pictures(results: Results, pictures: dict[str, bytes]) -> None:
     """Write figures, PNG by name, on rank 0 alone."""
     for name, data in pictures.items():
-        results.write(f"{FIGURES}/{name}.png", lambda path: path.write_bytes(data))  # noqa: B023 - called at once
+        results.write(f"{FIGURES}/{name}.png", data)

@@ -75,6 +75,7 @@ class _System:
 
     def observe(self, state: Any, observation: int) -> Statistics:
         found = self.parts.call(RunError, lambda: self.particles.observe(state, observation))
+        self._check_finite(found, RunError)
         return {name: _statistic(value) for name, value in found.items()}
 
     def trial(self) -> None:
@@ -111,6 +112,15 @@ class _System:
                 raise InputError(
                     f"{where}: '{name}' has the shape {np.shape(value)}; with {TRIAL} replicas and the dimensions "
                     f"({', '.join(dims_of(particles, observable))}) it must be {(TRIAL, *shape)}"
+                )
+        self._check_finite(found, InputError)
+
+    def _check_finite(self, found: Mapping[str, Any], error: type[Exception]) -> None:
+        """Raise `error` if a sample is NaN or infinite: its mean would be."""
+        for name, value in found.items():
+            if not isinstance(value, Statistic) and not np.isfinite(value).all():
+                raise error(
+                    f"{self.parts.where(self.particles)}.observe: '{name}' has values that are no finite numbers"
                 )
 
     @staticmethod

@@ -37,6 +37,7 @@ def test_stages_one_by_one_give_what_run_gives(tmp_path, file, monkeypatch, caps
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == {
         "study.toml", "particles.nc", "particles.checkpoint", "pde.nc", "metrics.json", "report.html", "log.txt",
+        "SHA256SUMS",
         "figures/mu.png", "figures/sigma.png", "figures/spreads.png", "figures/pde-mu.png", "figures/pde-sigma.png",
     }  # fmt: skip
     metrics = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]

@@ -144,7 +144,6 @@ def test_distances_from_the_limit(reaction):
     ("change", "message"),
     [
         (lambda p, k: (p.drop_vars("m_se"), k), "particles.nc has no variable m_se"),
-        (lambda p, k: (p, k.drop_vars("entropy")), "kinetic.nc has no variable entropy"),
         (lambda p, k: (p, k.assign(m=k["m"] * np.nan)), "kinetic.nc has values of m that are not finite numbers"),
         (lambda p, k: (p, k.assign_coords(time=k["time"] + 1)), "particles.nc and kinetic.nc have different times"),
         (

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from kinlim.errors import InputError, RunError
+from kinlim.layout import seal
 from kinlim.results import Results
 from kinlim.study import check, dump
 
@@ -69,17 +70,20 @@ def test_a_read_only_folder_is_refused(tmp_path, study):
         Results(tmp_path).prepare(study, FILES)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     results = Results(tmp_path)
-    results.write("a.txt", lambda path: path.write_text("old"))
+    results.write_text("a.txt", "old")
 
-    def fails(path):
-        path.write_text("half")
+    def fails(path, data):
+        with path.open("wb") as file:
+            file.write(data[:2])
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr("pathlib.Path.write_bytes", fails)
     with pytest.raises(RunError, match="a.txt: could not be written .No space left"):
-        results.write("a.txt", fails)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+        results.write_text("a.txt", "new")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "SHA256SUMS"}
+    results.manifest.check("a.txt", "")
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
@@ -91,7 +95,7 @@ def test_json_has_no_nan(tmp_path):
 
 
 def dataset(study):
-    return xr.Dataset({"mu": ("x", [1.0, 2.0])}, attrs={"seed": str(2**64 - 1), "study": dump(study)})
+    return seal(xr.Dataset({"mu": ("x", [1.0, 2.0])}, attrs={"seed": str(2**64 - 1), "study": dump(study)}), "pde.nc")
 
 
 def test_datasets_open_without_kinlim(tmp_path, study):
@@ -111,7 +115,7 @@ def test_a_dataset_of_another_study_is_refused(tmp_path, study, tables):
     with pytest.raises(InputError, match="pde.nc: belongs to another study .*model.mu0 = 'x' there"):
         results.read("pde.nc")
     results.write_dataset("pde.nc", dataset(study).drop_attrs())
-    with pytest.raises(InputError, match="pde.nc: was not written by kinlim"):
+    with pytest.raises(InputError, match="pde.nc: was not made by this version of kinlim"):
         results.read("pde.nc")
 
 
@@ -135,9 +139,13 @@ def test_a_full_disk_is_an_error_and_not_a_crash(tmp_path, study, monkeypatch):
 
 
 def test_a_broken_dataset_is_named(tmp_path):
+    results = Results(tmp_path)
     (tmp_path / "pde.nc").write_bytes(b"\x89HDF\r\n\x1a\nbroken")
+    with pytest.raises(InputError, match="pde.nc: nothing tells whether it is whole .there is no SHA256SUMS"):
+        results.read("pde.nc")
+    results.manifest.accept(["pde.nc"])
     with pytest.raises(InputError, match="pde.nc: is not a readable NetCDF-4 file"):
-        Results(tmp_path).read("pde.nc")
+        results.read("pde.nc")
 
 
 def test_a_missing_dataset_names_the_stage(tmp_path, study):

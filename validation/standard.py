@@ -34,14 +34,10 @@ class Standard(Comparison):
     Attributes:
         template: of the page; a model's own extends standard.html.
         captions: of figures, by name.
-        needed: variables and attributes that the page and the numbers use, by side, besides those of the rules.
-        may_be_nan: variables among them that need not be numbers.
     """
 
     template = "standard.html"
     captions: Mapping[str, str] = MappingProxyType({})
-    needed: Mapping[str, Sequence[str]] = MappingProxyType({})
-    may_be_nan: Sequence[str] = ()
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Of these rules, each with a label of its own."""
@@ -90,9 +86,6 @@ class Standard(Comparison):
     def compare(self, data: Datasets) -> xr.Dataset:
         """What every rule finds, and more, in one dataset."""
         _check(data)
-        for side, names in self.needed.items():
-            for name in names if side in data else ():
-                _there(data[side], name, side, may_be_nan=name in self.may_be_nan)
         rules, first = self.rules_of(data), next(iter(data.values()))
         coordinates = xr.Dataset(coords={name: first[name] for name in ("time", "fraction")})
         found = [rule.compare(data) for rule in rules]
@@ -325,7 +318,7 @@ def _sides(rule: Rule, data: Datasets) -> tuple[xr.Dataset, xr.Dataset]:
     return data[rule.particles], data[rule.solution]
 
 
-def variable(dataset: xr.Dataset, name: str, side: str, *, may_be_nan: bool = False) -> xr.DataArray:
+def variable(dataset: xr.Dataset, name: str, side: str) -> xr.DataArray:
     """A variable of a side.
 
     Raises:
@@ -334,17 +327,9 @@ def variable(dataset: xr.Dataset, name: str, side: str, *, may_be_nan: bool = Fa
     if name not in dataset:
         raise InputError(f"{side}.nc has no variable {name}; it has {', '.join(map(str, dataset.data_vars))}")
     values = dataset[name]
-    if values.dtype.kind not in "fiu" or not (may_be_nan or np.isfinite(values).all()):
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         raise InputError(f"{side}.nc has values of {name} that are not finite numbers")
     return values
-
-
-def _there(dataset: xr.Dataset, name: str, side: str, *, may_be_nan: bool) -> None:
-    """Refuse a dataset that lacks a variable or an attribute, or has no number there."""
-    if name not in dataset.attrs:
-        variable(dataset, name, side, may_be_nan=may_be_nan)
-    elif not isinstance(dataset.attrs[name], int | float | np.number):
-        raise InputError(f"{side}.nc has the attribute {name} = {dataset.attrs[name]!r}, which is no number")
 
 
 def _timed(values: xr.DataArray, side: str) -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from kinlim.layout import NAN_WHERE
 from kinlim.model import Measured
 from kinlim.validation import powers
 from kinlim.validation.report import embedded, number, render
@@ -18,6 +19,9 @@ from kinlim.validation.verdicts import VAGUE, of_exponent
 Array = NDArray[np.float64]
 
 Value = float | int | str | bool
+
+NOTHING_MEASURED = "the point has nothing to measure"
+"""Why a quantity of a sweep need not be a number."""
 
 
 def gather(
@@ -36,11 +40,12 @@ def gather(
     for key in points[0]:
         variables[key] = ("point", np.array([point[key] for point in points]))
     for name, first in found[0].items():
-        about = {"long_name": first.what, "source": first.source}
+        about = {"long_name": first.what, "source": first.source, NAN_WHERE: NOTHING_MEASURED}
         if first.claimed is not None:
             about["claimed"] = json.dumps(dict(first.claimed))
         variables[name] = ("point", np.array([one[name].value for one in found]), about)
-        variables[f"{name}_se"] = ("point", np.array([one[name].error for one in found]))
+        error = {"long_name": f"standard error of {name}", NAN_WHERE: NOTHING_MEASURED}
+        variables[f"{name}_se"] = ("point", np.array([one[name].error for one in found]), error)
     dataset = xr.Dataset(variables)
     return dataset.set_coords(list(points[0])).assign_attrs(
         parameters=json.dumps(list(points[0])),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kinlim.equation import SENSITIVE, SENSITIVITY
 from kinlim.fem.reaction.balances import INTEGRALS, accumulate, entropy, integrands
 from kinlim.fem.reaction.system import KineticSystem, relative
+from kinlim.layout import NAN_WHERE
 from kinlim.models.reaction.tables import ReactionStudy
 
 Array = NDArray[np.float64]
@@ -29,7 +30,7 @@ NAMES = {
     "lowest_g": (("time",), "least g/chi2"),
     "highest_g": (("time",), "largest g/chi2"),
     "mass_difference": (("time",), "int (rho_f - rho_g), by the quadrature that the scheme conserves"),
-    "entropy": (("time",), "H(f, g) of (5); not a number where a density is not positive"),
+    "entropy": (("time",), "H(f, g) of (5)"),
     "dissipation": (("time",), "-dH/dt by (6) for the scaled system: the integral of (6) over epsilon^2"),
     "dissipated": (("time",), "dissipation integrated over time: entropy + dissipated is constant"),
     "perp_f": (("time",), "int int f_perp^2/chi1 integrated over time, f = rho_f chi1 + epsilon f_perp"),
@@ -37,6 +38,9 @@ NAMES = {
     "alignment": (("time",), "int (sqrt(rho_f rho_g) - 1)^2 integrated over time"),
 }
 """Variables that depend on time: their dimensions, and what they are."""
+
+POSITIVE = {"entropy", "dissipation", "dissipated", "alignment"}
+"""Those that exist where all densities are positive, which the elements cannot make sure of."""
 
 
 def dataset(
@@ -63,9 +67,15 @@ def dataset(
         _observe(system, u, model.rho_inf, even, odd) | dict(zip(INTEGRALS, total, strict=True))
         for u, total in zip(observed, integrals, strict=True)
     ]
+    negative = not np.isfinite(rates).all() or min(min(row["lowest_f"], row["lowest_g"]) for row in rows) <= 0
     variables: dict[str, Any] = {
-        name: (dims, np.array([row[name] for row in rows]), {"long_name": text}) for name, (dims, text) in NAMES.items()
-    }
+        name: (
+            dims, np.array([row[name] for row in rows]),
+            {"long_name": text}
+            | ({NAN_WHERE: "a density is or was not positive"} if negative and name in POSITIVE else {}),
+        )
+        for name, (dims, text) in NAMES.items()
+    }  # fmt: skip
     changes = np.array([_change(system, u, even) for u in observed]) * model.times[:, None, None]
     for k, name in enumerate(("rho_f", "rho_g", "m")):
         variables[f"{SENSITIVITY}{name}"] = NAMES[name][0], changes[:, k], {"long_name": f"{name}: {SENSITIVE}"}

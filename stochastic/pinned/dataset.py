@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from kinlim.layout import NAN_WHERE
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.stochastic.correlations import LaggedCovariances
 from kinlim.stochastic.moments import Moments
@@ -74,18 +75,33 @@ def _velocities(statistics: Statistics, length: float) -> Variables:
         "mu_se": (PROFILE, velocity.mean_se, {"long_name": "standard error of mu"}),
         "sigma": (PROFILE, velocity.spread, {"long_name": "ensemble standard deviation of the velocity"}),
         "sigma_se": (PROFILE, velocity.spread_se, {"long_name": "standard error of sigma, from the fourth moment"}),
-        "cumulant_3": (PROFILE, velocity.third, {"long_name": "third cumulant of the velocity over the ensemble"}),
+        "cumulant_3": (
+            PROFILE, velocity.third,
+            {"long_name": "third cumulant of the velocity over the ensemble", NAN_WHERE: "fewer than three replicas"},
+        ),
         "cumulant_3_se": (PROFILE, velocity.third_se, {"long_name": "its standard error, from moments to the sixth"}),
-        "cumulant_4": (PROFILE, velocity.fourth, {"long_name": "fourth cumulant of the velocity over the ensemble"}),
+        "cumulant_4": (
+            PROFILE, velocity.fourth,
+            {"long_name": "fourth cumulant of the velocity over the ensemble", NAN_WHERE: "fewer than four replicas"},
+        ),
         "cumulant_4_se": (PROFILE, velocity.fourth_se, {"long_name": "its standard error, from moments to the eighth"}),
         "sigma_local": (
             PROFILE, at_sites(sigma_local),
-            {"long_name": "spread within a replica: root of the mean of (v[i-1] - 2 v[i] + v[i+1])^2/6"},
+            {
+                "long_name": "spread within a replica: root of the mean of (v[i-1] - 2 v[i] + v[i+1])^2/6",
+                NAN_WHERE: "the first and the last site",
+            },
         ),
-        "sigma_local_se": (PROFILE, at_sites(local_se), {"long_name": "standard error of sigma_local"}),
+        "sigma_local_se": (
+            PROFILE, at_sites(local_se),
+            {"long_name": "standard error of sigma_local", NAN_WHERE: "the first and the last site"},
+        ),
         "correlation": (
             LAG, pairs.correlation(velocity.variance),
-            {"long_name": "correlation of v[i] and v[i+lag] over the ensemble, sites weighted by their spread"},
+            {
+                "long_name": "correlation of v[i] and v[i+lag] over the ensemble, sites weighted by their spread",
+                NAN_WHERE: "no site has any spread",
+            },
         ),
         "momentum": (SCALAR, mean[:, 0], {"long_name": "(b-a)/n sum of v, ensemble mean"}),
         "momentum_se": (SCALAR, mean_se[:, 0], {"long_name": "standard error of momentum"}),
@@ -108,7 +124,9 @@ def _white_noise(statistics: Statistics, frame: Frame, lags: int) -> Variables:
     w, w_se = white_noise.density(count, EDGES, frame, velocity)
     square = ("time", "w_left", "w_right")
     variables: Variables = {
-        "w_density": (("time", "w"), w, {"long_name": "density of W, all sites and replicas"}),
+        "w_density": (
+            ("time", "w"), w, {"long_name": "density of W, all sites and replicas", NAN_WHERE: "no site has any spread"}
+        ),
         "w_density_se": (
             ("time", "w"), w_se, {"long_name": "standard error of w_density, were sites and replicas independent"}
         ),
@@ -116,17 +134,21 @@ def _white_noise(statistics: Statistics, frame: Frame, lags: int) -> Variables:
         "w_outside": (SCALAR, count[:, 0] + count[:, -1], {"long_name": "how many lay outside its bins"}),
         "pair_density": (
             square, white_noise.pair_density(pair, PAIR_EDGES, frame, velocity),
-            {"long_name": "density of (W[i], W[i+1]), all sites and replicas"},
+            {
+                "long_name": "density of (W[i], W[i+1]), all sites and replicas",
+                NAN_WHERE: "no two neighbours have any spread",
+            },
         ),
         "pair_samples": (SCALAR, pair.sum(axis=(1, 2)), {"long_name": "number of pairs in pair_density"}),
-        "correlation_within": (
-            LAG, within.mean, {"long_name": "correlation of W[i] and W[i+lag] within a run, mean over runs"}
-        ),
-        "correlation_within_se": (LAG, within.mean_se, {"long_name": "standard error of correlation_within"}),
-        "correlation_within_sd": (
-            LAG, within.spread, {"long_name": "standard deviation over runs of the correlation within a run"}
-        ),
-        "correlation_within_sd_se": (LAG, within.spread_se, {"long_name": "standard error of correlation_within_sd"}),
+        **{
+            f"correlation_within{suffix}": (LAG, values, {"long_name": what, NAN_WHERE: "a run has no spread"})
+            for suffix, values, what in (
+                ("", within.mean, "correlation of W[i] and W[i+lag] within a run, mean over runs"),
+                ("_se", within.mean_se, "standard error of correlation_within"),
+                ("_sd", within.spread, "standard deviation over runs of the correlation within a run"),
+                ("_sd_se", within.spread_se, "standard error of correlation_within_sd"),
+            )
+        },
         "correlation_within_pairs": (LAG, frame.pairs(lags), {"long_name": "pairs of sites in such a correlation"}),
         "correlation_within_count": (
             ("time", "lag", "r"), r[:, :, 1:-1],
@@ -168,7 +190,10 @@ def _order(statistics: Statistics, replicas: int) -> Variables:
         "last_swap_se": (SCALAR, last.mean_se[:, 0], {"long_name": "standard error of last_swap"}),
         "last_swap_sd": (SCALAR, last.spread[:, 0], {"long_name": "standard deviation of the last change"}),
         "last_swap_sd_se": (SCALAR, last.spread_se[:, 0], {"long_name": "standard error of last_swap_sd"}),
-        "last_swap_cumulant_3": (SCALAR, last.third[:, 0], {"long_name": "third cumulant of the last change"}),
+        "last_swap_cumulant_3": (
+            SCALAR, last.third[:, 0],
+            {"long_name": "third cumulant of the last change", NAN_WHERE: "fewer than three replicas"},
+        ),
     }  # fmt: skip
     if position.shape[1]:
         variables["position_count"] = (

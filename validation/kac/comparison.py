@@ -60,13 +60,6 @@ class SystemsAgainstSectors(Standard):
         "docs/kac-sectors.md: they hold for all h₀, all rates and all times, and are sharper than the paper's but for "
         "short times.",
     }
-    needed = {  # noqa: RUF012
-        "particles": ("momentum_drift", "energy_drift", "system", "reservoir", "replicas", "coupled"),
-        "exact": (
-            "distance", "distance_observed", "worst", "resolved", "unresolved", "plateau", "bump", "k", "C",
-            "highest_degree",
-        ),
-    }  # fmt: skip
 
     def sweepable(self, study: Study, stages: Sequence[str]) -> None:
         """Nothing is wrong with any: the exact side alone tells distances."""

@@ -42,17 +42,6 @@ class BallsAgainstEquations(Standard):
         "density of W over all sites and runs, less that of N(0, 1). Below, correlations of Wᵢ and Wᵢ₊ₖ: within a run, "
         "over the sites of that run, and over the ensemble, run by run at the same sites.",
     }
-    needed = {  # noqa: RUF012
-        "particles": (
-            "sigma_local", "correlation", "momentum", "momentum_se", "energy", "energy_se", "momentum_drift",
-            "energy_drift", "balls", "replicas", "particle_lambda", "end_time", "collisions",
-        ),
-        "pde": (
-            "momentum", "energy", "momentum_drift", "energy_drift", "min_w", "energy_flux", "lambda", "cells", "degree",
-            "grading", "rtol", "steps", "rejected_steps", "initial_error_mu", "regularisation",
-        ),
-    }  # fmt: skip
-    may_be_nan = ("sigma_local", "correlation")  # where there is no neighbour, or no spread
 
     def rules_of(self, data: Datasets) -> tuple[Rule, ...]:
         """Against the equations, and against rival.nc where there is one."""

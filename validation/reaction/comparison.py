@@ -31,12 +31,6 @@ Array = NDArray[np.float64]
 LEAST = 1e-6
 """Standard error in a bin, over that of Poisson's law with density 1, below which it is rounding: all counts agree."""
 
-KINETIC = (
-    "rho_f", "rho_g", "m", "f", "g", "v_f", "v_g", "chi1", "chi2", "entropy", "dissipated", "mass_difference",
-    "lowest_f", "highest_f", "lowest_g", "highest_g", "alignment", "perp_f", "perp_g",
-)  # fmt: skip
-"""Variables of the kinetic system that the report uses."""
-
 
 @dataclass(frozen=True)
 class Density(Numbers):
@@ -80,12 +74,6 @@ class GasAgainstSystemAndLimit(Standard):
         "and H¹ are the functionals of Sections 2.1 and 2.2, where there is a kinetic system. Right: where f/χ₁ and "
         "χ₂/g are; dotted: the bounds of Theorem 1.1.",
     }
-    needed = {  # noqa: RUF012
-        "particles": ("mode", "mode_se", "imbalance_drift", "replicas", "per_unit"),
-        "pde": ("m", "rho", "mass", "lowest", "highest", "entropy"),
-        "kinetic": KINETIC,
-    }
-    may_be_nan = ("entropy", "dissipated")  # where a density is not positive, which the kinetic elements cannot exclude
 
     def rules_of(self, data: Datasets) -> tuple[Numbers, ...]:
         """Against the kinetic system where there is one, otherwise against the limit equation."""

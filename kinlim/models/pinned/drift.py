@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from kinlim.base import Study, narrowed
+from kinlim.layout import NAN_WHERE
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root, world
 from kinlim.statements import Found, Statement
@@ -80,7 +81,11 @@ class Drift(Check):
                 "remainder": (("n", "moment"), remainders, {"long_name": "largest remainder"}),
                 "drift_at_end": (("n", "moment", "ball"), ends, {"long_name": "drift of balls 1 and 2"}),
                 "drift": (("moment", "x"), exact, {"long_name": "exact drift at the smallest n"}),
-                "formula": (("moment", "x"), formula, {"long_name": "(2.6), (2.7) without remainder"}),
+                "formula": (
+                    ("moment", "x"),
+                    formula,
+                    {"long_name": "(2.6), (2.7) without remainder", NAN_WHERE: "a ball near an end"},
+                ),
                 "kernel": (("chosen", "moment"), np.stack([mean for mean, _ in kernel])),
                 "kernel_se": (("chosen", "moment"), np.stack([error for _, error in kernel])),
                 "coefficient": ((), lemma_coefficient(), {"long_name": "coefficient in I_2"}),

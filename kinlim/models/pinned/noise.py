@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from kinlim import api
 from kinlim.base import Study, narrowed
+from kinlim.layout import NAN_WHERE
 from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root, world
 from kinlim.statements import Statement
@@ -141,7 +142,13 @@ def _measured(particles: xr.Dataset, pde: xr.Dataset) -> xr.Dataset:
             "variance": variance(particles, "sigma", "variance over runs, mean over sites"),
             "variance_local": variance(particles, "sigma_local", "the same among neighbours"),
             "variance_pde": variance(pde, "sigma", "sigma^2 of pde.nc"),
-            **{name: ("time", np.array([float(one.get(name, np.nan)) for one in judged])) for name in ENSEMBLE},
+            **{
+                name: (
+                    "time", np.array([float(one.get(name, np.nan)) for one in judged]),
+                    {NAN_WHERE: "there is too little spread to judge"},
+                )
+                for name in ENSEMBLE
+            },
         },
         {"time": particles["time"], "fraction": particles["fraction"], "test": list(TESTS)},
         {"runs": velocity.shape[1], "replicas": int(particles.attrs["replicas"]), "balls": velocity.shape[2]},
