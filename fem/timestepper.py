@@ -17,8 +17,13 @@ from petsc4py import PETSc
 from kinlim.fem.compiled import compiled
 from kinlim.fem.stepper import Stepper
 
-FORCED = {"ts_type": "dirk", "ts_dirk_type": "es648sa", "snes_linesearch_type": "basic"}
-"""Where t stands in the forms: PETSc's Rosenbrock schemes are for autonomous equations, and fall to order one."""
+FORCED = {"ts_type": "dirk", "ts_dirk_type": "7510sal", "snes_linesearch_type": "basic"}
+"""Where t stands in the forms, or a condition at the boundary is not linear in u.
+
+PETSc's Rosenbrock schemes are for autonomous equations, and fall to order one; and without Newton's method they leave an
+error in such a condition. No stage of this scheme is explicit, so that it needs no slope from the step before, and a
+stop changes no bit.
+"""
 
 ALONE = {"pc_factor_mat_ordering_type": "rcm"}
 TOGETHER = {"pc_factor_mat_solver_type": "mumps"}
@@ -96,7 +101,7 @@ class TimeStepper(Stepper):
         solution.array[:] = u.x.array[: self.owned]
         tolerance = solution.duplicate()
         tolerance.array[:] = np.tile(atol, self.owned // len(atol))
-        given_in_time = FORCED if clock is not None else {}
+        forced = FORCED if clock is not None or (condition is not None and _nonlinear(condition, u)) else {}
         super().__init__(
             solution,
             tolerance,
@@ -105,7 +110,7 @@ class TimeStepper(Stepper):
             start=start,
             first_step=first_step,
             prefix=prefix,
-            options=(ALONE if self.alone else TOGETHER) | given_in_time | (options or {}),
+            options=(ALONE if self.alone else TOGETHER) | forced | (options or {}),
             remedy=self.REMEDY,
         )
 
@@ -191,3 +196,9 @@ class TimeStepper(Stepper):
             self.vector.scatter_reverse(la.InsertMode.add)
         self.assembling += time.perf_counter() - began
         return self.assembled[: self.owned]
+
+
+def _nonlinear(form: ufl.Form, u: fem.Function) -> bool:
+    """Whether the derivative of a form by u depends on u."""
+    derivative = ufl.algorithms.expand_derivatives(ufl.derivative(form, u))
+    return u in ufl.algorithms.extract_coefficients(derivative)

@@ -19,13 +19,13 @@ Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {
     "ts_type": "dirk",
-    "ts_dirk_type": "es648sa",
+    "ts_dirk_type": "7510sal",
     "snes_linesearch_type": "basic",
     "snes_rtol": 1e-11,
 }
 
 ORDER = 5
-"""Order of the time integration, in fixed steps: 6 where sigma > 0, of which its root at a held end leaves 5."""
+"""Order of the time integration, in fixed steps: 4.7 to 5.4 were measured, of the scheme's 7."""
 
 RESOLUTION = np.inf
 """Largest h lambda/degree, h the width of a cell."""

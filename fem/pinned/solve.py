@@ -36,7 +36,7 @@ class System(Protocol):
     """What a system of equations is made of; (B') in `b_prime` is the example to follow."""
 
     OPTIONS: dict[str, Any]
-    ORDER: int
+    ORDER: float
     RESOLUTION: float
 
     def residual(self, u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form: ...  # noqa: D102
