@@ -53,8 +53,8 @@ class Stepper(ABC):
     """Owns the PETSc objects of one time integration; use as a context, so that they are destroyed collectively.
 
     Its state is (`time`, `next_step`, `solution`): schemes without a memory go on from it bit by bit, wherever it was
-    kept. All of kinlim's are such; of those that a user may choose, bdf, alpha, theta, and dirk or arkimex with an explicit
-    first stage are not, and go on within the tolerance.
+    kept. All of kinlim's are such. Of those that a user may choose, bdf, alpha, theta, and dirk or arkimex with an
+    explicit first stage are not, and go on within the tolerance.
 
     Attributes:
         ts: the PETSc TS.

@@ -7,8 +7,10 @@ Errors are one paragraph; --debug adds the traceback.
 import importlib
 import itertools
 import logging
+import math
 import os
 import sys
+import threading
 import time
 import tomllib
 import traceback
@@ -21,7 +23,7 @@ from kinlim import compat, models, statements, sweeps, verification, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
-from kinlim.signals import end_at_once, ignore
+from kinlim.signals import end_at_once, ignore, limit
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
 
@@ -82,6 +84,17 @@ Resume = Annotated[
     typer.Option("--resume", help="Go on with a run that was stopped: what is done stays, what was begun goes on."),
 ]
 
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        metavar="TIME",
+        callback=lambda text: _limit(text),
+        help="End with a checkpoint after this time: seconds, MM:SS or HH:MM:SS. [default: none]",
+        show_default=False,
+    ),
+]
+
 
 @app.callback()
 def _common(
@@ -101,6 +114,7 @@ def run(
     replicas: Replicas = None,
     threads: Threads = None,
     resume: Resume = False,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Simulate the particles, solve the equations, compare them, write a report."""
     _stages(study, output, _with(set, replicas), workflow.STAGES, threads=threads, resume=resume)
@@ -114,6 +128,7 @@ def simulate(
     replicas: Replicas = None,
     threads: Threads = None,
     resume: Resume = False,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Simulate the particles."""
     _stages(study, output, _with(set, replicas), ("simulate",), threads=threads, resume=resume)
@@ -125,6 +140,7 @@ def solve(
     output: Output = None,
     set: Set = None,
     resume: Resume = False,
+    time_limit: TimeLimit = None,
     estimate_error: Annotated[
         bool, typer.Option("--estimate-error", help="Solve three times more, and say how large the errors are.")
     ] = False,
@@ -183,6 +199,7 @@ def sweep(
     replicas: Replicas = None,
     threads: Threads = None,
     resume: Resume = False,
+    time_limit: TimeLimit = None,
     without_particles: Annotated[
         bool, typer.Option("--without-particles", help="Solve only; for what the solution alone can tell.")
     ] = False,
@@ -447,6 +464,23 @@ def _threads(threads: int | None) -> int | None:
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise InputError(f"--threads {threads}: must be from 1 to {MOST_THREADS}")
     return threads
+
+
+def _limit(text: str | None) -> str | None:
+    """Have the command end after a time such as 90, 1:30 or 0:01:30."""
+    if text is None:
+        return None
+    parts = text.split(":")
+    try:
+        if not all(part.isdecimal() for part in parts[:-1]) or len(parts) > 3:
+            raise ValueError
+        seconds = sum(float(part) * 60**k for k, part in enumerate(reversed(parts)))
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise InputError(f"--time-limit {text}: must be a time above 0, as seconds, MM:SS or HH:MM:SS")
+    limit(seconds)
+    return text
 
 
 def _version() -> NoReturn:

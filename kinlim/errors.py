@@ -13,7 +13,10 @@ class RunError(Exception):
     exit_code = 1
 
 
-class Stopped(RunError):
-    """A signal asked for the end; a checkpoint was written, from which --resume goes on (exit code 75)."""
+class Stopped(BaseException):
+    """A signal asked for the end; what is done is kept, --resume goes on from it (exit code 75).
+
+    No Exception, like Python's KeyboardInterrupt: what is ready for a failure must not take it for one.
+    """
 
     exit_code = 75

@@ -10,7 +10,7 @@ from mpi4py import MPI
 from kinlim.checkpoint import State
 from kinlim.errors import Stopped
 from kinlim.parallel import on_root
-from kinlim.signals import StopRequests
+from kinlim.signals import StopRequests, cause
 
 KEEP_EVERY = 60.0
 """Seconds between checkpoints of an integration."""
@@ -64,7 +64,7 @@ class Keeper:
     def goodbye(self, where: str) -> str:
         """What is said when a signal ends the stage."""
         after = "; a checkpoint is written, --resume goes on from it" if self.write is not None else ""
-        return f"stopped by a signal{where}{after}"
+        return f"stopped by {cause[0]}{where}{after}"
 
     def __enter__(self) -> Self:
         """Listen to signals."""

@@ -11,7 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from kinlim.compat import lost_ranks
-from kinlim.errors import InputError, RunError
+from kinlim.errors import InputError, RunError, Stopped
 
 
 def world() -> MPI.Comm:
@@ -26,15 +26,15 @@ def world() -> MPI.Comm:
 
 
 def on_root[T](comm: MPI.Comm, action: Callable[[], T]) -> T:
-    """Call `action` on rank 0 and give its result to all ranks; an InputError or RunError is raised on all of them.
+    """Call `action` on rank 0 and give its result to all ranks; InputError, RunError and Stopped are raised on all.
 
     Collective. Any other exception stays on rank 0, where the command line ends all ranks.
     """
-    outcome: tuple[T | None, Exception | None] = (None, None)
+    outcome: tuple[T | None, BaseException | None] = (None, None)
     if comm.rank == 0:
         try:
             outcome = (action(), None)
-        except (InputError, RunError) as error:
+        except (InputError, RunError, Stopped) as error:
             outcome = (None, error)
     result, failure = comm.bcast(outcome)
     if failure is not None:

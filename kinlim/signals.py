@@ -1,6 +1,8 @@
 """SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end; at once where there is no step."""
 
+import os
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
@@ -8,11 +10,22 @@ from kinlim.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
+cause = ["a signal"]
+"""What a user is told of why his command ends; the same on all ranks, whichever has heard."""
+
 
 def end_at_once() -> None:
     """From now on such a signal raises `Stopped`, unless `StopRequests` listens: for a command, from its first line."""
     for number in SIGNALS:
         signal.signal(number, _end)
+
+
+def limit(seconds: float) -> None:
+    """Have this process send itself such a signal after so many seconds."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.daemon = True
+    timer.start()
+    cause[:] = ["the time limit or a signal"]
 
 
 def ignore() -> None:
@@ -23,7 +36,7 @@ def ignore() -> None:
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     ignore()
-    raise Stopped("stopped by a signal; results already written are kept")
+    raise Stopped(f"stopped by {cause[0]}; what is done is kept, --resume goes on from it")
 
 
 class StopRequests:

@@ -19,7 +19,7 @@ from kinlim.errors import InputError
 from kinlim.model import STUDY
 from kinlim.results import POINTS, SWEEP, Results
 from kinlim.study import Study, dump, load, model_of
-from kinlim.workflow import STAGES, Stage, claimed, run, stoppable, write_pictures, writes
+from kinlim.workflow import STAGES, Stage, claimed, run, write_pictures, writes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -167,18 +167,16 @@ def sweep(
                 side.maker().check(point.study, comm)
     simulated = writes(study, "simulate") if "simulate" in stages else ()
     files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *simulated)
-    with stoppable(comm) as pause, claimed(comm, results):
+    with claimed(comm, results):
         on_root(comm, lambda: results.prepare(study, files, resume=resume))
         if resume:
             on_root(comm, lambda: _only_more(results, points, stages))
             on_root(comm, lambda: results.set_study(study))
-        for number, point in enumerate(points):
-            pause(f"after {number} of {len(points)} points")
+        for point in points:
             there = Results(results.path / point.folder)
             if not on_root(comm, lambda: _has_all(there, point.study, stages)):  # noqa: B023 - called at once
                 begun = on_root(comm, lambda: resume and there.has(STUDY))  # noqa: B023 - called at once
                 run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
-        pause("after the last point")
         about = on_root(comm, lambda: provenance(comm.size, threads, time.perf_counter() - began, study=dump(study)))
         return on_root(comm, lambda: _conclude(study, points, results, stages, about))
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from kinlim import api, layout, statements
-from kinlim.errors import InputError, Stopped
+from kinlim.errors import InputError
 from kinlim.model import Drawable, Refined, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
-from kinlim.signals import StopRequests
 from kinlim.statements import STATEMENTS, Statement
 from kinlim.study import Study, dump, model_of
 
@@ -167,16 +166,14 @@ def run(
 
     this = Run(study, Results(Path(folder)), comm or world(), threads, resume, estimate_error, source)
     numbers: dict[str, Any] | None = None
-    with stoppable(this.comm) as pause:
-        this.check(stages)
-        with claimed(this.comm, this.results):
-            this.prepare(stages)
-            for stage in stages:
-                pause(f"before `{stage}`")
-                if stage == "compare":
-                    numbers = this.compare()
-                else:
-                    this.make(stage)
+    this.check(stages)
+    with claimed(this.comm, this.results):
+        this.prepare(stages)
+        for stage in stages:
+            if stage == "compare":
+                numbers = this.compare()
+            else:
+                this.make(stage)
     return numbers
 
 
@@ -188,20 +185,6 @@ def claimed(comm: "MPI.Comm", results: Results) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         on_root(comm, lambda: stack.enter_context(results.claim()))
         yield
-
-
-@contextlib.contextmanager
-def stoppable(comm: "MPI.Comm") -> "Iterator[Callable[[str], None]]":
-    """Listen to signals; what is given raises Stopped on all ranks if one came, and says where. Collective."""
-    from mpi4py import MPI
-
-    with StopRequests() as requests:
-
-        def pause(where: str) -> None:
-            if comm.allreduce(requests.received, MPI.LOR):
-                raise Stopped(f"stopped by a signal {where}; what is done is kept, --resume goes on from it")
-
-        yield pause
 
 
 class Examination(ABC):

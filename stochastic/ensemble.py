@@ -25,7 +25,7 @@ from mpi4py import MPI
 from kinlim.checkpoint import State
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import Meter
-from kinlim.signals import StopRequests
+from kinlim.signals import StopRequests, cause
 from kinlim.stochastic import statistic, streams
 from kinlim.stochastic.model import Model
 from kinlim.stochastic.statistic import Statistics
@@ -36,7 +36,10 @@ ALONE, TOGETHER = 0.5, 0.002
 KEEP_EVERY = 0.2
 """Seconds between two checkpoints at least: of small blocks there are thousands a second."""
 
-ASK, REPLY, ARRAY = 1, 2, 3
+GRACE = 10.0
+"""Seconds that running blocks have to finish after a signal; what has not is given up, and done again with --resume."""
+
+ASK, REPLY, ARRAY, GIVE_UP = 1, 2, 3, 4
 """Tags of messages."""
 
 
@@ -151,12 +154,23 @@ class Workers:
         tick = Tick(self.cancelled)
         self.running[self.pool.submit(self._simulate, index, tick)] = index, tick
 
-    def finished(self, timeout: float) -> list[tuple[int, Statistics]]:
-        """Blocks that have been finished, after waiting for the first of them, `timeout` seconds at most."""
+    def finished(self, timeout: float) -> list[tuple[int, Statistics | None]]:
+        """Blocks that have ended, after waiting for the first of them, `timeout` seconds at most; None if given up."""
         if not self.running:
             time.sleep(timeout)
         done, _ = wait(self.running, timeout, FIRST_COMPLETED)
-        return [(self.running.pop(future)[0], future.result()) for future in done]
+        return [(self.running.pop(future)[0], self._result(future)) for future in done]
+
+    @staticmethod
+    def _result(future: Future[Statistics]) -> Statistics | None:
+        try:
+            return future.result()
+        except Cancelled:
+            return None
+
+    def give_up(self) -> None:
+        """Have the running blocks end with nothing, at their next `tick`."""
+        self.cancelled.set()
 
     @property
     def fraction(self) -> float:
@@ -164,8 +178,8 @@ class Workers:
         return sum(tick.fraction for _, tick in self.running.values())
 
     def stop(self) -> None:
-        """Give up what still runs."""
-        self.cancelled.set()
+        """Give up what still runs, and the threads."""
+        self.give_up()
         self.pool.shutdown(cancel_futures=True)
 
     def _simulate(self, index: int, tick: Tick) -> Statistics:
@@ -215,17 +229,20 @@ def run_ensemble(
     left = comm.bcast(len(blocks) - total.done if total else 0)
     each = min(threads, max(1, comm.size * threads // max(1, left)))
     workers = Workers(model, seed, blocks, threads, each)
-    failure: Exception | None = None
+    failure: BaseException | None = None
+    given_up = heard = False
     try:
         with contextlib.nullcontext(requests) if requests is not None else StopRequests() as requests:
             if total is None:
-                _follow(workers, comm, requests)
+                heard = _follow(workers, comm, requests)
             else:
                 with Meter(label, True, begun=total.done / len(blocks)) as meter:
-                    failure = _lead(total, workers, comm, meter, keep, requests)
+                    failure, given_up = _lead(total, workers, comm, meter, keep, requests)
     finally:
         workers.stop()
-    failure = comm.bcast(failure)
+    failure, given_up = comm.bcast((failure, given_up))
+    if given_up and comm.rank and not heard:  # no message stays behind for the next ensemble
+        comm.recv(source=0, tag=GIVE_UP)
     if failure is not None:
         raise failure
     return _share(total, comm)
@@ -238,11 +255,17 @@ def _lead(
     meter: Meter,
     keep: Callable[[State], None] | None,
     requests: StopRequests,
-) -> Exception | None:
-    """Hand out blocks and take their statistics until nothing is left, or until something goes wrong: that."""
+) -> tuple[BaseException | None, bool]:
+    """Hand out blocks and take their statistics until nothing is left, or until something goes wrong.
+
+    Returns:
+        What went wrong, and whether running blocks were given up.
+    """
     todo, status = total.missing(), MPI.Status()
-    failure: Exception | None = None
+    failure: BaseException | None = None
     saved, unsaved = -KEEP_EVERY, False
+    stopping: float | None = None  # since when
+    given_up = False
     others = comm.reduce(0, root=0)  # their threads that have not been sent home
 
     def following() -> int | None:
@@ -256,6 +279,11 @@ def _lead(
     def launch() -> None:
         if (index := following()) is not None:
             workers.launch(index)
+
+    def give_up() -> None:
+        workers.give_up()
+        for rank in range(1, comm.size):
+            comm.send(None, rank, GIVE_UP)
 
     def save() -> None:
         nonlocal failure, keep, saved, unsaved
@@ -279,9 +307,15 @@ def _lead(
             answer = following()
             others -= answer is None
             comm.send(answer, source, REPLY)
-        for index, statistics in workers.finished(TOGETHER if comm.size > 1 else ALONE):
+        for index, ended in workers.finished(TOGETHER if comm.size > 1 else ALONE):
             launch()
-            arrived.append((index, statistics))
+            if ended is not None:
+                arrived.append((index, ended))
+        if requests.received and stopping is None:
+            stopping = time.monotonic()
+        if stopping is not None and not given_up and time.monotonic() - stopping > GRACE:
+            give_up()
+            given_up = True
         for index, statistics in arrived:
             total.add(index, statistics)
         meter((total.done + workers.fraction) / len(total.blocks))
@@ -290,20 +324,24 @@ def _lead(
             save()
     if unsaved or isinstance(failure, Stopped):
         save()  # also where nothing was done yet: the folder then says that there is something to go on with
-    return Stopped(_goodbye(total, keep)) if isinstance(failure, Stopped) else failure
+    return Stopped(_goodbye(total, keep)) if isinstance(failure, Stopped) else failure, given_up
 
 
 def _goodbye(total: Sum, keep: Callable[[State], None] | None) -> str:
     """What is said when a signal ends the ensemble."""
     done = f"{total.done} of {len(total.blocks)} blocks of replicas are done"
     kept = "; a checkpoint is written, --resume goes on from it" if keep is not None else ""
-    return f"stopped by a signal: {done}{kept}"
+    return f"stopped by {cause[0]}: {done}{kept}"
 
 
-def _follow(workers: Workers, comm: MPI.Comm, requests: StopRequests) -> None:
-    """Ask rank 0 for a block for every thread, and for another with every result, until there are no more."""
+def _follow(workers: Workers, comm: MPI.Comm, requests: StopRequests) -> bool:
+    """Ask rank 0 for a block for every thread, and for another with every result, until there are no more.
+
+    Returns:
+        Whether rank 0 has said to give up the running blocks.
+    """
     comm.reduce(workers.slots, root=0)
-    asked = workers.slots
+    asked, heard = workers.slots, False
     for _ in range(asked):
         comm.send((None, None, requests.received), 0, ASK)
     while asked or workers.running:
@@ -312,12 +350,17 @@ def _follow(workers: Workers, comm: MPI.Comm, requests: StopRequests) -> None:
             asked -= 1
             if index is not None:
                 workers.launch(index)
+        if not heard and comm.iprobe(0, GIVE_UP):
+            comm.recv(source=0, tag=GIVE_UP)
+            workers.give_up()
+            heard = True
         for index, statistics in workers.finished(TOGETHER):
-            arrays = statistic.to_arrays(statistics)
-            comm.send((index, _layout(arrays), requests.received), 0, ASK)
+            arrays = statistic.to_arrays(statistics or {})
+            comm.send((index, None if statistics is None else _layout(arrays), requests.received), 0, ASK)
             for array in arrays.values():
                 comm.Send(array, 0, ARRAY)
             asked += 1
+    return heard
 
 
 def _layout(arrays: dict[str, NDArray[Any]]) -> list[tuple[str, str, tuple[int, ...]]]:

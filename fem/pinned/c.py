@@ -17,7 +17,7 @@ from kinlim.fem.pinned.spread import Scales, spread
 
 Array = NDArray[np.float64]
 
-OPTIONS: dict[str, Any] = {}
+OPTIONS: dict[str, Any] = {"ts_adapt_wnormtype": "2"}
 
 ORDER = 3.5
 """Order of the time integration, in fixed steps: 3.43 to 3.59 were measured, of the scheme's 4."""
