@@ -94,6 +94,7 @@ class EquationMaker(Refined, Drawable):
                 after_step=lambda: record.step(stepper),
                 observe=lambda: record.observe(stepper),
                 state=lambda: record.state(stepper),
+                forget=fixed_steps is None,
             )
             counts, used, options = record.counts(stepper), stepper.preconditioner(), stepper.options
             seconds = {"seconds_assembly": stepper.assembling, "seconds_solver": stepper.solving}

@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 BLOWN_UP = 1e4
 """Times the size of the data, beyond which an unknown is no solution."""
 
+LEAST = 1e-11
+"""Error of a step over the size of an unknown, below which rounding leaves nothing to control."""
+
 BEYOND = 2
 """Degree of the quadrature of what is conserved over that of the elements."""
 
@@ -105,6 +108,7 @@ class Problem:
             InputError: a PETSc option has no meaning.
         """
         clock = self.place.t if self.place.t in self._constants() else None
+        rtol = max(self.equation.step_error * self.settings.rtol, min(LEAST, self.settings.rtol))
         options = self._linear() | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
         return self.kind(
             self.form,
@@ -113,8 +117,8 @@ class Problem:
             held=self.rows,
             condition=self.condition,
             clock=clock,
-            rtol=self.settings.rtol,
-            atol=self.settings.rtol * self.sizes,
+            rtol=rtol,
+            atol=rtol * self.sizes,
             start=start,
             first_step=first_step,
             prefix=self.prefix,

@@ -36,8 +36,12 @@ DEFAULTS = {
 OWNED = ("ts_dt", "ts_time_step", "ts_init_time", "ts_max_time", "ts_max_steps", "ts_exact_final_time")
 """Options that the step loop sets itself."""
 
-IMPLICIT = {"rosw", "bdf", "dirk", "arkimex", "theta", "cn", "beuler", "alpha"}
-"""Types of PETSc TS for F(t, u, u') = 0."""
+IMPLICIT = {"rosw", "bdf", "dirk", "theta", "cn", "beuler", "alpha"}
+"""Types of PETSc TS for F(t, u, u') = 0 that can be stopped and go on bit by bit.
+
+arkimex and those dirk whose first stage is explicit, which are called es..., take a slope from the step before, and do
+not find it again when they are restarted.
+"""
 
 MOST_REJECTED = 50
 """Times that a step may be repeated because its error was too large or a solve failed."""
@@ -53,8 +57,7 @@ class Stepper(ABC):
     """Owns the PETSc objects of one time integration; use as a context, so that they are destroyed collectively.
 
     Its state is (`time`, `next_step`, `solution`): schemes without a memory go on from it bit by bit, wherever it was
-    kept. All of kinlim's are such. Of those that a user may choose, bdf, alpha, theta, and dirk or arkimex with an
-    explicit first stage are not, and go on within the tolerance.
+    kept. Those that have one (`remembers`) do where they were made to forget (`forget`).
 
     Attributes:
         ts: the PETSc TS.
@@ -114,10 +117,15 @@ class Stepper(ABC):
         ksp.setPostSolve(self._after_solve)
         self.ts.setTime(start)
         self.ts.setSolution(solution)
-        if self.ts.getType() not in IMPLICIT:
+        if (kind := self.ts.getType()) not in IMPLICIT:
             raise InputError(
-                f"-{prefix}ts_type {self.ts.getType()}: is not a scheme for implicit equations; those are "
-                + ", ".join(sorted(IMPLICIT))
+                f"-{prefix}ts_type {kind}: is not a scheme for implicit equations that can be stopped and go on; those "
+                "are " + ", ".join(sorted(IMPLICIT))
+            )
+        if kind == "dirk" and self.dirk.startswith("es"):
+            raise InputError(
+                f"-{prefix}ts_dirk_type {self.dirk}: takes a slope from the step before, so that it cannot be stopped "
+                "and go on; take one whose name does not begin with es, such as 7510sal"
             )
 
     @abstractmethod
@@ -163,6 +171,15 @@ class Stepper(ABC):
                 break
         return self.time >= until
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a step depends on more than the state: on solutions or slopes of steps before."""
+        return self.ts.getType() not in ("rosw", "dirk")
+
+    def forget(self) -> None:
+        """Have the next step depend on the state alone, as the first one does. Collective."""
+        self.ts.restartStep()
+
     def largest(self) -> float:
         """Largest absolute value of the solution. Collective."""
         return float(self.solution.norm(PETSc.NormType.NORM_INFINITY))
@@ -205,6 +222,7 @@ class Stepper(ABC):
         if taken := [key for key in OWNED if database.hasName(key)]:
             raise InputError(f"-{prefix}{taken[0]}: is set by kinlim itself; the study says how far and how exactly")
         everything = PETSc.Options().getAll()
+        self.dirk = str(everything.get(f"{prefix}ts_dirk_type", chosen.get("ts_dirk_type", "es...")))
         self.given = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
         ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
         for key, value in ours.items():

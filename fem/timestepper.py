@@ -27,9 +27,6 @@ ALONE = {"pc_factor_mat_ordering_type": "rcm"}
 TOGETHER = {"pc_factor_mat_solver_type": "mumps"}
 """Where one rank is alone, PETSc's own factorisation of an interval's band takes a tenth of the time (400 P2 cells)."""
 
-CORRECTIONS = 2
-"""Of a condition after a step: the first leaves the square of an error that the step's own control has bounded."""
-
 BRIEF = 1e9
 """The time reached over the length of the step by which the time derivative is found."""
 
@@ -102,8 +99,7 @@ class TimeStepper(Stepper):
         solution.array[:] = u.x.array[: self.owned]
         tolerance = solution.duplicate()
         tolerance.array[:] = np.tile(atol, self.owned // len(atol))
-        forced = FORCED if clock is not None else {}
-        self.bent = condition is not None and _nonlinear(condition, u)
+        given_in_time = FORCED if clock is not None else {}
         super().__init__(
             solution,
             tolerance,
@@ -112,18 +108,13 @@ class TimeStepper(Stepper):
             start=start,
             first_step=first_step,
             prefix=prefix,
-            options=(ALONE if self.alone else TOGETHER) | forced | (options or {}),
+            options=(ALONE if self.alone else TOGETHER) | given_in_time | (options or {}),
             remedy=self.REMEDY,
         )
 
     def take(self) -> None:
-        """Put the solution into `u`. Collective.
-
-        Schemes without Newton's method leave an error in a condition that is not linear in u; here it goes.
-        """
+        """Put the solution into `u`. Collective."""
         self._fill(self.u, self.solution)
-        if self.bent:
-            self._meet_condition()
 
     def rate(self) -> None:
         """Put the time derivative at the time reached into `u_t`; NaN where the equation determines none. Collective.
@@ -131,15 +122,20 @@ class TimeStepper(Stepper):
         It is what an implicit step of next to no length makes: (s dF/du_t + dF/du) d = -F(u, 0), u_t = s d as s grows,
         which is right for unknowns without a time derivative of their own, too.
         """
+        counts = self.solving, self.solves, self.iterations, self.most_iterations
         shift = BRIEF / (self.time or self.next_step)
         rest, defect = self.solution.duplicate(), self.solution.duplicate()
         rest.set(0.0)
         self.residual_at(self.ts, self.time, self.solution, rest, defect)
         self.jacobian_at(self.ts, self.time, self.solution, rest, shift, self.jacobian, self.jacobian)
-        rest.scale(-shift if self._solve(defect, rest) else np.nan)
+        ksp = self.ts.getSNES().getKSP()
+        ksp.setOperators(self.jacobian)
+        ksp.solve(defect, rest)
+        rest.scale(-shift if ksp.getConvergedReason() > 0 else np.nan)
         self._fill(self.u_t, rest)
         for vector in (rest, defect):
             vector.destroy()
+        self.solving, self.solves, self.iterations, self.most_iterations = counts
 
     def residual_at(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
         """Assemble F. Collective."""
@@ -173,40 +169,6 @@ class TimeStepper(Stepper):
         self.assembling += time.perf_counter() - began
         return True
 
-    def _meet_condition(self) -> None:
-        """Newton's method in the held rows alone, which changes nothing but what stands there. Collective."""
-        assert self.condition is not None
-        defect, change = self.solution.duplicate(), self.solution.duplicate()
-        free = np.setdiff1d(np.arange(self.owned, dtype=np.int32), self.held_owned)
-        for _ in range(CORRECTIONS):
-            defect.set(0.0)
-            defect.array_w[self.held_owned] = self._assemble(self.condition[0])[self.held_owned]
-            self._fill_held_rows(self.jacobian, free)
-            if self._solve(defect, change):
-                self.solution.axpy(-1.0, change)
-            self._fill(self.u, self.solution)
-        for vector in (defect, change):
-            vector.destroy()
-
-    def _fill_held_rows(self, matrix: PETSc.Mat, free: NDArray[np.int32]) -> None:
-        """Put the condition's derivative into the held rows, and the identity into the free ones. Collective."""
-        assert self.condition is not None
-        matrix.zeroEntries()
-        matrix.assemble()
-        matrix.zeroRowsLocal(self.held_owned, diag=0.0)
-        fem_petsc.assemble_matrix(matrix, self.condition[1])
-        matrix.assemble()
-        matrix.zeroRowsLocal(free, diag=1.0)
-
-    def _solve(self, right: PETSc.Vec, left: PETSc.Vec) -> bool:
-        """Solve with the present Jacobian, which counts for nothing; whether that went well. Collective."""
-        counts = self.solving, self.solves, self.iterations, self.most_iterations
-        ksp = self.ts.getSNES().getKSP()
-        ksp.setOperators(self.jacobian)
-        ksp.solve(right, left)
-        self.solving, self.solves, self.iterations, self.most_iterations = counts
-        return bool(ksp.getConvergedReason() > 0)
-
     def _compile(self, form: ufl.Form) -> tuple[fem.Form, fem.Form]:
         """Compile the form and shift d/du_t + d/du of it."""
         jacobian = self.shift * ufl.derivative(form, self.u_t) + ufl.derivative(form, self.u)
@@ -232,9 +194,3 @@ class TimeStepper(Stepper):
             self.vector.scatter_reverse(la.InsertMode.add)
         self.assembling += time.perf_counter() - began
         return self.assembled[: self.owned]
-
-
-def _nonlinear(form: ufl.Form, u: fem.Function) -> bool:
-    """Whether the derivative of a form by u depends on u."""
-    derivative = ufl.algorithms.expand_derivatives(ufl.derivative(form, u))
-    return u in ufl.algorithms.extract_coefficients(derivative)

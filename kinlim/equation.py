@@ -156,6 +156,7 @@ class Equation(ABC):
             on interior facets (`at.dS`).
         source: of the equation, for the report.
         options: PETSc options that go before kinlim's; those of the command line go before both.
+        step_error: the error allowed in a step, over rtol.
     """  # noqa: D205 - one sentence of two parts
 
     unknowns: Mapping[str, str]
@@ -163,6 +164,7 @@ class Equation(ABC):
     element: Literal["continuous", "discontinuous"] = "continuous"
     source: str = ""
     options: Mapping[str, Any] = {}
+    step_error: float = 1.0
 
     def __init__(self, study: Study) -> None:
         """Of a study, whose physics is `self.model`."""

@@ -38,7 +38,7 @@ def stopped_halfway(study, comm, monkeypatch):
             solve(study, comm, keeper=Keeper(comm, write=kept.append))
     kept = comm.bcast(kept)
     assert len(kept) == 1
-    assert middle < kept[0].attrs["time"] < study.model.times[-1]
+    assert 0 < kept[0].attrs["time"] < study.model.times[-1]
     return kept[0]
 
 
@@ -46,8 +46,30 @@ def stopped_halfway(study, comm, monkeypatch):
 @pytest.mark.parametrize("boundary", ["noflux", "paper"])
 @pytest.mark.parametrize("system", ["A", "B'", "C"])
 def test_a_stop_changes_no_bit(tables, system, boundary, monkeypatch):
+    monkeypatch.setattr("kinlim.fem.integrate.FORGET", 10)
     tables["pde"] |= {"system": system, "boundary": boundary}
-    study = check(tables)
+    unchanged(check(tables), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ts_type": "bdf"},
+        {"ts_type": "theta", "ts_theta_theta": 0.5},
+        {"ts_type": "cn"},
+        {"ts_type": "beuler"},
+        {"ts_type": "alpha"},
+    ],
+)
+def test_schemes_with_a_memory_forget_it_where_they_are_kept(tables, options, monkeypatch):
+    monkeypatch.setattr("kinlim.fem.integrate.FORGET", 7)
+    monkeypatch.setattr("kinlim.fem.pinned.b_prime.OPTIONS", options)
+    tables["pde"]["rtol"] = 1e-5
+    unchanged(check(tables), monkeypatch)
+
+
+def unchanged(study, monkeypatch):
+    """Solve a study with a stop and without, and find the same bits."""
     whole = solve(study, MPI.COMM_WORLD)
     kept = stopped_halfway(study, MPI.COMM_WORLD, monkeypatch)
     rest = solve(study, MPI.COMM_WORLD, keeper=Keeper(MPI.COMM_WORLD, kept))

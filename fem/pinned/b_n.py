@@ -35,6 +35,7 @@ __all__ = [
     "OPTIONS",
     "ORDER",
     "RESOLUTION",
+    "STEP_ERROR",
     "energy",
     "from_moments",
     "residual",
@@ -45,7 +46,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-OPTIONS, RESOLUTION = b_prime.OPTIONS, b_prime.RESOLUTION
+OPTIONS, RESOLUTION, STEP_ERROR = b_prime.OPTIONS, b_prime.RESOLUTION, b_prime.STEP_ERROR
 
 MIDDLE = 3.0
 """z/(MIDDLE + z) is the variable of the polynomial; 3 was the best of 1/2, 1, 2, 3, 4, 6 at degree 8 to 10."""

@@ -21,6 +21,9 @@ OPTIONS: dict[str, Any] = {}
 ORDER = 4.0
 """Order of the time integration, in fixed steps."""
 
+STEP_ERROR = 1.0
+"""Error allowed in a step, over rtol."""
+
 RESOLUTION = np.inf
 """Largest h lambda/degree, h the width of a cell."""
 

@@ -38,6 +38,7 @@ class System(Protocol):
     OPTIONS: dict[str, Any]
     ORDER: float
     RESOLUTION: float
+    STEP_ERROR: float
 
     def residual(self, u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form: ...  # noqa: D102
     def stored(self, u: Any, delta: Any) -> Any: ...  # noqa: D102
@@ -126,6 +127,7 @@ class PinnedEquation(Equation):
         self.scaled = sizes(study.model) / np.array([self.unit, self.unit**2])
         self.unknowns = {FIRST: "mean velocity", SECOND: "second unknown"}
         self.domain, self.options = Interval(*study.model.interval), self.system.OPTIONS
+        self.step_error = self.system.STEP_ERROR
 
     @property
     def grid(self) -> Points:

@@ -106,6 +106,7 @@ def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | 
             after_step=after_step,
             observe=lambda: run.observed.append(stepper.u),
             state=lambda: run.checkpoint(study, stepper),
+            forget=fixed_steps is None,
         )
         counts, preconditioner, options = run.counts(stepper), stepper.preconditioner(), stepper.options
     seconds = time.perf_counter() - began
