@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from kinlim.table import Positive, Table
 
@@ -48,6 +48,17 @@ class Physics(Table):
         if list(fractions) != sorted(set(fractions)):
             raise ValueError("must increase")
         return fractions
+
+    @model_validator(mode="after")
+    def _times_increase(self) -> Self:
+        times = np.asarray(self.observe) * self.end_time
+        if len(times) > 1 and not (np.diff(times) > 0).all():
+            k = int(np.argmin(np.diff(times)))
+            raise ValueError(
+                f"observe = [..., {self.observe[k]!r}, {self.observe[k + 1]!r}, ...] of end_time = {self.end_time!r}: "
+                "both are the same time"
+            )
+        return self
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -59,6 +59,10 @@ def test_deviations_of_many_means():
     assert of_deviations("means", "expected", 3.0, 500, 1.0, 1000).outcome == "agree"
     assert of_deviations("means", "expected", 6.0, 500, 1.3, 1000).outcome == "differ"
     assert of_deviations("means", "expected", None, 0, None, 1000).outcome == "cannot be told"
+    few = of_deviations("means", "expected", 25.0, 156, 13.2, 2)
+    assert few.outcome == "cannot be told"
+    assert "2 replicas are too few to know noise by; 8 would do" in few.sentence
+    assert of_deviations("means", "expected", 25.0, 156, 13.2, 12).outcome == "differ"
 
 
 @pytest.mark.parametrize(

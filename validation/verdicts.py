@@ -176,8 +176,15 @@ def of_deviations(
         return Verdict(about, "differ", f"{about} and {reference} DIFFER: {numbers}; reduced chi2 {chi2:.3g}.")
     if speed is not None and replicas >= ENOUGH and speed.differs:
         return Verdict(about, "differ", f"{about} and {reference} DIFFER: {speed}; reduced chi2 {chi2:.3g}.")
+    if limit > DULL * sure(MANY, count):
+        enough = next(number for number in range(replicas, MANY) if sure(number, count) <= DULL * sure(MANY, count))
+        few = f"{replicas} replicas are too few to know noise by; {enough} would do"
+        return Verdict(about, "cannot be told", f"{about} cannot be told apart from {reference}: {few} ({numbers}).")
     return Verdict(about, "agree", f"{about} and {reference} agree: {numbers}; reduced chi2 {chi2:.3g}.")
 
+
+DULL, MANY = 3.0, 10**6
+"""Of few replicas the errors are uncertain themselves: noise reaches so many times what it reaches of MANY, too far."""
 
 VAGUE = 0.5
 """Half width of the confidence interval of an exponent from which on it is not determined: 1/2 or 1, say."""

@@ -1,0 +1,107 @@
+"""Kill a run at random moments, go on with --resume until it ends, and compare its bits with those of a run left alone.
+
+    python tests/kills.py [KILLS] [SEED]       # a table in Markdown; 20 kills by default
+
+Every model, and a sweep. The moments are uniform over the time that the run takes, so that reading, compiling,
+stepping, particles, renaming, drawing and writing are all hit.
+"""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from conftest import KAC, REACTION, TABLES
+
+from kinlim.study import check, dump
+
+CASES = {
+    "pinned": (TABLES, ("run",)),
+    "kac": (KAC, ("run",)),
+    "reaction": (REACTION, ("run",)),
+    "sweep": (KAC, ("sweep", "--over", "model.reservoir=6,12")),
+}
+"""A study, and the command."""
+
+PATIENCE = 300
+
+
+def start(command: tuple[str, ...], study: Path, folder: Path) -> subprocess.Popen:
+    """Begin a run, or go on with it."""
+    resume = ("--resume",) if (folder / "study.toml").exists() else ()
+    words = [sys.executable, "-m", "kinlim", *command, str(study), "-o", str(folder), *resume]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def datasets(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The numbers of all datasets below a folder."""
+    found = {}
+    for path in sorted(folder.rglob("*.nc")):
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            found[str(path.relative_to(folder))] = {
+                str(name): one.to_numpy() for name, one in dataset.variables.items()
+            }
+    return found
+
+
+def same(one: dict, other: dict) -> bool:
+    """Whether all numbers are the same, bit by bit; NaN is NaN."""
+    return one.keys() == other.keys() and all(
+        one[name].keys() == other[name].keys()
+        and all(one[name][key].tobytes() == other[name][key].tobytes() for key in one[name])
+        for name in one
+    )
+
+
+def killed(case: str, kills: int, random: np.random.Generator, room: Path) -> tuple[int, int, int]:
+    """Kills, runs that ended, and those of them with other bits."""
+    tables, command = CASES[case]
+    study = room / f"{case}.toml"
+    study.write_text(dump(check(tables)))
+    began = time.monotonic()
+    alone = start(command, study, room / f"{case}-alone")
+    said, _ = alone.communicate(timeout=PATIENCE)
+    assert alone.returncode == 0, said
+    lasts, wanted = time.monotonic() - began, datasets(room / f"{case}-alone")
+    done = runs = wrong = 0
+    while done < kills:
+        folder = room / f"{case}-{runs}"
+        runs += 1
+        for _ in range(6):  # then it is left alone
+            if done == kills:
+                break
+            program = start(command, study, folder)
+            try:
+                said, _ = program.communicate(timeout=float(random.uniform(0.2, 1.0) * lasts))
+            except subprocess.TimeoutExpired:
+                program.send_signal(signal.SIGKILL)
+                program.communicate()
+                done += 1
+                continue
+            break
+        program = start(command, study, folder)
+        said, _ = program.communicate(timeout=PATIENCE)
+        # A run that had ended by itself is done: --resume then finds nothing to do.
+        if program.returncode != 0 or not same(datasets(folder), wanted):
+            wrong += 1
+            print(f"{case}: {folder.name} ended with {program.returncode}: {said[-300:]}", file=sys.stderr)
+    return done, runs, wrong
+
+
+def main() -> None:
+    """Print the table."""
+    kills, seed = (int(word) for word in (sys.argv[1:] + ["20", "1"][len(sys.argv) - 1 :]))
+    random = np.random.default_rng(seed)
+    print("| case | kills | runs | with other bits or a failure |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as room:
+        for case in CASES:
+            done, runs, wrong = killed(case, kills // len(CASES), random, Path(room))
+            print(f"| {case} | {done} | {runs} | {wrong} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
