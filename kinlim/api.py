@@ -140,15 +140,19 @@ def compare(particles: "xr.Dataset", *solutions: "xr.Dataset") -> "xr.Dataset":
     for other in others:
         if other != first:
             raise InputError(f"particles of the model {first!r} and a solution of {other!r} cannot be compared")
-    layout.verify(particles, "the particles")
-    text = str(particles.attrs["study"])
-    model = model_of(studies.check(studies.parse(text, "the study of the particles"), "the study of the particles"))
+    model = model_of(_study(particles, "the particles"))
     names = [side.name for side in model.sides if side.stage == "solve"]
     data = {"particles": particles} | dict(zip(names, solutions, strict=False))
     for name, solution in zip(names, solutions, strict=False):
-        layout.verify(solution, f"the solution {name}")
+        _study(solution, f"the solution {name}")
     compared, numbers = model.compare().conclude(data)
     return compared.assign_attrs(verdicts="\n".join(verdict["sentence"] for verdict in numbers["verdicts"]))
+
+
+def _study(dataset: "xr.Dataset", what: str) -> Study:
+    """The study of a dataset that is as it was made."""
+    layout.verify(dataset, what)
+    return studies.check(studies.parse(str(dataset.attrs["study"]), f"the study of {what}"), f"the study of {what}")
 
 
 def _keeper(comm: "MPI.Comm | None", keeper: "Keeper | None") -> "Keeper":

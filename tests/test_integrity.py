@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from fuzz import datasets, studies
 
 from kinlim import lock
 from kinlim.errors import InputError, RunError
@@ -153,6 +154,14 @@ def test_a_file_that_was_moved_away_is_made_anew_with_resume(folder, study):
 def test_a_dataset_that_is_not_as_it_was_made_is_refused(study, change, message):
     with pytest.raises(InputError, match=f"^it: .*{message}"):
         verify(change(dataset(study, 1.0)), "it")
+
+
+def test_mutated_datasets_are_used_or_refused_in_one_sentence():
+    assert datasets(60, np.random.default_rng(7)).keys() <= {"used", "refused"}
+
+
+def test_mutated_studies_are_used_or_refused_in_one_sentence():
+    assert studies(1000, np.random.default_rng(7)).keys() <= {"used", "refused"}
 
 
 def test_what_was_added_does_not_matter(study):
