@@ -281,6 +281,8 @@ def _lead(
             workers.launch(index)
 
     def give_up() -> None:
+        nonlocal failure
+        failure = failure or Stopped()  # also where no more blocks were to be handed out
         workers.give_up()
         for rank in range(1, comm.size):
             comm.send(None, rank, GIVE_UP)

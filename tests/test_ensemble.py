@@ -142,6 +142,26 @@ def test_a_signal_finishes_the_running_blocks_and_stops(number):
 
 
 @pytest.mark.parallel
+@pytest.mark.parametrize("blocks", [4, 40])
+def test_blocks_that_take_too_long_after_a_signal_are_given_up(monkeypatch, blocks):
+    # also the last ones, after which no more are handed out: their replicas must not be missing in a result
+    comm = MPI.COMM_WORLD
+    monkeypatch.setattr("kinlim.stochastic.ensemble.GRACE", 0.2)
+
+    class Signalled(Toy):
+        def begin(self, streams, first, threads):
+            if comm.rank == 0:
+                os.kill(os.getpid(), signal.SIGUSR1)
+            return super().begin(streams, first, threads)
+
+    kept: list[State] = []
+    with pytest.raises(Stopped, match=f"0 of {blocks} blocks of replicas are done; a checkpoint is written"):
+        run(Signalled(pause=2.0), replicas=5 * blocks, comm=comm, threads=4, keep=kept.append)
+    found = run(replicas=5 * blocks, comm=comm, kept=kept[-1] if kept else None)
+    assert found["trace"].replica.tolist() == [list(range(5 * blocks))] * 2
+
+
+@pytest.mark.parallel
 def test_a_full_disk_is_told_to_all_ranks():
     def keep(state):
         raise RunError("no space left")
