@@ -121,6 +121,9 @@ def test_compare_refuses_data_of_another_study(tmp_path, file, monkeypatch, caps
     other = tmp_path / "r" / "study.toml"
     other.write_text(other.read_text().replace("seed = 3", "seed = 4"))
     assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert "study.toml: is not what kinlim wrote" in capsys.readouterr().err
+    assert kinlim("verify", tmp_path / "r", "--accept", monkeypatch=monkeypatch) == 0
+    assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
     assert "particles.seed = 3 there, 4 here" in capsys.readouterr().err
     assert (tmp_path / "r" / "report.html").read_bytes() == report
 
@@ -133,7 +136,10 @@ def test_compare_names_the_folder_of_an_unusable_dataset(tmp_path, file, monkeyp
         dataset = opened.load()
     dataset.drop_vars("sigma").to_netcdf(tmp_path / "r" / "pde.nc", engine="h5netcdf")
     assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
-    assert f"kinlim: {tmp_path / 'r'}: pde.nc has no variable sigma; it has mu, " in capsys.readouterr().err
+    assert f"kinlim: {tmp_path / 'r' / 'pde.nc'}: is not what kinlim wrote" in capsys.readouterr().err
+    assert kinlim("verify", tmp_path / "r", "--accept", monkeypatch=monkeypatch) == 0
+    assert kinlim("compare", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert f"kinlim: {tmp_path / 'r' / 'pde.nc'}: has no variable sigma; it has E, " in capsys.readouterr().err
 
 
 @pytest.mark.slow
