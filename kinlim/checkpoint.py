@@ -10,12 +10,26 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinlim.errors import InputError
+
 VERSION = 5
+
+
+class Named(dict[str, Any]):
+    """What a checkpoint holds, by name."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        """Refuse a checkpoint that lacks something.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"the checkpoint has no {name}, so no kinlim has written it: start again in another folder")
 
 
 @dataclass(frozen=True)
@@ -60,10 +74,15 @@ def decode(content: bytes) -> State:
     if hashlib.sha256(body).hexdigest() != checksum:
         raise ValueError("its checksum is wrong")
     line, _, data = body.partition(b"\n")
-    header = json.loads(line)
-    arrays, at = {}, 0
-    for name, dtype, shape in header["arrays"]:
-        count = math.prod(shape)
-        arrays[name] = np.frombuffer(data, dtype, count, at).reshape(shape).copy()
-        at += arrays[name].nbytes
-    return State(arrays, header["attrs"])
+    arrays, at = Named(), 0
+    try:
+        header = json.loads(line)
+        for name, dtype, shape in header["arrays"]:
+            kind, count = np.dtype(dtype), math.prod(shape)
+            if kind.hasobject or not 0 <= count <= len(data):
+                raise ValueError
+            arrays[name] = np.frombuffer(data, kind, count, at).reshape(shape).copy()
+            at += arrays[name].nbytes
+        return State(arrays, Named(header["attrs"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("its header is not one that kinlim writes") from None

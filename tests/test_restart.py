@@ -1,5 +1,7 @@
 """Going on from a checkpoint: the same solution as without a stop, and no checkpoint that is not whole is used."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 
 from mpi4py import MPI
 
-from kinlim.checkpoint import State
+from kinlim.checkpoint import VERSION, State, decode, encode
 from kinlim.errors import InputError, Stopped
 from kinlim.fem.pinned import solve
 from kinlim.keeper import Keeper
@@ -149,6 +151,31 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(tmp_path, st
     path.write_bytes(content)
     assert results.read_checkpoint("pde.checkpoint").attrs["time"] == 0.1
     assert "cannot be used" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"", b"[]", b"{}", b'{"arrays": 3, "attrs": {}}', b'{"arrays": [], "attrs": 3}', b"[" * 5000,
+        b'{"arrays": [["u", "|O", [1]]], "attrs": {}}', b'{"arrays": [["u", "<f8", [-1]]], "attrs": {}}',
+        b'{"arrays": [["u", "<f8", [1000000000]]], "attrs": {}}', b'{"arrays": [["u", "<f9", [1]]], "attrs": {}}',
+    ],
+)  # fmt: skip
+def test_a_forged_header_is_no_checkpoint(header):
+    body = header + b"\n" + bytes(8)
+    manifest = {"kinlim checkpoint": VERSION, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    with pytest.raises(ValueError, match="its header is not one that kinlim writes"):
+        decode(json.dumps(manifest).encode() + b"\n" + body)
+
+
+def test_a_checkpoint_that_lacks_something_is_refused(study, monkeypatch):
+    kept = decode(encode(stopped_halfway(study, MPI.COMM_SELF, monkeypatch)))
+    for part in (kept.arrays, kept.attrs):
+        for name in set(part) - {"study"}:
+            value = part.pop(name)
+            with pytest.raises(InputError, match=f"the checkpoint has no {name.removeprefix('watch_')}"):
+                solve(study, MPI.COMM_SELF, keeper=Keeper(MPI.COMM_SELF, kept))
+            part[name] = value
 
 
 def test_without_any_whole_checkpoint_nothing_is_resumed(tmp_path, study):
