@@ -94,7 +94,9 @@ class _System:
             call(InputError, lambda: particles.advance(state, 0, stop), passing=(Cancelled,))
         except Cancelled:
             return
-        self._check_observed(call(InputError, lambda: particles.observe(state, 0)))
+        found = call(InputError, lambda: particles.observe(state, 0))
+        self._check_observed(found)
+        self._check_finite(found, InputError)
 
     def _check_observed(self, found: Mapping[str, Any]) -> None:
         """Raise InputError if what was observed is not what was announced."""
@@ -113,7 +115,6 @@ class _System:
                     f"{where}: '{name}' has the shape {np.shape(value)}; with {TRIAL} replicas and the dimensions "
                     f"({', '.join(dims_of(particles, observable))}) it must be {(TRIAL, *shape)}"
                 )
-        self._check_finite(found, InputError)
 
     def _check_finite(self, found: Mapping[str, Any], error: type[Exception]) -> None:
         """Raise `error` if a sample is NaN or infinite: its mean would be."""

@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 import kinlim
 from kinlim import api, sweeps, workflow
-from kinlim.errors import InputError, Stopped
+from kinlim.errors import InputError
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
 from kinlim.validation.chance import sure
@@ -40,6 +40,7 @@ def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == {
         "study.toml", "particles.nc", "particles.checkpoint", "exact.nc", "metrics.json", "report.html", "log.txt",
+        "SHA256SUMS",
         "figures/reservoir.png", "figures/thermostat.png", "figures/difference.png", "figures/simulated.png",
         "figures/distance.png",
     }  # fmt: skip
@@ -220,21 +221,22 @@ def test_a_sweep_only_gets_more(tmp_path, file, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_signal_between_stages(tmp_path, kac, monkeypatch):
+def test_a_signal_between_stages(tmp_path, file, monkeypatch):
     # outside the particles too a signal ends with what is done, and not in the middle of a word
-    kac["particles"]["replicas"] = 100
-    study, draw = check(kac), report_module.png
+    run, draw = ("run", file, "-o", tmp_path / "r", "--replicas", 100), report_module.png
 
     def stop(figure):
         os.kill(os.getpid(), signal.SIGTERM)
         return draw(figure)
 
     monkeypatch.setattr("kinlim.validation.standard.png", stop)
-    with pytest.raises(Stopped, match="stopped by a signal before `simulate`"):
-        workflow.run(study, tmp_path / "r")
+    assert command(*run, monkeypatch=monkeypatch) == 75
     assert (tmp_path / "r" / "exact.nc").exists()
+    assert not (tmp_path / "r" / ".lock").exists()
     monkeypatch.undo()
-    assert workflow.run(study, tmp_path / "r", resume=True)["deviations"]["reservoir"]["count"] > 0
+    assert command(*run, "--resume", monkeypatch=monkeypatch) == 0
+    numbers = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert numbers["deviations"]["reservoir"]["count"] > 0
 
 
 @pytest.mark.slow
