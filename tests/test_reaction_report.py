@@ -14,7 +14,7 @@ from commands import kinlim as command
 
 import kinlim
 from kinlim import workflow
-from kinlim.errors import InputError, Stopped
+from kinlim.errors import InputError
 from kinlim.study import check, dump
 from kinlim.validation import report as report_module
 
@@ -49,7 +49,7 @@ def test_a_run_and_its_stages(tmp_path, file, monkeypatch, capsys):
     written = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*") if path.is_file()}
     assert written == FIGURES | {
         "study.toml", "particles.nc", "particles.checkpoint", "pde.nc", "kinetic.nc", "metrics.json", "report.html",
-        "log.txt",
+        "log.txt", "SHA256SUMS",
     }  # fmt: skip
     numbers = [json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("all", "steps")]
     assert numbers[0] == numbers[1]
@@ -92,19 +92,20 @@ def test_what_is_done_is_kept_and_the_rest_is_made(tmp_path, file, monkeypatch, 
 
 
 @pytest.mark.slow
-def test_a_signal_between_the_solutions(tmp_path, reaction, monkeypatch):
-    study, draw = check(reaction), report_module.png
+def test_a_signal_between_the_solutions(tmp_path, file, monkeypatch):
+    run, draw = ("run", file, "-o", tmp_path / "r"), report_module.png
 
     def stop(figure):
         os.kill(os.getpid(), signal.SIGTERM)
         return draw(figure)
 
     monkeypatch.setattr("kinlim.validation.standard.png", stop)
-    with pytest.raises(Stopped, match="stopped by a signal before `simulate`"):
-        workflow.run(study, tmp_path / "r")
+    assert command(*run, monkeypatch=monkeypatch) == 75
     assert (tmp_path / "r" / "kinetic.nc").exists()
     monkeypatch.undo()
-    assert workflow.run(study, tmp_path / "r", resume=True)["deviations"]["m"]["count"] > 0
+    assert command(*run, "--resume", monkeypatch=monkeypatch) == 0
+    numbers = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert numbers["deviations"]["m"]["count"] > 0
 
 
 @pytest.mark.slow
