@@ -46,8 +46,14 @@ def stopped_halfway(study, comm, monkeypatch):
 
 @pytest.mark.parallel
 @pytest.mark.parametrize("boundary", ["noflux", "paper"])
-@pytest.mark.parametrize("system", ["A", "B'", "C"])
-def test_a_stop_changes_no_bit(tables, system, boundary, monkeypatch):
+def test_a_stop_changes_no_bit(tables, boundary, monkeypatch):
+    tables["pde"]["boundary"] = boundary
+    unchanged(check(tables), monkeypatch)
+
+
+@pytest.mark.parametrize("boundary", ["noflux", "paper"])
+@pytest.mark.parametrize("system", ["A", "C"])
+def test_a_stop_changes_no_bit_of_other_systems(tables, system, boundary, monkeypatch):
     monkeypatch.setattr("kinlim.fem.integrate.FORGET", 10)
     tables["pde"] |= {"system": system, "boundary": boundary}
     unchanged(check(tables), monkeypatch)
