@@ -23,7 +23,7 @@ from kinlim import compat, models, statements, sweeps, verification, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
-from kinlim.signals import end_at_once, ignore, limit
+from kinlim.signals import end_at_once, ignore, limit, stopped_is_stopped
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
 
@@ -304,14 +304,15 @@ def main() -> NoReturn:
     meeting = None
     try:
         end_at_once()
-        from kinlim.parallel import Meeting  # which starts MPI
+        with stopped_is_stopped():
+            from kinlim.parallel import Meeting  # which starts MPI
 
-        meeting, compiling.shown = Meeting(), _rank() == 0
-        if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone
-            _start_petsc(petsc_options)
-        _offer(arguments)
-        if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
-            _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
+            meeting, compiling.shown = Meeting(), _rank() == 0
+            if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone
+                _start_petsc(petsc_options)
+            _offer(arguments)
+            if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
+                _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
     except Stopped as stop:
         ignore()
         _fail(stop, str(stop), stop.exit_code, debug, meeting)

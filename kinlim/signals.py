@@ -1,8 +1,10 @@
 """SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end; at once where there is no step."""
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
@@ -12,6 +14,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 cause = ["a signal"]
 """What a user is told of why his command ends; the same on all ranks, whichever has heard."""
+
+answered: list[str] = []
+"""What has been raised at once, if anything."""
 
 
 def end_at_once() -> None:
@@ -36,7 +41,22 @@ def ignore() -> None:
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     ignore()
-    raise Stopped(f"stopped by {cause[0]}; what is done is kept, --resume goes on from it")
+    answered[:] = [f"stopped by {cause[0]}; what is done is kept, --resume goes on from it"]
+    raise Stopped(answered[0])
+
+
+@contextlib.contextmanager
+def stopped_is_stopped() -> Iterator[None]:
+    """Raise `Stopped` for whatever others have made of one that came from here.
+
+    It may come while a package is imported, and some take whatever happens then for a broken dependency.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if answered and not isinstance(error, Stopped):
+            raise Stopped(answered[0]) from error
+        raise
 
 
 class StopRequests:
