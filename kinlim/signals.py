@@ -16,11 +16,13 @@ cause = ["a signal"]
 """What a user is told of why his command ends; the same on all ranks, whichever has heard."""
 
 answered: list[str] = []
-"""What has been raised at once, if anything."""
+"""What this command has raised at once, if anything."""
 
 
 def end_at_once() -> None:
     """From now on such a signal raises `Stopped`, unless `StopRequests` listens: for a command, from its first line."""
+    answered.clear()
+    cause[:] = ["a signal"]
     for number in SIGNALS:
         signal.signal(number, _end)
 
@@ -73,8 +75,12 @@ class StopRequests:
         self.depth = 0
 
     def __enter__(self) -> Self:
-        """Listen, if it does not yet. Outside the main thread, where Python allows no handlers, nothing changes."""
+        """Listen, if it does not yet. Outside the main thread, where Python allows no handlers, nothing changes.
+
+        A signal that was answered at once, and whose exception somebody has swallowed, counts here.
+        """
         self.depth += 1
+        self.received |= bool(answered)
         if self.depth > 1:
             return self
         try:

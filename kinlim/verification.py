@@ -37,7 +37,8 @@ def verify(folder: Path, *, accept: bool = False) -> str:
     lines, wrong = zip(*(_verified(one, folders) for one in folders), strict=True)
     if found := [f"{one / name} {what}" for one, names in zip(folders, wrong, strict=True) for name, what in names]:
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise InputError(f"{'; '.join(found[:SHOWN])}{more}. What is not named is whole")
+        told = not more and SUMS not in {name for names in wrong for name, _ in names}
+        raise InputError(f"{'; '.join(found[:SHOWN])}{more}{'. What is not named is whole' if told else ''}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,9 @@ import time
 import pytest
 from faults import small
 
+from kinlim import signals
+from kinlim.errors import Stopped
+
 COMMANDS = {
     "run": (),
     "simulate": ("--set", "particles.replicas=2000000"),
@@ -15,6 +18,26 @@ COMMANDS = {
     "iterate": ("--set", "iteration.steps=2000"),
     "noise": (),
 }
+
+
+def test_what_others_make_of_a_stop_is_one_for_this_command_alone(monkeypatch):
+    monkeypatch.setattr(signals, "answered", [])
+
+    def imported():
+        try:
+            signals._end(signal.SIGTERM, None)
+        except Stopped:
+            raise ImportError("a broken dependency") from None
+
+    with pytest.raises(Stopped), signals.stopped_is_stopped():
+        imported()
+    swallowed = signals.StopRequests()
+    with swallowed:
+        assert swallowed.received  # the next stage ends
+    signals.end_at_once()
+    with pytest.raises(ImportError), signals.stopped_is_stopped():
+        raise ImportError("of another command")
+    signals.ignore()
 
 
 @pytest.mark.slow

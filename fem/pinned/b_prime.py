@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 OPTIONS: dict[str, Any] = {}
 
-ORDER = 4.0
+ORDER = 4
 """Order of the time integration, in fixed steps."""
 
 STEP_ERROR = 1.0

@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {
     "snes_stol": 1e-9,
 }
 
-ORDER = 2.0
+ORDER = 2
 """Order of the time integration in fixed steps: the first is of order 1, which leaves 2 of 4."""
 
 STEP_ERROR = 0.02

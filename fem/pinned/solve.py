@@ -36,7 +36,7 @@ class System(Protocol):
     """What a system of equations is made of; (B') in `b_prime` is the example to follow."""
 
     OPTIONS: dict[str, Any]
-    ORDER: float
+    ORDER: int
     RESOLUTION: float
     STEP_ERROR: float
 
