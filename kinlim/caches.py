@@ -1,5 +1,7 @@
 """Compilers' caches, which are never a reason to fail: what is half made or damaged is dropped and compiled again.
 
+A kernel that cannot be kept is compiled again by the next run; forms need a folder to be compiled in at all.
+
 FFCx marks what it compiles by an empty file and waits for it to be finished, for ever if its maker was killed; a
 shared library that was cut off takes the process down; and numba unpickles whatever it finds. So every form gets a note
 of who compiles it and, when it is done, its checksum; what does not fit is removed before it is used.
@@ -11,6 +13,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +26,9 @@ LOOK_EVERY = 0.2
 
 NAMELESS = 10.0
 """Seconds after which a form that nobody has signed is taken to be abandoned."""
+
+ROOM = 2**20
+"""Bytes that a form and its library need at most."""
 
 ELSEWHERE = 600.0
 """The same for a form that a process on another machine has signed."""
@@ -113,7 +119,7 @@ def guard_forms() -> None:
     from ffcx.codegeneration import jit
 
     module: Any = jit
-    get, load = module.get_cached_module, module._load_objects
+    get, make, load = module.get_cached_module, module._compile_objects, module._load_objects
 
     def cached(name: str, objects: Sequence[str], place: Path, timeout: int) -> Any:
         entry = Entry(Path(place), name)
@@ -129,28 +135,52 @@ def guard_forms() -> None:
                 entry.drop()
             found = get(name, objects, place, timeout)
         except OSError as error:
-            raise InputError(
-                f"{entry.place}: compiled forms cannot be kept there ({error.strerror}); set XDG_CACHE_HOME to a "
-                "folder that can be written"
-            ) from None
+            raise _refusal(entry.place, error) from None
         if found == (None, None):
             entry.sign()
         return found
+
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return make(*args, **kwargs)
+        except Exception:
+            place = Path(next(one for one in (*args, *kwargs.values()) if isinstance(one, Path)))
+            try:
+                with tempfile.TemporaryFile(dir=place) as file:
+                    file.write(bytes(ROOM))
+            except OSError as error:
+                raise _refusal(place, error) from None
+            raise
 
     def loaded(place: Path, name: str, objects: Sequence[str]) -> Any:
         found = load(place, name, objects)
         Entry(Path(place), name).seal()
         return found
 
-    module.get_cached_module, module._load_objects = cached, loaded
+    module.get_cached_module, module._compile_objects, module._load_objects = cached, compiled, loaded
+
+
+def _refusal(place: Path, error: OSError) -> InputError:
+    refused[:] = [
+        InputError(
+            f"{place}: compiled forms cannot be kept there ({error.strerror}); set XDG_CACHE_HOME to a folder that can "
+            "be written and has room"
+        )
+    ]
+    return refused[0]
+
+
+refused: list[InputError] = []
+"""Why the last form could not be compiled, if that was for want of a folder."""
 
 
 def guard_kernels() -> None:
-    """Have numba forget an index or a kernel that it cannot read, and compile again."""
+    """Have numba forget an index or a kernel that it cannot read, and do without those that it cannot keep."""
     from numba.core import caching
 
     file: Any = caching.IndexDataCacheFile
-    load, index = file.load, file._load_index
+    load, index, save = file.load, file._load_index, file.save
+    lacking: list[OSError] = []
 
     def loaded(self: Any, key: Any) -> Any:
         try:
@@ -165,12 +195,20 @@ def guard_kernels() -> None:
             forgotten(self)
             return {}
 
+    def saved(self: Any, key: Any, data: Any) -> None:
+        try:
+            save(self, key, data)
+        except OSError as error:
+            if not lacking:
+                _say(f"compiled kernels cannot be kept ({error.strerror}); the next run compiles them again")
+            lacking.append(error)
+
     def forgotten(self: Any) -> None:
         _say("a compiled kernel in the cache is damaged; it is compiled again")
         with contextlib.suppress(OSError):
             self.flush()
 
-    file.load, file._load_index = loaded, listed
+    file.load, file._load_index, file.save = loaded, listed, saved
 
 
 def _say(text: str) -> None:

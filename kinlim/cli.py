@@ -23,6 +23,7 @@ from kinlim import compat, models, statements, sweeps, verification, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
+from kinlim.plain import let_streams_spell
 from kinlim.signals import end_at_once, ignore, limit, stopped_is_stopped
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
@@ -290,6 +291,12 @@ def info() -> None:
     _say("\n".join(lines()))
 
 
+UNMAPPED = "failed to map segment"
+"""In what the loader says of a library for which there is no memory."""
+
+LESS = "fewer replicas a block, fewer threads, fewer ranks or a coarser mesh do with less"
+
+
 def main() -> NoReturn:
     """Entry point: parse, run, and turn every outcome into an exit code, on all ranks alike."""
     arguments, petsc_options = _split(sys.argv[1:])
@@ -297,9 +304,10 @@ def main() -> NoReturn:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a matplotlibrc that is not used: see `report`
     # PETSc would answer a closed pipe and a crash with a page of its own. What else is said there is nowhere recorded.
     os.environ["PETSC_OPTIONS"] = "-no_signal_handler"
-    if (lost := compat.lost_ranks()) is not None:
-        if lost.first:
-            print(f"kinlim: {lost}", file=sys.stderr)  # noqa: T201
+    let_streams_spell()
+    if refusal := compat.unstartable():  # what MPI would die of, or not notice
+        if compat.is_first():
+            print(f"kinlim: {refusal}", file=sys.stderr)  # noqa: T201
         sys.exit(InputError.exit_code)
     meeting = None
     try:
@@ -386,6 +394,8 @@ def _die(error: BaseException, debug: bool, message: str = "", code: int = RunEr
     """End all ranks at once: what went wrong here need not have happened on the others, which would wait for ever."""
     if isinstance(error, KeyboardInterrupt):
         message, code = "interrupted; results already written are kept", INTERRUPTED
+    if isinstance(error, MemoryError) or UNMAPPED in str(error):
+        message = f"{type(error).__name__}: the memory does not suffice{f' ({error})' if str(error) else ''}; {LESS}"
     message = message or f"{type(error).__name__}: {error} (--debug shows where)"
     time.sleep(0.2 * _rank())  # if it happened on all, the first one speaks and ends the others
     if debug:

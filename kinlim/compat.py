@@ -26,8 +26,35 @@ if TYPE_CHECKING:
 WHEEL = find_spec("dolfinx_solver") is not None
 """Whether DOLFINx is the one from PyPI, which has MPICH with it."""
 
-# MPICH ends the process when it finds itself started by PMIx, as by Open MPI's mpirun: see `lost_ranks`.
-STARTABLE = not (WHEEL and "PMIX_RANK" in os.environ and "PMI_RANK" not in os.environ)
+SHARED = Path("/dev/shm")
+"""Where MPICH keeps what the ranks of a machine share; it ends the process when it cannot."""
+
+SHARED_NEEDED = 8 * 2**20
+"""Bytes that it needs there: measured, 2 MiB for one rank and between 2 and 8 MiB for 2 and 4."""
+
+
+def shared_memory_lacks() -> str | None:
+    """One sentence if MPI cannot start for want of shared memory; MPICH's own is fifteen lines."""
+    if not WHEEL:
+        return None
+    try:
+        there = os.statvfs(SHARED)
+    except OSError as error:
+        lacking = f"is not there ({error.strerror})"
+    else:
+        if os.access(SHARED, os.W_OK) and there.f_bavail * there.f_frsize >= SHARED_NEEDED:
+            return None
+        lacking = f"cannot be written, or has less than {SHARED_NEEDED // 2**20} MiB left"
+    return f"{SHARED}: MPI shares memory there, and it {lacking}; give it room (docker run --shm-size 64m)"
+
+
+SHARED_LACKS = shared_memory_lacks()
+
+FOREIGN = WHEEL and "PMIX_RANK" in os.environ and "PMI_RANK" not in os.environ
+"""Whether PMIx has started this process, as Open MPI's mpirun does, and MPICH would end it for that."""
+
+STARTABLE = not (FOREIGN or SHARED_LACKS)
+"""Whether MPI can be started at all; if not, `unstartable` says why."""
 
 if WHEEL and STARTABLE:
     # `kinlim` imports this file first. DOLFINx from PyPI and h5py have an HDF5 each, and h5py's must be the first of
@@ -63,13 +90,11 @@ class LostRanks(NamedTuple):
         launcher: who started them.
         processes: how many.
         library: the MPI that they have loaded, or would load.
-        first: whether this is the one that speaks for them.
     """
 
     launcher: str
     processes: int
     library: str
-    first: bool
 
     def __str__(self) -> str:
         """What is wrong, and what to do."""
@@ -78,6 +103,11 @@ class LostRanks(NamedTuple):
             f"work. kinlim runs on {self.library}, whose own launcher starts ranks that know each other: "
             f"{launcher()} -n {self.processes} kinlim ..."
         )
+
+
+def is_first(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process is the one of those that were started together that speaks for them."""
+    return next((environment[variable] for variable in RANKS if variable in environment), "0") == "0"
 
 
 def dolfinx_version() -> tuple[int, int]:
@@ -210,9 +240,14 @@ def lost_ranks(environment: Mapping[str, str] = os.environ) -> LostRanks | None:
         library = mpi_library()
     found = {name: environment.get(variable, "") for variable, name in LAUNCHED.items()}
     counts = {name: int(count) for name, count in found.items() if count.isdecimal()}
-    name = next((name for name, count in counts.items() if count > 1), None if STARTABLE else "PMIx")
-    first = next((environment[variable] for variable in RANKS if variable in environment), "0") == "0"
-    return None if name is None else LostRanks(name, counts.get(name, 1), library, first)
+    name = next((name for name, count in counts.items() if count > 1), "PMIx" if FOREIGN else None)
+    return None if name is None else LostRanks(name, counts.get(name, 1), library)
+
+
+def unstartable() -> str | None:
+    """Why no work can be done by this process, or by those that were started with it; in a sentence."""
+    lost = None if SHARED_LACKS else lost_ranks()
+    return SHARED_LACKS or (None if lost is None else str(lost))
 
 
 def launcher() -> str:

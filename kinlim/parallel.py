@@ -10,7 +10,7 @@ import numpy as np
 
 from mpi4py import MPI
 
-from kinlim.compat import lost_ranks
+from kinlim.compat import unstartable
 from kinlim.errors import InputError, RunError, Stopped
 
 
@@ -20,8 +20,8 @@ def world() -> MPI.Comm:
     Raises:
         InputError: several processes were started together, and each is alone.
     """
-    if (lost := lost_ranks()) is not None:
-        raise InputError(str(lost))
+    if (reason := unstartable()) is not None:
+        raise InputError(reason)
     return MPI.COMM_WORLD
 
 

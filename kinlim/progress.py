@@ -34,8 +34,8 @@ class Compilation:
         """Nothing is being compiled yet."""
         self.shown, self.stream, self.seconds = shown, stream, 0.0
         self.lock, self.under_way, self.since = threading.Lock(), 0, 0.0
-        self.alarm: threading.Timer | None = None
-        self.told = False
+        self.busy = threading.Event()
+        self.watched = False
 
     def __enter__(self) -> Self:
         """Something is being compiled."""
@@ -43,10 +43,10 @@ class Compilation:
             self.under_way += 1
             if self.under_way == 1:
                 self.since = time.monotonic()
-                if self.shown and not self.told:
-                    self.alarm = threading.Timer(max(QUIET - self.seconds, 0.0), self._tell)
-                    self.alarm.daemon = True
-                    self.alarm.start()
+                self.busy.set()
+                if self.shown and not self.watched:  # once: where memory is short, a thread may begin and never run
+                    self.watched = True
+                    threading.Thread(target=self._tell, daemon=True).start()
         return self
 
     def __exit__(
@@ -57,8 +57,7 @@ class Compilation:
             self.under_way -= 1
             if self.under_way == 0:
                 self.seconds += time.monotonic() - self.since
-                if self.alarm is not None:
-                    self.alarm.cancel()
+                self.busy.clear()
 
     def spent(self) -> float:
         """Seconds that it has taken until now."""
@@ -66,7 +65,9 @@ class Compilation:
             return self.seconds + (time.monotonic() - self.since if self.under_way else 0.0)
 
     def _tell(self) -> None:
-        self.told = True
+        while (left := QUIET - self.spent()) > 0:
+            self.busy.wait()
+            time.sleep(min(max(left, 0.01), 0.2))
         print("compiling (what is compiled is kept for the next run)", file=self.stream or sys.stderr, flush=True)
 
 

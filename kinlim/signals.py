@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
@@ -23,15 +24,13 @@ def end_at_once() -> None:
     """From now on such a signal raises `Stopped`, unless `StopRequests` listens: for a command, from its first line."""
     answered.clear()
     cause[:] = ["a signal"]
-    for number in SIGNALS:
-        signal.signal(number, _end)
+    sys.unraisablehook = _again
+    _listen()
 
 
 def limit(seconds: float) -> None:
     """Have this process send itself such a signal after so many seconds."""
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.daemon = True
-    timer.start()
+    _send(seconds)
     cause[:] = ["the time limit or a signal"]
 
 
@@ -39,6 +38,26 @@ def ignore() -> None:
     """Such signals change nothing any more: the process ends as it was going to, with its exit code."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _listen() -> None:
+    for number in SIGNALS:
+        signal.signal(number, _end)
+
+
+def _send(seconds: float) -> None:
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.daemon = True
+    timer.start()
+
+
+def _again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Raise `Stopped` once more in a moment, if it was raised where nothing can be: a finaliser, a weak reference."""
+    if isinstance(unraisable.exc_value, Stopped):
+        _listen()
+        _send(0.05)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -40,6 +40,23 @@ def test_what_others_make_of_a_stop_is_one_for_this_command_alone(monkeypatch):
     signals.ignore()
 
 
+def test_a_stop_that_comes_inside_a_finaliser_comes_again(capsys):
+    class Finalised:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    hook = sys.unraisablehook
+    signals.end_at_once()
+    try:
+        with pytest.raises(Stopped):
+            Finalised()
+            time.sleep(60)
+    finally:
+        signals.ignore()
+        sys.unraisablehook = hook
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_signal_is_heard_at_any_moment(tmp_path, command):
