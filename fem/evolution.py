@@ -23,7 +23,7 @@ from kinlim.fem.problem import Problem
 from kinlim.fem.record import Record
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.keeper import Keeper
-from kinlim.model import Drawable, Refined
+from kinlim.model import Drawable, Refereed, Refined
 from kinlim.parallel import on_root
 from kinlim.provenance import provenance
 from kinlim.study import dump
@@ -34,7 +34,7 @@ FIRST_STEP = 1e-6
 """First step tried, as a fraction of the whole time."""
 
 
-class EquationMaker(Refined, Drawable):
+class EquationMaker(Refined, Drawable, Refereed):
     """What makes the dataset of `kinlim.Evolution`.
 
     Attributes:
@@ -133,6 +133,19 @@ class EquationMaker(Refined, Drawable):
             "mesh": study.vary(self.table, refinements=settings.refinements + 1),
             "steps": study.vary(self.table, rtol=rtol / 10 if rtol >= 1e-11 else 10 * rtol),
         }
+
+    def refereeable(self, study: Study, comm: MPI.Comm) -> None:
+        """Raise InputError if the equation is not on the torus, or has no strong form. Collective."""
+        from kinlim.fem.fourier import Fourier
+
+        Fourier(self.problem(study, comm))
+
+    def referee(self, study: Study, solution: xr.Dataset, comm: MPI.Comm) -> xr.Dataset:
+        """See `kinlim.fem.fourier`; rank 0 alone solves. Collective."""
+        from kinlim.fem.fourier import judged
+
+        problem = self.problem(study, comm)
+        return on_root(comm, lambda: judged(problem, solution))
 
     def paraview(self, dataset: xr.Dataset, path: Path) -> None:
         """Write the fields: on the mesh's nodes, with its degree, if these are there; otherwise linear on the grid."""

@@ -204,7 +204,7 @@ class Problem:
             x = x % 1.0
         values, problem = np.empty(0), None
         try:
-            values = self._initial(x)
+            values = self.initial(x)
         except InputError as error:
             problem = error
         for found in self.comm.allgather(problem):
@@ -212,8 +212,12 @@ class Problem:
                 raise found
         self.u.x.array[:] = values.ravel()
 
-    def _initial(self, x: Array) -> Array:
-        """Initial data at points, shape (points, dimension): shape (points, unknowns)."""
+    def initial(self, x: Array) -> Array:
+        """Initial data at points, shape (points, dimension): shape (points, unknowns).
+
+        Raises:
+            InputError: their shape is wrong, or a value is no number.
+        """
         count = len(self.names)
         if not len(x):  # of a rank without a cell, which a model's own code need not provide for
             return np.empty((0, count))

@@ -13,7 +13,7 @@ from kinlim import layout
 from kinlim import study as studies
 from kinlim.base import Study
 from kinlim.errors import InputError
-from kinlim.model import Refined, Side
+from kinlim.model import Maker, Refereed, Refined, Side
 from kinlim.study import model_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def solve(
     *,
     comm: "MPI.Comm | None" = None,
     estimate_error: bool = False,
+    referee: bool = False,
     keeper: "Keeper | None" = None,
 ) -> "xr.Dataset":
     """Solve the equations. Collective.
@@ -67,6 +68,7 @@ def solve(
         name: of the solution, such as "pde", "kinetic" or "exact"; None for the first that the study has.
         comm: the ranks; by default all.
         estimate_error: add error_NAME(source, time), what better solutions tell of the errors.
+        referee: add referee_NAME(time), the distance to what a method of another kind finds; see `kinlim.fem.fourier`.
         keeper: what to go on from, and where to keep how far it has come; its ranks count then.
 
     Raises:
@@ -75,16 +77,25 @@ def solve(
     keeper = _keeper(comm, keeper)
     side = model_of(study).side(study, name)
     side.maker().check(study, keeper.comm)
-    return make(side, study, keeper, estimate_error=estimate_error)
+    if referee:
+        refereed(side, study).refereeable(study, keeper.comm)
+    return make(side, study, keeper, estimate_error=estimate_error, referee=referee)
 
 
 def make(
-    side: Side, study: Study, keeper: "Keeper", threads: int | None = None, *, estimate_error: bool = False
+    side: Side,
+    study: Study,
+    keeper: "Keeper",
+    threads: int | None = None,
+    *,
+    estimate_error: bool = False,
+    referee: bool = False,
 ) -> "xr.Dataset":
     """The dataset of a side whose maker has checked the study. Collective.
 
     Raises:
-        InputError: as `Maker.make` of `kinlim.model`; or its errors are to be estimated, and it has none.
+        InputError: as `Maker.make` of `kinlim.model`; or its errors are to be estimated, or a referee asked, and it has
+            none.
     """
     maker = refined(side, study, "--estimate-error") if estimate_error else side.maker()
     dataset = maker.make(study, keeper, threads)
@@ -93,6 +104,8 @@ def make(
 
         errors = estimate(maker, maker.better(study), dataset, keeper.comm)
         dataset = dataset.merge(errors, compat="no_conflicts")
+    if referee:
+        dataset = refereed(side, study).referee(study, dataset, keeper.comm)
     if (source := model_of(study).source) is not None:
         dataset.attrs["model_file_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
     return layout.seal(dataset, side.file)
@@ -113,12 +126,22 @@ def refined(side: Side, study: Study, what: str) -> Refined:
     Raises:
         InputError: it has none.
     """
+    return _that_is(Refined, side, study, f"`{what}` refines meshes and time steps, and this model's solution has none")
+
+
+def refereed(side: Side, study: Study) -> Refereed:
+    """What makes a dataset for which there is a referee.
+
+    Raises:
+        InputError: there is none.
+    """
+    return _that_is(Refereed, side, study, "--referee is for equations on the torus, and this model's solution is none")
+
+
+def _that_is[T: Maker](kind: type[T], side: Side, study: Study, otherwise: str) -> T:
     maker = side.maker()
-    if not isinstance(maker, Refined):
-        raise InputError(
-            f"study.model = '{study.study.model}': `{what}` refines meshes and time steps, and this model's solution "
-            "has none"
-        )
+    if not isinstance(maker, kind):
+        raise InputError(f"study.model = '{study.study.model}': {otherwise}")
     return maker
 
 

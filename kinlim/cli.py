@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -21,9 +22,9 @@ import typer
 
 from kinlim import compat, models, statements, sweeps, verification, workflow
 from kinlim.errors import InputError, RunError, Stopped
+from kinlim.plain import let_streams_spell
 from kinlim.progress import compiling
 from kinlim.results import REPORT, SWEEP, Results
-from kinlim.plain import let_streams_spell
 from kinlim.signals import end_at_once, ignore, limit, stopped_is_stopped
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
@@ -145,10 +146,15 @@ def solve(
     estimate_error: Annotated[
         bool, typer.Option("--estimate-error", help="Solve three times more, and say how large the errors are.")
     ] = False,
+    referee: Annotated[
+        bool,
+        typer.Option("--referee", help="On a torus: solve with Fourier modes, too, and say how far apart they are."),
+    ] = False,
 ) -> None:
     """Solve the limit equations."""
-    folder = _stages(study, output, set, ("solve",), resume=resume, estimate_error=estimate_error)
-    if estimate_error:
+    more = {"estimate_error": estimate_error, "referee": referee}
+    folder = _stages(study, output, set, ("solve",), resume=resume, **more)
+    if any(more.values()):
         from kinlim.parallel import on_root, world
 
         _say(on_root(world(), lambda: _errors(Results(folder))))
@@ -447,13 +453,15 @@ def _errors(results: Results) -> str:
     """What the estimates of errors in the first solution say of the last time."""
     study = results.study()
     dataset = results.read(model_of(study).side(study).file).isel(time=-1)
-    lines = [f"Estimated relative L2 errors at {float(dataset.fraction):g} T:"]
-    for total in (str(name) for name in dataset.data_vars if str(name).startswith("error_")):
-        if total.endswith("_total"):
-            name = total.removesuffix("_total")
-            values = zip(dataset["source"].to_numpy(), dataset[name].to_numpy(), strict=True)
-            parts = ", ".join(f"{source} {float(value):.2g}" for source, value in values)
-            lines.append(f"  {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})")
+    lines = [str(dataset.attrs["referee"])] if "referee" in dataset.attrs else []
+    totals = [str(name) for name in dataset.data_vars if re.fullmatch("error_.*_total", str(name))]
+    if totals:
+        lines.append(f"Estimated relative L2 errors at {float(dataset.fraction):g} T:")
+    for total in totals:
+        name = total.removesuffix("_total")
+        values = zip(dataset["source"].to_numpy(), dataset[name].to_numpy(), strict=True)
+        parts = ", ".join(f"{source} {float(value):.2g}" for source, value in values)
+        lines.append(f"  {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})")
     return "\n".join(lines)
 
 

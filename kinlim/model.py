@@ -117,6 +117,18 @@ class Refined(Maker):
         """For each source of error, a study that has less of it, or whose solution is as far as that one's is."""
 
 
+class Refereed(Maker):
+    """A maker whose solutions can be held against those of a method that shares no line with it."""
+
+    @abstractmethod
+    def refereeable(self, study: Study, comm: "MPI.Comm") -> None:
+        """Raise InputError if a study has no referee. Collective; takes little time."""
+
+    @abstractmethod
+    def referee(self, study: Study, solution: "xr.Dataset", comm: "MPI.Comm") -> "xr.Dataset":
+        """The solution with referee_NAME(time), relative L2 distances, and `referee`, a sentence. Collective."""
+
+
 class Drawable(Maker):
     """A maker whose datasets hold fields that ParaView can show."""
 

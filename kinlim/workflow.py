@@ -48,6 +48,7 @@ class Run:
         threads: per rank, for particles; None for all cores.
         resume: go on from what is there.
         estimate_error: add to each solution what better ones tell of its error.
+        referee: add to the first solution its distance to that of a method of another kind.
         source: where the study comes from, to be named in refusals.
         pictures: of the solutions, once they are drawn; on rank 0.
     """
@@ -58,6 +59,7 @@ class Run:
     threads: int | None = None
     resume: bool = False
     estimate_error: bool = False
+    referee: bool = False
     source: str = ""
     pictures: dict[str, bytes] | None = None
 
@@ -72,6 +74,8 @@ class Run:
             for stage in stages:
                 for side in model.wanted(self.study, stage) if stage != "compare" else ():
                     side.maker().check(self.study, self.comm)
+            if self.referee:
+                api.refereed(model.side(self.study), self.study).refereeable(self.study, self.comm)
         except InputError as error:
             raise InputError(f"{self.source}: {error}" if self.source else str(error)) from error
 
@@ -114,7 +118,8 @@ class Run:
             self.on_root(lambda: found.append(results.read_checkpoint(kept)))
         keeper = Keeper(self.comm, found[-1], lambda state: results.write_checkpoint(kept, state))
         estimate = self.estimate_error and isinstance(side.maker(), Refined)
-        dataset = api.make(side, self.study, keeper, self.threads, estimate_error=estimate)
+        referee = self.referee and side is model_of(self.study).side(self.study)
+        dataset = api.make(side, self.study, keeper, self.threads, estimate_error=estimate, referee=referee)
         self.on_root(lambda: results.finish(side.file, dataset))
         used = dataset.attrs.get("preconditioner")
         what = f"{side.stage} {side.file}" + (f" with the preconditioner {used}" if used else "")
@@ -137,6 +142,7 @@ def run(
     threads: int | None = None,
     resume: bool = False,
     estimate_error: bool = False,
+    referee: bool = False,
     source: str = "",
 ) -> dict[str, Any] | None:
     """Go through stages of a study. Collective over `comm`, by default all ranks.
@@ -151,6 +157,7 @@ def run(
         resume: go on with a run of this study that was stopped, or with one that has fewer replicas: stages that are
             done stay, the others go on from their checkpoints.
         estimate_error: solve the equations more often, and add what that tells of their error.
+        referee: solve the first one by another method, too, and add the distance.
         source: where the study comes from, to be named in refusals.
 
     Returns:
@@ -164,7 +171,7 @@ def run(
     """
     from kinlim.parallel import world
 
-    this = Run(study, Results(Path(folder)), comm or world(), threads, resume, estimate_error, source)
+    this = Run(study, Results(Path(folder)), comm or world(), threads, resume, estimate_error, referee, source)
     numbers: dict[str, Any] | None = None
     this.check(stages)
     with claimed(this.comm, this.results):

@@ -81,7 +81,7 @@ def inject(phase: str, fault: str, rank: int) -> None:
     def failing(*args, **kwargs):
         calls[0] += 1
         if calls[0] == (1 if phase in ONCE else 2):
-            print(f"fault at {time.time()}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"fault at {time.time()}", file=sys.stderr, flush=True)
             if fault not in DEEDS:
                 raise kind("made to fail")
             DEEDS[fault]()
@@ -111,8 +111,8 @@ def table(ranks: list[int], faults: list[str], phases: list[str]) -> None:
     """Every fault on every number of ranks, on the last rank and on the first."""
     from kinlim.compat import on_this_machine
 
-    print("| phase | fault | " + " | ".join(f"rank {at} of {n}" for n in ranks for at in {0, n - 1}) + " |")  # noqa: T201
-    print("|---|---|" + "---|" * sum(len({0, n - 1}) for n in ranks))  # noqa: T201
+    print("| phase | fault | " + " | ".join(f"rank {at} of {n}" for n in ranks for at in {0, n - 1}) + " |")
+    print("|---|---|" + "---|" * sum(len({0, n - 1}) for n in ranks))
     for phase in phases:
         for fault in faults:
             cells = []
@@ -122,8 +122,8 @@ def table(ranks: list[int], faults: list[str], phases: list[str]) -> None:
                         found = run(on_this_machine(n), phase, fault, at, small(Path(folder)), Path(folder))
                     seconds = "not reached" if found["seconds"] is None else f"{found['seconds']:.1f} s"
                     cells.append(f"{'hangs' if found['code'] is None else found['code']}, {seconds}")
-                    print(n, at, phase, fault, found["said"], file=sys.stderr, flush=True)  # noqa: T201
-            print(f"| {phase} | {fault} | " + " | ".join(cells) + " |", flush=True)  # noqa: T201
+                    print(n, at, phase, fault, found["said"], file=sys.stderr, flush=True)
+            print(f"| {phase} | {fault} | " + " | ".join(cells) + " |", flush=True)
 
 
 STUDY = """

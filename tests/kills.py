@@ -1,16 +1,19 @@
 """Kill a run at random moments, go on with --resume until it ends, and compare its bits with those of a run left alone.
 
-    python tests/kills.py [KILLS] [SEED]       # a table in Markdown; 20 kills by default
+    python tests/kills.py [KILLS] [SEED]                   # a table in Markdown; 20 kills by default
+    python tests/kills.py [KILLS] [SEED] --signal TERM     # the same with another signal, which asks for the end
 
 Every model, and a sweep. The moments are uniform over the time that the run takes, so that reading, compiling,
 stepping, particles, renaming, drawing and writing are all hit.
 """
 
+import argparse
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +60,10 @@ def same(one: dict, other: dict) -> bool:
     )
 
 
-def killed(case: str, kills: int, random: np.random.Generator, room: Path) -> tuple[int, int, int]:
-    """Kills, runs that ended, and those of them with other bits."""
+def killed(
+    case: str, kills: int, number: signal.Signals, random: np.random.Generator, room: Path
+) -> tuple[Counter[int], int, int]:
+    """Codes with which the killed ended, runs that ended, and those of them with other bits."""
     tables, command = CASES[case]
     study = room / f"{case}.toml"
     study.write_text(dump(check(tables)))
@@ -67,20 +72,21 @@ def killed(case: str, kills: int, random: np.random.Generator, room: Path) -> tu
     said, _ = alone.communicate(timeout=PATIENCE)
     assert alone.returncode == 0, said
     lasts, wanted = time.monotonic() - began, datasets(room / f"{case}-alone")
-    done = runs = wrong = 0
-    while done < kills:
+    codes: Counter[int] = Counter()
+    runs = wrong = 0
+    while codes.total() < kills:
         folder = room / f"{case}-{runs}"
         runs += 1
         for _ in range(6):  # then it is left alone
-            if done == kills:
+            if codes.total() == kills:
                 break
             program = start(command, study, folder)
             try:
                 said, _ = program.communicate(timeout=float(random.uniform(0.2, 1.0) * lasts))
             except subprocess.TimeoutExpired:
-                program.send_signal(signal.SIGKILL)
-                program.communicate()
-                done += 1
+                program.send_signal(number)
+                program.communicate(timeout=PATIENCE)
+                codes[program.returncode] += 1
                 continue
             break
         program = start(command, study, folder)
@@ -89,18 +95,24 @@ def killed(case: str, kills: int, random: np.random.Generator, room: Path) -> tu
         if program.returncode != 0 or not same(datasets(folder), wanted):
             wrong += 1
             print(f"{case}: {folder.name} ended with {program.returncode}: {said[-300:]}", file=sys.stderr)
-    return done, runs, wrong
+    return codes, runs, wrong
 
 
 def main() -> None:
     """Print the table."""
-    kills, seed = (int(word) for word in (sys.argv[1:] + ["20", "1"][len(sys.argv) - 1 :]))
-    random = np.random.default_rng(seed)
-    print("| case | kills | runs | with other bits or a failure |\n|---|---|---|---|")
+    words = argparse.ArgumentParser()
+    words.add_argument("kills", nargs="?", type=int, default=20)
+    words.add_argument("seed", nargs="?", type=int, default=1)
+    words.add_argument("--signal", default="KILL", choices=("KILL", "TERM", "USR1"))
+    asked = words.parse_args()
+    random = np.random.default_rng(asked.seed)
+    print("| case | ended with code: how many | runs | with other bits or a failure |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as room:
         for case in CASES:
-            done, runs, wrong = killed(case, kills // len(CASES), random, Path(room))
-            print(f"| {case} | {done} | {runs} | {wrong} |", flush=True)
+            number = signal.Signals[f"SIG{asked.signal}"]
+            codes, runs, wrong = killed(case, asked.kills // len(CASES), number, random, Path(room))
+            ended = ", ".join(f"{code}: {count}" for code, count in sorted(codes.items()))
+            print(f"| {case} | {ended} | {runs} | {wrong} |", flush=True)
 
 
 if __name__ == "__main__":

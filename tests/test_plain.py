@@ -26,6 +26,6 @@ def test_streams_spell_what_they_lack(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     monkeypatch.setattr(sys, "stderr", None)  # closed by whoever started us
     let_streams_spell()
-    print("−1 ≤ σ")
+    sys.stdout.write("−1 ≤ σ")
     sys.stdout.flush()
-    assert raw.getvalue() == b"-1 <= sigma\n"
+    assert raw.getvalue() == b"-1 <= sigma"
