@@ -99,7 +99,7 @@ class Elimination:
             raise RunError(f"a density is {min(rho.min(), (line.values @ rho).min()):.3g}: the mesh is too coarse")
         scaled = line.derivative.multiply(epsilon / np.sqrt(wa)).tocsr()
         stiffness = (scaled.T @ scaled.multiply((line.omega / b)[:, None])).toarray()
-        decay, q_modes = eigh(stiffness, driver="evr", overwrite_a=True, check_finite=False)
+        decay, q_modes = eigh(stiffness, driver="evd", overwrite_a=True, check_finite=False)
         decay = np.maximum(decay, 0)
         decay[0] = 0  # of constants: that the flux changes no mass must not depend on rounding
         z = q_modes / np.sqrt(wa)[:, None]
