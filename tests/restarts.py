@@ -80,7 +80,7 @@ def leg(folder: Path, into: str, stop: bool, source: str) -> None:
 
 
 def gap(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> tuple[float, str]:
-    """Largest difference of two datasets, and its variable, over the largest number of each variable; 0 where all bits are the same.
+    """Largest difference of two datasets, over the largest number of its variable, which is named; 0 for the same bits.
 
     It is over 1 at least: what is conserved is left with rounding errors, which differ by all that they are.
     """
