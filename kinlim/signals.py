@@ -5,9 +5,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
 from kinlim.errors import Stopped
 
@@ -16,6 +17,15 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 cause = ["a signal"]
 """What a user is told of why his command ends; the same on all ranks, whichever has heard."""
 
+IMPORTS = "<frozen importlib._bootstrap>"
+"""File of Python's own code that imports."""
+
+PATIENCE = 10.0
+"""Seconds for which a signal waits for the end of an import."""
+
+heard: list[float] = []
+"""When such signals came that wait."""
+
 answered: list[str] = []
 """What this command has raised at once, if anything."""
 
@@ -23,6 +33,7 @@ answered: list[str] = []
 def end_at_once() -> None:
     """From now on such a signal raises `Stopped`, unless `StopRequests` listens: for a command, from its first line."""
     answered.clear()
+    heard.clear()
     cause[:] = ["a signal"]
     sys.unraisablehook = _again
     _listen()
@@ -60,10 +71,23 @@ def _again(unraisable: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
+def _end(number: int, frame: FrameType | None) -> None:
+    """Raise `Stopped`; after an import that is under way, for C++ that is being imported may end the process then."""
+    heard.append(time.monotonic())
+    if _importing(frame) and heard[-1] - heard[0] < PATIENCE:
+        _send(0.05)
+        return
     ignore()
     answered[:] = [f"stopped by {cause[0]}; what is done is kept, --resume goes on from it"]
     raise Stopped(answered[0])
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """SIGTERM and SIGUSR1 from the first moment to the last: 75 and one sentence, or done; never a bare 143 or 138."""
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -56,6 +57,25 @@ def test_a_stop_that_comes_inside_a_finaliser_comes_again(monkeypatch, capsys):
         signals.ignore()
         sys.unraisablehook = hook
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_stop_waits_for_the_end_of_an_import(monkeypatch, tmp_path):
+    # nanobind, within DOLFINx' own import, ends the process for an exception that comes at the wrong moment
+    (tmp_path / "imported_and_stopped.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGTERM)\ntime.sleep(0.3)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(signals, "answered", [])
+    hook = sys.unraisablehook
+    signals.end_at_once()
+    try:
+        module = importlib.import_module("imported_and_stopped")
+        assert module.whole
+        with pytest.raises(Stopped):
+            time.sleep(60)
+    finally:
+        signals.ignore()
+        sys.unraisablehook = hook
 
 
 @pytest.mark.slow
