@@ -64,7 +64,7 @@ def test_a_rank_without_a_cell_answers_for_no_point(tables):
     nothing = Sample(u.function_space, 3, np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 1)))
     assert (nothing(u) == np.zeros((3, 2))).all()
     problem = EQUATIONS.problem(check(tables), MPI.COMM_SELF)
-    assert problem._initial(np.empty((0, 1))).shape == (0, len(problem.names))
+    assert problem.initial(np.empty((0, 1))).shape == (0, len(problem.names))
 
 
 def test_a_point_outside_is_refused_on_all_ranks():
