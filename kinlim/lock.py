@@ -41,7 +41,8 @@ def locked(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
             "folder with -o"
         ) from None
     except OSError as error:
-        why = "it is a link to what is not there" if folder.is_symlink() and not folder.exists() else error.strerror
+        dangling = os.path.islink(folder) and not os.path.exists(folder)  # which never fail, as those of Path may
+        why = "it is a link to what is not there" if dangling else error.strerror
         raise InputError(f"{folder}: the output folder cannot be written ({why})") from None
     try:
         with contextlib.suppress(OSError):  # of a full disk: what follows says so where it matters
