@@ -20,7 +20,7 @@ from mpi4py import MPI
 from kinlim import api
 from kinlim.base import Study
 from kinlim.fem.fourier import Fourier
-from kinlim.fem.refinement import distance
+from kinlim.fem.refinement import relative
 from kinlim.keeper import Keeper
 from kinlim.study import check, load, model_of
 
@@ -84,7 +84,7 @@ def row(name: str, study: Study, comm: MPI.Comm) -> None:
     referee = Fourier(problem)
     found = referee.solve(solution["time"].to_numpy(), problem.equation.grid)
     lasted = time.process_time() - began
-    gap = max(distance(solution[u], solution[u].copy(data=values)).max() for u, values in found.items())
+    gap = max(relative(solution[u].to_numpy(), values).max() for u, values in found.items())
     settings = getattr(study, side.table)
     about = f"{settings.cells * 2**settings.refinements} cells, degree {settings.degree}, rtol {settings.rtol:g}"
     print(

@@ -25,7 +25,7 @@ from ufl.classes import Expr
 from kinlim.equation import Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem.problem import Problem
-from kinlim.fem.refinement import distance
+from kinlim.fem.refinement import relative
 from kinlim.grid import Bins, Grid, Points
 
 Array = NDArray[np.float64]
@@ -47,7 +47,7 @@ FUNCTIONS = {
     "sinh": np.sinh, "tanh": np.tanh, "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "erf": erf,
 }  # fmt: skip
 
-RELATIONS = {
+BINARY = {
     "EQ": np.equal, "NE": np.not_equal, "LE": np.less_equal, "GE": np.greater_equal, "LT": np.less, "GT": np.greater,
     "AndCondition": np.logical_and, "OrCondition": np.logical_or, "MinValue": np.minimum, "MaxValue": np.maximum,
     "Power": np.power, "Division": np.divide,
@@ -137,8 +137,8 @@ class Collocation:
             return np.where(values[0], values[1], values[2])
         if isinstance(e, ufl.classes.NotCondition):
             return np.logical_not(values[0])
-        if kind in RELATIONS:
-            return RELATIONS[kind](values[0], values[1])
+        if kind in BINARY:
+            return BINARY[kind](values[0], values[1])
         raise InputError(f"its strong form has {kind}, which the referee does not know")
 
 
@@ -192,13 +192,13 @@ class Fourier:
         """
         before, size, rtol = None, FIRST, RTOL
         while True:
-            found = self._solve(times, grid, size, rtol)
+            unknowns = np.moveaxis(self._solve(times, grid, size, rtol), 1, 0)
             self.size = size
             if before is not None:
-                self.error = _distance(before, found)
+                self.error = np.array([relative(*pair).max() for pair in zip(before, unknowns, strict=True)])
                 if self.error.max() <= ENOUGH or size == MOST[self.domain.dimension - 1]:
-                    return dict(zip(self.names, np.moveaxis(found, 1, 0), strict=True))
-            before, size, rtol = found, 2 * size, max(rtol / 10, LEAST_RTOL)
+                    return dict(zip(self.names, unknowns, strict=True))
+            before, size, rtol = unknowns, 2 * size, max(rtol / 10, LEAST_RTOL)
 
     def _solve(self, times: Array, grid: Grid, size: int, rtol: float) -> Array:
         """The same with so many points and a tolerance: shape (times, unknowns, *grid.shape)."""
@@ -244,7 +244,7 @@ def judged(problem: Problem, solution: xr.Dataset) -> xr.Dataset:
     """
     referee = Fourier(problem)
     found = referee.solve(solution["time"].to_numpy(), problem.equation.grid)
-    gaps = {name: distance(solution[name], solution[name].copy(data=values)) for name, values in found.items()}
+    gaps = {name: relative(solution[name].to_numpy(), values) for name, values in found.items()}
     about = "relative L2 distance to the referee's solution"
     told = ", ".join(f"{name} {gap.max():.2g}" for name, gap in gaps.items())
     return solution.assign(
@@ -274,9 +274,3 @@ def _evaluation(grid: Grid, axis: str, k: Array) -> NDArray[np.complex128]:
         return np.where(k == 0, 1.0, np.diff(at, axis=0) / below)
     assert isinstance(grid, Points)
     return np.exp(2j * np.pi * np.outer(grid.coordinates[axis], k))
-
-
-def _distance(one: Array, other: Array) -> Array:
-    """Relative L2 distance at the time where it is largest, by unknown; both (times, unknowns, ...)."""
-    gap, norm = (np.sqrt((a.reshape(*a.shape[:2], -1) ** 2).sum(axis=2)) for a in (one - other, other))
-    return np.asarray(np.divide(gap, norm, out=gap.copy(), where=norm > 0).max(axis=0))

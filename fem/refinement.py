@@ -39,6 +39,11 @@ def estimate(maker: Maker, others: Mapping[str, Study], solution: xr.Dataset, co
 
 def distance(one: xr.DataArray, other: xr.DataArray) -> NDArray[np.float64]:
     """Relative L2 distance of two fields with the dimension time first, shape (times,); absolute where all is 0."""
-    here, there = (np.reshape(field.to_numpy(), (field.sizes["time"], -1)) for field in (one, other))
+    return relative(one.to_numpy(), other.to_numpy())
+
+
+def relative(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for arrays, shape (times, ...)."""
+    here, there = (values.reshape(len(values), -1) for values in (one, other))
     norm, gap = (np.sqrt((values**2).sum(axis=1)) for values in (there, here - there))
     return np.divide(gap, norm, out=gap.copy(), where=norm > 0)

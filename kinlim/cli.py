@@ -462,6 +462,9 @@ def _errors(results: Results) -> str:
         values = zip(dataset["source"].to_numpy(), dataset[name].to_numpy(), strict=True)
         parts = ", ".join(f"{source} {float(value):.2g}" for source, value in values)
         lines.append(f"  {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})")
+    if not lines:
+        file = results.path / model_of(study).side(study).file
+        return f"{file} was there, and nothing was said of its errors then; move it away to have it solved again"
     return "\n".join(lines)
 
 
