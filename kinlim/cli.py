@@ -326,7 +326,7 @@ def main() -> NoReturn:
                 _start_petsc(petsc_options)
             _offer(arguments)
             if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
-                _die(KeyboardInterrupt(), debug)  # typer catches it and returns this
+                raise KeyboardInterrupt  # typer catches it and returns this
     except Stopped as stop:
         ignore()
         _fail(stop, str(stop), stop.exit_code, debug, meeting)
@@ -413,6 +413,7 @@ def _die(error: BaseException, debug: bool, message: str = "", code: int = RunEr
 
         time.sleep(0.3)  # the launcher may drop what it has not passed on yet
         MPI.COMM_WORLD.Abort(code)
+        os._exit(code)  # it may return; what Python does at its end would wait for the others
     sys.exit(code)
 
 

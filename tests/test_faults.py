@@ -1,5 +1,8 @@
 """One rank fails, all end: soon, with a word of it, and with a code that says so."""
 
+import subprocess
+import sys
+
 import pytest
 from faults import PHASES, holder_of, run, small
 
@@ -37,3 +40,19 @@ def test_a_fault_on_one_rank_ends_both(tmp_path, phase, exception, rank):
     assert found["seconds"] is not None
     assert len(found["said"]) == 1, found
     assert "made to fail" in found["said"][0] or "interrupted" in found["said"][0]
+
+
+def test_an_end_is_an_end():
+    """MPI_Abort may return, and the SystemExit that followed was taken for a second fault, and told."""
+    program = """
+from types import SimpleNamespace
+from mpi4py import MPI
+from kinlim import cli
+MPI.COMM_WORLD = SimpleNamespace(rank=0, size=2, Abort=lambda code: None)
+try:
+    cli._die(KeyboardInterrupt(), False)
+except BaseException as error:
+    cli._die(error, False)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr.count("kinlim")) == (130, 1), ended.stderr
