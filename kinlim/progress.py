@@ -1,5 +1,6 @@
 """Progress with an estimate of the time left, for anything that lasts over two seconds; silent otherwise."""
 
+import math
 import sys
 import threading
 import time
@@ -16,7 +17,25 @@ LINE_EVERY = 10.0
 """Seconds between lines where the output is not a terminal (mpirun, a log file)."""
 
 ESTIMABLE = 0.01
-"""Fraction that must be done before the rest can be estimated."""
+"""Fraction that must be done before the rest can be estimated soon."""
+
+ENOUGH = 20.0
+"""Seconds after which the rest is estimated from any fraction."""
+
+UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("days", 86400.0), ("years", 365.25 * 86400.0))
+"""Of time, with their seconds."""
+
+
+def lasting(seconds: float) -> str:
+    """A time for a reader: two units' worth of the next one before it is used, such as 100 s, 90 min and 30 h."""
+    unit, size = next(((u, s) for u, s in reversed(UNITS) if seconds >= 2 * s), UNITS[0])
+    return f"{seconds / size:.0f} {unit}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction for a reader: whole percents, and one digit of what is less, such as 25% and 0.003%."""
+    digits = 0 if fraction == 0 else max(0, -math.floor(math.log10(100 * fraction)))
+    return f"{fraction:.{digits}%}"
 
 
 class Compilation:
@@ -107,8 +126,9 @@ class Meter:
             self.bar.update(self.task, completed=fraction)
             return
         done = fraction - self.begun
-        left = f", about {elapsed * (1 - fraction) / done:.0f} s left" if done >= ESTIMABLE else ""
-        print(f"{self.label}: {fraction:.0%} after {elapsed:.0f} s{left}", file=self.stream, flush=True)
+        known = done >= ESTIMABLE or (done > 0 and elapsed >= ENOUGH)
+        left = f", about {lasting(elapsed * (1 - fraction) / done)} left" if known else ""
+        print(f"{self.label}: {percent(fraction)} after {lasting(elapsed)}{left}", file=self.stream, flush=True)
         self.next_line = elapsed + LINE_EVERY
 
     def __exit__(

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kinlim import progress
-from kinlim.progress import Compilation, Meter
+from kinlim.progress import Compilation, Meter, lasting
 
 
 class Terminal(io.StringIO):
@@ -67,7 +67,7 @@ def test_less_than_a_hundredth_has_no_estimate(clock):
     with Meter("balls", True, stream) as meter:
         clock[0] += 3
         meter(0.001)
-    assert stream.getvalue() == "balls: 0% after 3 s\n"
+    assert stream.getvalue() == "balls: 0.1% after 3 s\n"
 
 
 def test_compilation_is_left_out_of_the_estimate(clock, monkeypatch):
@@ -113,3 +113,20 @@ def test_a_kernel_that_numba_compiles_is_noticed():
     numba.njit(lambda x: x + 1)(1)
     assert progress.compiling.seconds > before
     assert progress.compiling.under_way == 0
+
+
+def test_a_run_of_years_says_so_soon(clock):
+    # A study may ask for a time at which nobody lives: "0%" every ten seconds said nothing
+    stream = io.StringIO()
+    with Meter("balls", True, stream) as meter:
+        clock[0] += 20
+        meter(2e-8)
+    assert stream.getvalue() == "balls: 0.000002% after 20 s, about 32 years left\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (119, "119 s"), (121, "2 min"), (7199, "120 min"), (7200, "2 h"), (1e9, "32 years")],
+)
+def test_times_are_told_in_their_unit(seconds, said):
+    assert lasting(seconds) == said
