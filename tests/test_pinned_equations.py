@@ -270,6 +270,15 @@ def test_large_and_small_velocities_give_the_same_solution(tables, system, size)
     assert other.energy_flux.values / size**2 == pytest.approx(one.energy_flux.values, abs=1e-6)
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_spread_that_stays_0_is_sensitive_to_nothing(tables, system):
+    # (C) has w = E - mu^2/2, there a rounding error, and divided the change of one by the root of another: 7.45
+    tables["pde"] |= {"system": system, "boundary": "paper", "cells": 40}
+    ends = solve(check(tables)).sel(x=[0, 1], method="nearest")
+    assert float(ends.sigma.max()) < 1e-6
+    assert (ends.sensitivity_sigma == 0).all()
+
+
 @pytest.mark.parametrize("mu0", ["1e-12*x", "1e12*x"])
 def test_the_scale_of_velocities_does_not_matter(tables, mu0):
     # error control against max |mu0| alone took 36,781 steps for a small mean with a large spread

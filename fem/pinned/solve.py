@@ -57,6 +57,9 @@ SMALL = 1e-3
 ROUNDING = 1e-9
 """Spread that cannot be told from none, over the size of mu: rounding errors in mu0 = 0.5 drive one of 2e-15."""
 
+LOST = 1e-6
+"""Spread, over the largest one, whose square has lost its digits where it is computed as 2E - mu^2."""
+
 IMPLAUSIBLE = 0.1
 """Relative change of a conserved energy beyond which there is no solution left to speak of."""
 
@@ -243,7 +246,8 @@ class PinnedEquation(Equation):
         w_change = self.unit**2 * (w - w_less) / (2 * step)
         found = {
             "mu": self.unit * (mu - mu_less) / (2 * step),
-            "sigma": np.divide(w_change, sigma, out=np.zeros_like(sigma), where=sigma > 0),
+            # Where w is 0, as at the paper's ends, it stays so; what is computed there is a rounding error of E - mu^2/2.
+            "sigma": np.divide(w_change, sigma, out=np.zeros_like(sigma), where=sigma > LOST * sigma.max()),
         }
         return {
             f"{SENSITIVITY}{name}": (("time", "x"), values, {"long_name": f"{name}: {SENSITIVE}"})
