@@ -83,8 +83,8 @@ class EquationMaker(Refined, Drawable, Refereed):
             record.begin()
         else:
             first_step = record.restore(kept)
-        ready = time.perf_counter()
         with problem.stepper(first_step, record.time, fixed=fixed_steps is not None) as stepper:
+            ready = time.perf_counter()
             integrate(
                 stepper,
                 study.model.times[record.taken :],

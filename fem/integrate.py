@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinlim.checkpoint import State
-from kinlim.fem.stepper import Stepper
+from kinlim.fem.landing import Landing
 from kinlim.keeper import Keeper
 from kinlim.progress import Meter
 
@@ -15,7 +15,7 @@ FORGET = 100
 
 
 def integrate(
-    stepper: Stepper,
+    stepper: Landing,
     moments: NDArray[np.float64],
     keeper: Keeper,
     *,
@@ -40,7 +40,7 @@ def integrate(
         forget: whether schemes with a memory forget it every `FORGET` steps, and are kept as they were then.
 
     Raises:
-        RunError: see `Stepper.advance`.
+        RunError: see `Landing.advance`.
         Stopped: a signal came, and the state has been kept.
     """
     forget = forget and stepper.remembers

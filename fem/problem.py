@@ -18,6 +18,7 @@ from kinlim.compat import interpolation_points
 from kinlim.equation import Equation, MeshSettings, Torus
 from kinlim.errors import InputError
 from kinlim.fem.compiled import compiled
+from kinlim.fem.explicit import ExplicitStepper
 from kinlim.fem.multigrid import LINEAR, multigrid
 from kinlim.fem.place import Place
 from kinlim.fem.timestepper import TimeStepper
@@ -101,14 +102,30 @@ class Problem:
             name: compiled(ufl.as_ufl(e) * ufl.dx(mesh, metadata=degree)) for name, e in densities.items()
         }
 
-    def stepper(self, first_step: float, start: float = 0.0, *, fixed: bool = False) -> TimeStepper:
+    def stepper(self, first_step: float, start: float = 0.0, *, fixed: bool = False) -> TimeStepper | ExplicitStepper:
         """The time integration from `u` at the time `start`. Collective.
 
         Raises:
-            InputError: a PETSc option has no meaning.
+            InputError: a PETSc option has no meaning; or there are no explicit steps for this equation.
         """
         clock = self.place.t if self.place.t in self._constants() else None
         rtol = max(self.equation.step_error * self.settings.rtol, min(LEAST, self.settings.rtol))
+        if self.settings.stepping == "explicit":
+            return ExplicitStepper(
+                self.form,
+                self.u,
+                self.u_t,
+                held=self.rows,
+                condition=self.condition,
+                clock=clock,
+                rtol=rtol * (float(self.equation.options.get("ts_rtol", 1.0)) != 0),
+                atol=rtol * self.sizes,
+                start=start,
+                first_step=first_step,
+                prefix=self.prefix,
+                where=f"{self.table}.stepping = 'explicit'",
+                fixed=fixed,
+            )
         options = self._linear() | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
         return self.kind(
             self.form,

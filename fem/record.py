@@ -13,16 +13,16 @@ from kinlim.checkpoint import Named, State
 from kinlim.equation import SENSITIVE, SENSITIVITY, Interval, Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem.frames import POINTS, Frames, at_nodes
+from kinlim.fem.landing import Landing
 from kinlim.fem.nodes import Nodes
 from kinlim.fem.problem import Problem
 from kinlim.fem.samples import CellValues, Means, Sample, sampler
-from kinlim.fem.timestepper import TimeStepper
 from kinlim.grid import Points
 from kinlim.study import dump
 
 Array = NDArray[np.float64]
 
-COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves", "linear_iterations")
+COUNTS = ("steps", "rejected_steps", "failed_solves", "evaluations", "linear_solves", "linear_iterations")
 MOST = "linear_iterations_max"
 """What is counted, and what of it is a maximum, not a sum."""
 
@@ -70,7 +70,7 @@ class Record:
         if self.frames is not None:
             self.frames.note(self.time, self.problem.u)
 
-    def step(self, stepper: TimeStepper) -> None:
+    def step(self, stepper: Landing) -> None:
         """Note a step. Collective.
 
         Raises:
@@ -88,7 +88,7 @@ class Record:
                 f"{self.problem.settings.degree}) is, or the equation has no solution as long as this"
             )
 
-    def observe(self, stepper: TimeStepper) -> None:
+    def observe(self, stepper: Landing) -> None:
         """Note an observation. Collective."""
         problem = self.problem
         self.values.append(self.observed(problem.u))
@@ -105,12 +105,12 @@ class Record:
         if self.frames is not None:
             self.frames.note(self.time, self.problem.u)
 
-    def counts(self, stepper: TimeStepper) -> dict[str, int]:
+    def counts(self, stepper: Landing) -> dict[str, int]:
         """Counts of steps and solves, those before a stop among them."""
         since = stepper.statistics()
         return {key: self.before[key] + since[key] for key in COUNTS} | {MOST: max(self.before[MOST], since[MOST])}
 
-    def state(self, stepper: TimeStepper) -> State:
+    def state(self, stepper: Landing) -> State:
         """Everything that `restore` needs, in an order that no number of ranks changes. Collective."""
         return State(
             {

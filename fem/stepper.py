@@ -5,10 +5,9 @@ so from forms, `kinlim.fem.reaction.kinetic` by hand.
 """
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from petsc4py import PETSc
 
 from kinlim.compat import option_used
 from kinlim.errors import InputError, RunError
+from kinlim.fem.landing import Landing
 from kinlim.parallel import release
 
 DEFAULTS = {
@@ -53,18 +53,12 @@ NOT_A_NUMBER = 72
 """PETSC_ERR_FP."""
 
 
-class Stepper(ABC):
+class Stepper(Landing):
     """Owns the PETSc objects of one time integration; use as a context, so that they are destroyed collectively.
-
-    Its state is (`time`, `next_step`, `solution`): schemes without a memory go on from it bit by bit, wherever it was
-    kept. Those that have one (`remembers`) do where they were made to forget (`forget`).
 
     Attributes:
         ts: the PETSc TS.
         solution: the unknowns at the time reached.
-        time: the time reached.
-        next_step: size of the step that the error control would take from here.
-        solving: seconds in linear solvers.
     """
 
     def __init__(
@@ -99,7 +93,7 @@ class Stepper(ABC):
         self.solution, self.tolerance, self.jacobian = solution, tolerance, jacobian
         self.accepted = solution.duplicate()
         self.time, self.next_step, self.prefix, self.remedy = start, first_step, prefix, remedy
-        self.refused = self.refused_in_a_row = 0
+        self.refused = self.refused_in_a_row = self.evaluations = 0
         self.solving, self.solves, self.iterations, self.most_iterations, self.solve_began = 0.0, 0, 0, 0, 0.0
         self.ts = PETSc.TS().create(solution.comm)
         self.ts.setOptionsPrefix(prefix)
@@ -145,32 +139,6 @@ class Stepper(ABC):
     ) -> bool:
         """Put shift dF/du' + dF/du at (t, x, x_t) into `preconditioner`, and return True. Collective."""
 
-    @abstractmethod
-    def take(self) -> None:
-        """Called when `solution` has changed, before `after_step`: for copies of it elsewhere. Collective."""
-
-    def advance(self, until: float, after_step: Callable[[], bool] | None = None) -> bool:
-        """Integrate to the time `until` and land on it exactly. Collective.
-
-        Args:
-            until: the new time, not before the present one.
-            after_step: called after every step, with the solution and `time` up to date. Where it returns True (on all
-                ranks) the integration pauses; it goes on where `advance` is called again.
-
-        Returns:
-            Whether `until` is reached.
-
-        Raises:
-            RunError: PETSc gave up; its reason, the time and the step size are named.
-        """
-        while self.time < until:
-            before = self.time
-            self._step(until)
-            self.take()
-            if self.time > before and after_step is not None and after_step():
-                break
-        return self.time >= until
-
     @property
     def remembers(self) -> bool:
         """Whether a step depends on more than the state: on solutions or slopes of steps before."""
@@ -198,12 +166,13 @@ class Stepper(ABC):
             "steps": self.ts.getStepNumber(),
             "rejected_steps": self.ts.getStepRejections() + self.refused,
             "failed_solves": self.ts.getSNESFailures(),
+            "evaluations": self.evaluations,
             "linear_solves": self.solves,
             "linear_iterations": self.iterations,
             "linear_iterations_max": self.most_iterations,
         }
 
-    def mend(self, b: PETSc.Vec, x: PETSc.Vec) -> None:  # noqa: B027 - most solutions need nothing
+    def mend(self, b: PETSc.Vec, x: PETSc.Vec) -> None:
         """Called after every linear solve J x = b, to make up for what an inexact one has missed. Collective."""
 
     def _before_solve(self, ksp: PETSc.KSP, b: PETSc.Vec, x: PETSc.Vec) -> None:
@@ -251,10 +220,7 @@ class Stepper(ABC):
             )
 
     def _step(self, until: float) -> None:
-        ts, left = self.ts, until - self.time
-        step = left if self.next_step > left * (1 - 1e-9) else self.next_step
-        if left / 2 < step < left:
-            step = left / 2  # two equal steps rather than one and a sliver
+        ts, step = self.ts, self.length(until)
         ts.setTimeStep(step)
         self.solution.copy(self.accepted)
         try:
@@ -284,14 +250,8 @@ class Stepper(ABC):
         if not self.known:
             self._refuse_unknown()
             self.known = True
-        rejected = ts.getTime() - self.time < step * (1 - 1e-12)
-        # A step cut in order to land says nothing against the size that the error control had in mind.
-        self.next_step = (
-            ts.getTimeStep() if rejected else max(ts.getTimeStep(), self.next_step * (step < self.next_step))
-        )
-        self.time = ts.getTime()
-        if not rejected and step == left:
-            self.time = until
+        self.stepped(step, ts.getTime(), ts.getTimeStep(), until)
+        if self.time == until:
             ts.setTime(until)
         ts.monitor(ts.getStepNumber(), self.time, self.solution)
 
@@ -306,10 +266,6 @@ class Stepper(ABC):
         self.next_step = step / 4
         self.refused += 1
         return True
-
-    def __enter__(self) -> Self:
-        """Nothing to do: the objects exist."""
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

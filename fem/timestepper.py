@@ -140,6 +140,7 @@ class TimeStepper(Stepper):
     def residual_at(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
         """Assemble F. Collective."""
         self._at(t, x, x_t)
+        self.evaluations += 1
         values = out.array_w
         values[:] = self._assemble(self.forms[0])
         if self.condition is not None:

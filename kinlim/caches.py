@@ -11,10 +11,12 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import socket
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,25 @@ ELSEWHERE = 600.0
 def folder() -> Path:
     """Where kinlim keeps compiled forms."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kinlim" / "forms"
+
+
+FAST = ("-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros")
+"""Options of the C compiler: sums may be taken in another order, so that several terms are computed at a time.
+
+What is no number stays none: `-ffast-math`, which gives that up, is not among them.
+"""
+
+NATIVE = ("x86_64", "aarch64")
+"""Processors for which compilers know -march=native."""
+
+
+def compile_options() -> list[str]:
+    """`FAST`, and what this processor can do; its number is there lest another one with the same home uses the form."""
+    if platform.machine() not in NATIVE:
+        return [*FAST]
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    about = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+    return [*FAST, "-march=native", f"-DPROCESSOR={zlib.crc32(' '.join(about).encode())}"]
 
 
 class Entry:

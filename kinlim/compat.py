@@ -168,7 +168,8 @@ def ignore_option_files() -> None:
 
     from dolfinx import jit
 
-    both: tuple[tuple[Any, dict[str, Any]], ...] = ((jit, {"cache_dir": caches.folder()}), (ffcx.options, {}))
+    ours_of_jit = {"cache_dir": caches.folder(), "cffi_extra_compile_args": caches.compile_options()}
+    both: tuple[tuple[Any, dict[str, Any]], ...] = ((jit, ours_of_jit), (ffcx.options, {}))
     for module, ours in both:
         assert hasattr(module, "_load_options"), f"{module.__name__} reads its option files in another way"
         module._load_options = lambda ours=ours: (ours, {})

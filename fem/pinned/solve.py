@@ -246,7 +246,7 @@ class PinnedEquation(Equation):
         w_change = self.unit**2 * (w - w_less) / (2 * step)
         found = {
             "mu": self.unit * (mu - mu_less) / (2 * step),
-            # Where w is 0, as at the paper's ends, it stays so; what is computed there is a rounding error of E - mu^2/2.
+            # Where w is 0, as at the paper's ends, it stays so; what is computed there is the error of E - mu^2/2.
             "sigma": np.divide(w_change, sigma, out=np.zeros_like(sigma), where=sigma > LOST * sigma.max()),
         }
         return {

@@ -1,0 +1,303 @@
+"""Explicit time integration of M u_t = -F(t, u, 0; v) with a lumped mass M, by schemes for stiff equations.
+
+A step of length h by a scheme of `kinlim.fem.rock4` has s stages and is stable for eigenvalues of the slope's Jacobian
+in (-0.349 s^2/h, 0], so that its cost grows with the square root of the stiffness; s is chosen for a spectral radius
+that power iteration finds, as in Sommeijer, Shampine and Verwer, "RKC: an explicit solver for parabolic PDEs", J.
+Comput. Appl. Math. 88 (1998) 315-326. No matrix is assembled and no system is solved.
+"""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ufl
+from dolfinx import fem, la
+from dolfinx.fem import petsc as fem_petsc
+from mpi4py import MPI
+from petsc4py import PETSc
+from ufl.algorithms import expand_derivatives
+
+from kinlim.errors import InputError, RunError
+from kinlim.fem.compiled import compiled
+from kinlim.fem.landing import Landing
+from kinlim.fem.rock4 import Scheme, reaching
+
+Array = NDArray[np.float64]
+
+SHORTEN, LENGTHEN, SAFETY = 0.1, 10.0, 0.8
+"""Bounds of the change from a step's length to the next, and what is kept of the one that the error allows."""
+
+ORDER = 4
+"""Order in the step's length of the estimated error."""
+
+RENEW = 25
+"""Steps after which the spectral radius is found anew."""
+
+MARGIN = 1.2
+"""What is added to a spectral radius, which power iteration finds from below."""
+
+CLOSE, MOST_ITERATIONS = 0.01, 100
+"""Relative change at which power iteration ends, and its most iterations."""
+
+MOST_REJECTED = 60
+"""Times that a step may be shortened."""
+
+UNEQUAL = 1e-10
+"""Entries beside the diagonal of a mass, over those on it, that are rounding errors."""
+
+
+class ExplicitStepper(Landing):
+    """A `Landing` for equations given as forms whose u_t stands in a mass that can be lumped.
+
+    Lumped is the sum of a row: exact for elements of degree p with Gauss-Lobatto nodes and a rule exact to degree
+    2p - 1, which are those of intervals and boxes; on triangles and tetrahedra for degree 1.
+
+    Attributes:
+        u: the solution, at the time reached.
+        radius: the spectral radius that stages are chosen for; 0 where it is not known yet.
+    """
+
+    def __init__(
+        self,
+        residual: ufl.Form,
+        u: fem.Function,
+        u_t: fem.Function,
+        *,
+        held: NDArray[np.int32] | None = None,
+        condition: ufl.Form | None = None,
+        clock: fem.Constant | None = None,
+        rtol: float,
+        atol: Array,
+        start: float = 0.0,
+        first_step: float,
+        prefix: str,
+        where: str,
+        fixed: bool = False,
+    ) -> None:
+        """Compile the form and lump the mass. Collective.
+
+        Args:
+            residual: F, linear in its test function.
+            u: the unknown; holds the initial data, which satisfies `condition` in the rows `held`.
+            u_t: stands for the time derivative in F.
+            held: rows (unrolled indices, of this rank and its ghosts) in which u keeps its value.
+            condition: what holds there, which must not depend on time.
+            clock: stands for t in the forms, if they depend on it.
+            rtol: error allowed per step relative to |u|.
+            atol: error allowed per step besides, one value a component of u.
+            start: time of the initial data.
+            first_step: size of the first step tried.
+            prefix: of PETSc's options, of which there may be none.
+            where: what asks for it, to begin a sentence.
+            fixed: whether all steps are as long as the first.
+
+        Raises:
+            InputError: this equation, or these elements, cannot be integrated so.
+        """
+        self.u, self.u_t, self.clock, self.where, self.fixed = u, u_t, clock, where, fixed
+        self.time, self.next_step, self.rtol, self.atol = start, first_step, rtol, np.asarray(atol)
+        space = u.function_space
+        self.comm, self.owned = space.mesh.comm, space.dofmap.index_map.size_local * space.dofmap.bs
+        self.alone, self.block = self.comm.size == 1, space.dofmap.bs
+        if given := [key for key in PETSc.Options().getAll() if key.startswith(prefix)]:
+            raise InputError(f"-{given[0]}: {where}, which takes no step with PETSc")
+        if clock is not None and condition is not None and clock in condition.constants():
+            raise InputError(f"{where}, and conditions that depend on time cannot be held so")
+        derivative = expand_derivatives(ufl.derivative(residual, u_t, ufl.TrialFunction(space)))
+        if {u, u_t, clock} & {*derivative.coefficients(), *derivative.constants()}:
+            raise InputError(f"{where}, but the factor of a time derivative depends on the unknowns or on time")
+        held_owned = np.empty(0, np.int32) if held is None else held[held < self.owned]
+        self.vector = la.vector(space.dofmap.index_map, space.dofmap.bs)
+        mass = self._lumped(compiled(derivative), held_owned)
+        self.inverse = -1 / mass
+        self.inverse[held_owned] = 0.0
+        u_t.x.array[:] = 0.0
+        still = ufl.replace(residual, {u_t: ufl.zero(*u_t.ufl_shape)})
+        self.form = None if still.empty() else compiled(still)
+        self.y = u.x.array[: self.owned].copy()
+        self.slope = np.empty_like(self.y)
+        self.direction: Array | None = None
+        self.radius, self.age = 0.0, 0
+        self.steps = self.rejected = self.evaluations = self.most_stages = 0
+        self.fresh = False
+
+    @property
+    def remembers(self) -> bool:
+        """The direction of the spectral radius, and its age in steps."""
+        return not self.fixed
+
+    def forget(self) -> None:
+        """Find the spectral radius anew, from nothing."""
+        self.direction, self.age = None, 0
+
+    def take(self) -> None:
+        """Put the solution into `u`. Collective."""
+        self._fill(self.u, self.y)
+
+    def rate(self) -> None:
+        """Put the slope into u_t. Collective."""
+        self.slope, self.fresh = self._slope(self.time, self.y), True
+        self._fill(self.u_t, self.slope)
+
+    def largest(self) -> float:
+        """Largest absolute value of the solution. Collective."""
+        return self._over_ranks(float(np.abs(self.y).max(initial=0.0)), MPI.MAX)
+
+    def preconditioner(self) -> str:
+        """What takes the place of linear solves."""
+        return f"none: explicit, up to {self.most_stages} stages a step"
+
+    def statistics(self) -> dict[str, int]:
+        """Counts since the beginning."""
+        none = dict.fromkeys(("failed_solves", "linear_solves", "linear_iterations", "linear_iterations_max"), 0)
+        return {"steps": self.steps, "rejected_steps": self.rejected, "evaluations": self.evaluations, **none}
+
+    @property
+    def options(self) -> str:
+        """There are none."""
+        return ""
+
+    def _step(self, until: float) -> None:
+        step = h = self.length(until)
+        if not self.fresh:
+            self.slope = self._slope(self.time, self.y)
+        if self.age == 0:
+            self.radius = MARGIN * self._spectral_radius()
+        self.age = (self.age + 1) % RENEW
+        for _ in range(MOST_REJECTED):
+            scheme, h = self._scheme(h)
+            found, slopes = self._stages(scheme, h)
+            error = self._error(found, h * (scheme.error @ slopes))
+            factor = float(np.clip(SAFETY / max(error, 1e-30) ** (1 / ORDER), SHORTEN, LENGTHEN))
+            if error <= 1 or (self.fixed and np.isfinite(error)):
+                break
+            h *= min(factor, SAFETY)
+            self.rejected += 1
+            if self.time + h == self.time:
+                self._give_up(until, h)
+        else:
+            self._give_up(until, h)
+        reached = self.time + h
+        self.y, self.slope = found, slopes[-1].copy()
+        self.steps += 1
+        self.stepped(step, reached, self.next_step if self.fixed else h * factor, until)
+        self.fresh = self.time == reached
+
+    def _scheme(self, h: float) -> tuple[Scheme, float]:
+        """The scheme that is stable with steps of this length, and the length; a shorter one if none is."""
+        scheme = reaching(h * self.radius)
+        self.most_stages = max(self.most_stages, scheme.stages)
+        return scheme, min(h, scheme.reach / self.radius) if self.radius > 0 else h
+
+    def _stages(self, scheme: Scheme, h: float) -> tuple[Array, Array]:
+        """The solution after a step; its last four slopes and that at its end, shape (5, rows). Collective."""
+        times = list(self.time + h * scheme.times)
+        before, now, slopes = self.y, self.y, np.empty((5, self.y.size))
+        for j, (mu, nu, kappa) in enumerate(scheme.recurrence):
+            slope = self.slope if j == 0 else self._slope(times[j], now)
+            before, now = now, h * mu * slope - nu * now - kappa * before
+        for k, row in enumerate(scheme.a):
+            slopes[k] = self._slope(times[k - 4], now + h * (row[:k] @ slopes[:k]))
+        found = now + h * (scheme.b @ slopes[:4])
+        slopes[4] = self._slope(self.time + h, found)
+        return found, slopes
+
+    def _error(self, found: Array, estimate: Array) -> float:
+        """Largest estimated error of a step over what is allowed; inf where one is no number. Collective."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            size = np.maximum(np.abs(self.y), np.abs(found)).reshape(-1, self.block)
+            worst = (np.abs(estimate).reshape(-1, self.block) / (self.atol + self.rtol * size)).max(initial=0.0)
+        return self._over_ranks(float(worst) if np.isfinite(worst) else np.inf, MPI.MAX)
+
+    def _spectral_radius(self) -> float:
+        """Largest |eigenvalue| of the slope's Jacobian, by power iteration on differences of slopes. Collective."""
+        size = max(self._norm(self.y), float(np.linalg.norm(self.atol)), np.finfo(float).tiny)
+        small, v, radius = np.sqrt(np.finfo(float).eps) * size, self.direction, 0.0
+        if v is None:
+            v = self._rough()
+        for _ in range(MOST_ITERATIONS):
+            v = v * (small / self._norm(v))
+            v, before = self._slope(self.time, self.y + v) - self.slope, radius
+            radius = self._norm(v) / small
+            if not np.isfinite(radius) or radius == 0:
+                self.direction = None
+                return self.radius if radius != 0 else 0.0
+            if abs(radius - before) <= CLOSE * radius:
+                break
+        self.direction = v
+        return radius
+
+    def _rough(self) -> Array:
+        """A vector with a part along every eigenvector, the same on any number of ranks."""
+        x = self.u.function_space.tabulate_dof_coordinates()[: self.owned // self.block]
+        phase = 1e3 * x @ np.array([1.0, np.sqrt(2), np.sqrt(3)])
+        rough = np.sin(np.add.outer(phase, np.arange(self.block))).ravel()
+        return np.where(self.inverse == 0, 0.0, rough)
+
+    def _lumped(self, mass: fem.Form, held: NDArray[np.int32]) -> Array:
+        """Sums of the rows of this rank, which are positive. Collective.
+
+        Raises:
+            InputError: they are not, or the mass couples unknowns.
+        """
+        matrix = fem_petsc.assemble_matrix(mass)
+        matrix.assemble()
+        x, y = matrix.createVecs()
+        sums = np.zeros(self.owned)
+        coupled = False
+        for k in range(self.block):
+            x.set(0.0)
+            x.array[k :: self.block] = 1.0
+            matrix.mult(x, y)
+            for row in range(self.block):
+                if row != k:
+                    coupled |= bool(np.abs(y.array[row :: self.block]).max(initial=0.0) > 0)
+            sums[k :: self.block] = y.array[k :: self.block]
+        for one in (x, y, matrix):
+            one.destroy()
+        sums[held] = 1.0
+        least = self._over_ranks(float(sums.min(initial=np.inf)), MPI.MIN)
+        most = self._over_ranks(float(np.abs(sums).max(initial=0.0)), MPI.MAX)
+        if self._over_ranks(float(coupled), MPI.MAX):
+            raise InputError(f"{self.where}, but one of its equations has the time derivatives of several unknowns")
+        if not least > UNEQUAL * most:
+            raise InputError(
+                f"{self.where}: the sums of the mass's rows must be positive, and the least one is {least:.2g}; take "
+                "boxes (shape = 'box'), an interval, or elements of degree 1, and a time derivative in every equation"
+            )
+        return sums
+
+    def _slope(self, t: float, y: Array) -> Array:
+        """The slope at a state. Collective."""
+        began = time.perf_counter()
+        if self.clock is not None:
+            self.clock.value = t
+        self._fill(self.u, y)
+        assembled = self.vector.array
+        assembled[:] = 0.0
+        if self.form is not None:
+            fem.assemble_vector(assembled, self.form)
+        if not self.alone:
+            self.vector.scatter_reverse(la.InsertMode.add)
+        self.evaluations += 1
+        slope = self.inverse * assembled[: self.owned]
+        self.assembling += time.perf_counter() - began
+        return slope
+
+    def _fill(self, function: fem.Function, values: Array) -> None:
+        function.x.array[: self.owned] = values
+        if not self.alone:
+            function.x.scatter_forward()
+
+    def _over_ranks(self, value: float, op: MPI.Op) -> float:
+        return value if self.alone else float(self.comm.allreduce(value, op))
+
+    def _norm(self, v: Array) -> float:
+        return float(np.sqrt(self._over_ranks(float(v @ v), MPI.SUM)))
+
+    def _give_up(self, until: float, h: float) -> None:
+        raise RunError(
+            f"the time integration stopped at t = {self.time:.6g} of {until:.6g}: an explicit step was rejected too "
+            f"often (step {h:.3g}, {self.rejected} rejected); {self.where}: implicit ones may lead on"
+        )
