@@ -14,9 +14,10 @@ Trees of order up to 4 are kept in the order of `DENSITIES`: ., [.], [..], [[.]]
 
 import functools
 import json
+from collections.abc import Callable
 from math import comb, factorial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,11 +127,12 @@ def _recurrence(parameters: Array, stages: int) -> tuple[Array, Array, float, Ar
         at_0.append(shifted - alpha[j] * at_0[-1] - beta[j] * at_0[-2])
     value = np.array([derivatives[0] for derivatives in at_0])
     mu = value[1:-1] / value[2:]
-    w = np.polynomial.polynomial.polymul([a**2 + b**2, -2 * a, 1], [c**2 + d**2, -2 * c, 1]) / both
+    w = np.convolve([a**2 + b**2, -2 * a, 1], [c**2 + d**2, -2 * c, 1]) / both
     of_w, of_p = w * [factorial(k) for k in range(5)], at_0[-1] / value[-1]
-    of_r = np.array([sum(comb(k, i) * of_w[i] * of_p[k - i] for i in range(k + 1)) for k in range(5)])
+    of_r: Array = np.array([sum(comb(k, i) * of_w[i] * of_p[k - i] for i in range(k + 1)) for k in range(5)])
     amplitude = float(np.sqrt(2 * weight @ now**2) / abs(value[-1]))
-    return np.stack([mu / unit, alpha * mu, beta * value[:-2] / value[2:]], axis=1), of_r, amplitude, w
+    recurrence: Array = np.stack([mu / unit, alpha * mu, beta * value[:-2] / value[2:]], axis=1)
+    return recurrence, of_r, amplitude, w
 
 
 def _zeros(parameters: Array) -> tuple[float, float, float, float]:
@@ -182,11 +184,11 @@ def _search(most: int) -> dict[str, list[float]]:
         stability = np.array([b @ ones, b @ a @ ones, b @ a @ a @ ones, b @ a @ a @ a @ ones])
         return np.concatenate([stability - w[1:], (_end(a, b, before)[2] - 1 / DENSITIES)[NONLINEAR]])
 
-    def solved(function, start, *more):  # type: ignore[no-untyped-def]
+    def solved(function: Callable[..., Array], start: Array, *more: Any) -> Array:
         found = least_squares(function, start, args=more, xtol=1e-15, ftol=1e-15, gtol=1e-15)
         if found.cost > 1e-24:
             raise RuntimeError(f"there is no solution near {start}: {found}")
-        return found.x
+        return np.asarray(found.x, np.float64)
 
     table: dict[str, list[float]] = {}
     stages, parameters = FIRST[0], np.array(FIRST[1])

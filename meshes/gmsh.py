@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 import basix.ufl
 import ufl
@@ -51,6 +50,8 @@ def read_tagged(
     Raises:
         InputError: meshio is not there, or the file cannot be used.
     """
+    from scipy.spatial import cKDTree  # 0.4 s
+
     points, cells, groups = on_root(comm, lambda: _read(path, dimension, refinements))
     element = basix.ufl.element("Lagrange", CELLS[dimension], 1, shape=(dimension,))
     mine = cells if comm.rank == 0 else np.empty((0, dimension + 1), np.int64)
@@ -58,7 +59,7 @@ def read_tagged(
     mesh = create_mesh(comm, mine, x=here, e=ufl.Mesh(element))
     size = float(np.ptp(points, axis=0).max())
 
-    def middles(tree: cKDTree) -> Callable[[Array], NDArray[np.bool_]]:
+    def middles(tree: Any) -> Callable[[Array], NDArray[np.bool_]]:
         return lambda x: np.asarray(tree.query(x[:dimension].T)[0] < NEAR * size) if x.shape[1] else np.zeros(0, bool)
 
     return mesh, {name: middles(cKDTree(found)) for name, found in groups.items()}

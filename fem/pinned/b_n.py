@@ -16,13 +16,13 @@ wherever mu_x/n is small beside sigma; where mu_x > 0 that never happens: mu_x =
 A derivation of ours; measured in docs/pinned-closure.md.
 """
 
+import functools
 from math import pi, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ive
 
 import ufl
@@ -60,8 +60,15 @@ def rice(z: Any) -> Any:
     return (1 + z) * ive(0, z / 2) + z * ive(1, z / 2)
 
 
-Z = float(brentq(lambda z: 2 * np.sqrt(pi * z) - rice(z), 1e-3, 1.0))
-"""(d/sigma)^2 where mu_x = lambda S, the state in which no momentum flows, for every n: 0.0863; in (B') 1/(4 pi)."""
+@functools.cache
+def still() -> float:
+    """Z, which is (d/sigma)^2 where mu_x = lambda S, the state in which no momentum flows, for every n.
+
+    0.0863; in (B') 1/(4 pi).
+    """
+    from scipy.optimize import brentq  # 0.2 s
+
+    return float(brentq(lambda z: 2 * np.sqrt(pi * z) - rice(z), 1e-3, 1.0))
 
 
 def _smooth(s: Array) -> Array:
@@ -102,4 +109,4 @@ def residual(u: Any, u_t: Any, test: Any, scales: Scales, dx: Any) -> ufl.Form:
 
 def balanced() -> float:
     """sigma/sigma_B' where no momentum flows, sigma_B' = mu_x/lambda being that of (B'): 1/L(Z)."""
-    return 1 / (2 * sqrt(pi * Z))
+    return 1 / (2 * sqrt(pi * still()))
