@@ -16,14 +16,14 @@ def compiled(name: str, folder: str) -> Path:
     return program
 
 
-def outside(command: Callable[[int], list[object]]) -> Timing:
-    """A program, one core, one replica at a time: its command for so many collisions; it prints seconds first."""
+def outside(command: Callable[[int], list[object]], replicas: int = 1) -> Timing:
+    """A program on one core: its command for so many collisions in each of its replicas; it prints seconds first."""
 
     def seconds_for(collisions: int) -> float:
         words = list(map(str, command(collisions)))
         return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[0])
 
-    return long_enough(seconds_for, 1)
+    return long_enough(seconds_for, replicas)
 
 
 def long_enough(seconds_for: Callable[[int], float], side_by_side: int) -> Timing:

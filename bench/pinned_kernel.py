@@ -1,4 +1,4 @@
-"""Speed of the redistribute kernel beside the plain scalar C program of the same model, in one run.
+"""Speed of the redistribute kernel beside two C programs of the same model, a plain one and a fast one, in one run.
 
     python bench/pinned_kernel.py [--balls 100,1000,10000,100000,1000000] [--rounds 5] [--seconds 0.5]
 
@@ -26,8 +26,13 @@ PAPER = Path(__file__).parent.parent / "examples" / "pinned-paper.toml"
 
 
 def scalar(balls: int, program: Path) -> Timing:
-    """The C program."""
+    """The plain C program, one replica after another."""
     return outside(lambda collisions: [program, balls, 1, collisions])
+
+
+def vector(balls: int, program: Path) -> Timing:
+    """The fast C program, 16 replicas at a time."""
+    return outside(lambda collisions: [program, balls, collisions], 16)
 
 
 def kernel(balls: int, cores: int) -> Timing:
@@ -81,10 +86,11 @@ def study(balls: int, threads: int) -> Timing:
     return rate
 
 
-def rows_for(balls: int, program: Path) -> dict[str, Timing]:
+def rows_for(balls: int, programs: tuple[Path, Path]) -> dict[str, Timing]:
     """The rows for one n. Another way to simulate is another entry."""
     rows: dict[str, Timing] = {
-        "scalar C": scalar(balls, program),
+        "scalar C": scalar(balls, programs[0]),
+        "vector C": vector(balls, programs[1]),
         "kernel, one core": kernel(balls, 1),
         "kernel, two cores": kernel(balls, 2),
     }
@@ -105,9 +111,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        program = compiled("pinned_scalar", folder)
+        programs = compiled("pinned_scalar", folder), compiled("pinned_vector", folder)
         for balls in map(int, options.balls.split(",")):
-            table(f"n = {balls}", rows_for(balls, program), options.rounds, options.seconds)
+            table(f"n = {balls}", rows_for(balls, programs), options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,13 @@ CASES = {
     "kac": (KAC, ("run",)),
     "reaction": (REACTION, ("run",)),
     "sweep": (KAC, ("sweep", "--over", "model.reservoir=6,12")),
-}
+    "pinned, particles": (TABLES, ("simulate",)),
+    "pinned, equations": (TABLES, ("solve",)),
+    "reaction, particles": (REACTION, ("simulate",)),
+    "reaction, explicit": (
+        REACTION | {"pde": REACTION.get("pde", {}) | {"stepping": "explicit", "shape": "box", "degree": 3}}, ("solve",),
+    ),
+}  # fmt: skip
 """A study, and the command."""
 
 PATIENCE = 300
