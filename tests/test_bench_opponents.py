@@ -1,6 +1,8 @@
 """The programs that benchmarks compare with: at second order they reach what the finite elements reach."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +58,13 @@ def test_errors_fall_at_least_fourfold_when_cells_double(opponents, elements, pr
         errors.append([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs])
     assert np.max(errors[1]) < 3e-4
     assert np.min(np.log2(np.divide(*errors))) > 1.9  # more where errors of the time step, of order 4 in h, are left
+
+
+def test_every_benchmark_is_in_the_index_and_no_other_name_is_run():
+    def bench(*words):
+        return subprocess.run([sys.executable, SOURCE.parent, *words], capture_output=True, text=True, check=False)
+
+    listed = [line.split(maxsplit=1) for line in bench().stdout.splitlines()]
+    assert {"pinned_kernel", "referee", "torus_peers"} <= {name for name, _ in listed}
+    assert all(what.endswith(".") for _, what in listed)
+    assert (bench("nope").returncode, bench("pinned_opponents").returncode) == (2, 2)
