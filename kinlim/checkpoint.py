@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinlim.errors import InputError
 
-VERSION = 5
+VERSION = 6
 
 
 class Named(dict[str, Any]):
