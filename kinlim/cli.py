@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal 
 Errors are one paragraph; --debug adds the traceback.
 """
 
+import difflib
 import importlib
 import itertools
 import logging
@@ -52,6 +53,7 @@ PATIENCE = 5.0
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Does this particle system converge to that equation, how fast, and what is left over?",
     epilog="Runs alone or under mpirun. PETSc options go after --, with the prefix pde_: -- -pde_ts_monitor",
@@ -333,7 +335,7 @@ def main() -> NoReturn:
     except (InputError, RunError) as error:  # mostly the same on all ranks, see `on_root`
         _fail(error, str(error), error.exit_code, debug, meeting)
     except MISUSE as error:
-        message = f"{error.format_message()} (kinlim --help shows what there is)"
+        message = f"{error.format_message()} ({_meant(arguments)}kinlim --help shows what there is)"
         _fail(error, message, InputError.exit_code, debug, meeting)
     except BaseException as error:  # whatever it is, the other ranks must not wait for this one
         if _ranks() == 1 and isinstance(error, BrokenPipeError):
@@ -360,6 +362,13 @@ def _offer(arguments: list[str]) -> None:
     own = model_in(path).commands
     if name in own:
         _add_command(name, own[name].help)
+
+
+def _meant(arguments: list[str]) -> str:
+    """The command that is closest to the first word, if that is none and one is close."""
+    word = next((word for word in arguments if not word.startswith("-")), "")
+    close = [] if word in _commands() else difflib.get_close_matches(word, _commands() | OF_MODELS, 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _commands() -> set[str]:

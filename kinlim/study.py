@@ -103,8 +103,12 @@ def _model(data: Mapping[str, Any], source: str, folder: Path | None) -> Model:
         raise InputError(f"{beginning}{error}") from None
 
 
+WORD = re.compile(r"[A-Za-z][A-Za-z_0-9'-]*", re.ASCII)
+"""What may be given to --set without quotes of its own."""
+
+
 def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Apply ``table.key=value`` texts to the tables of a study, in order."""
+    """Apply ``table.key=value`` texts to the tables of a study, in order; values are TOML, or a word."""
     data = {name: dict(table) if isinstance(table, dict) else table for name, table in data.items()}
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -114,7 +118,7 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
         try:
             parsed = tomllib.loads(f"value = {value}")
         except (ValueError, RecursionError):
-            parsed = {}
+            parsed = {"value": value.strip()} if WORD.fullmatch(value.strip()) else {}
         if list(parsed) != ["value"]:
             raise InputError(
                 f"--set {text[:80]}: the value {_shown(value.strip())} of {key.strip()} is not TOML; text needs "

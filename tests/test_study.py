@@ -140,6 +140,12 @@ def test_bad_values_are_refused_in_one_paragraph(tmp_path, study, setting, words
         assert all(word in text for word in words), text
 
 
+@pytest.mark.parametrize("word", ["C", "B_n", "B'", "A"])
+def test_a_word_needs_no_quotes_of_its_own(study, word):
+    assert override(_reread(study), [f"pde.system={word}"])["pde"]["system"] == word
+    assert override(_reread(study), ["pde.system=true"])["pde"]["system"] is True  # which is TOML
+
+
 @pytest.mark.parametrize(
     "value",
     ["0x" + "f" * 5000, "1" + "0" * 5000, "[" * 3000, "'" + "x" * 5000 + "'"],
