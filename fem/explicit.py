@@ -37,7 +37,7 @@ RENEW = 25
 MARGIN = 1.2
 """What is added to a spectral radius, which power iteration finds from below."""
 
-CLOSE, MOST_ITERATIONS = 0.01, 100
+CLOSE, MOST_ITERATIONS = 0.05, 100
 """Relative change at which power iteration ends, and its most iterations."""
 
 MOST_REJECTED = 60
@@ -115,6 +115,7 @@ class ExplicitStepper(Landing):
         u_t.x.array[:] = 0.0
         still = ufl.replace(residual, {u_t: ufl.zero(*u_t.ufl_shape)})
         self.form = None if still.empty() else compiled(still)
+        self.constants = None if self.form is None else fem.pack_constants(self.form)
         self.y = u.x.array[: self.owned].copy()
         self.slope = np.empty_like(self.y)
         self.direction: Array | None = None
@@ -168,7 +169,7 @@ class ExplicitStepper(Landing):
         for _ in range(MOST_REJECTED):
             scheme, h = self._scheme(h)
             found, slopes = self._stages(scheme, h)
-            error = self._error(found, h * (scheme.error @ slopes))
+            error = self._over(h * (scheme.error @ slopes), found)
             factor = float(np.clip(SAFETY / max(error, 1e-30) ** (1 / ORDER), SHORTEN, LENGTHEN))
             if error <= 1 or (self.fixed and np.isfinite(error)):
                 break
@@ -194,20 +195,23 @@ class ExplicitStepper(Landing):
         """The solution after a step; its last four slopes and that at its end, shape (5, rows). Collective."""
         times = list(self.time + h * scheme.times)
         before, now, slopes = self.y, self.y, np.empty((5, self.y.size))
-        for j, (mu, nu, kappa) in enumerate(scheme.recurrence):
+        for j, (mu, nu, kappa) in enumerate(scheme.recurrence.tolist()):
             slope = self.slope if j == 0 else self._slope(times[j], now)
-            before, now = now, h * mu * slope - nu * now - kappa * before
+            after = (h * mu) * slope
+            after -= nu * now
+            after -= kappa * before
+            before, now = now, after
         for k, row in enumerate(scheme.a):
             slopes[k] = self._slope(times[k - 4], now + h * (row[:k] @ slopes[:k]))
         found = now + h * (scheme.b @ slopes[:4])
         slopes[4] = self._slope(self.time + h, found)
         return found, slopes
 
-    def _error(self, found: Array, estimate: Array) -> float:
-        """Largest estimated error of a step over what is allowed; inf where one is no number. Collective."""
+    def _over(self, change: Array, found: Array) -> float:
+        """Largest change over what is allowed as error between y and `found`; inf for no number. Collective."""
         with np.errstate(invalid="ignore", over="ignore"):
             size = np.maximum(np.abs(self.y), np.abs(found)).reshape(-1, self.block)
-            worst = (np.abs(estimate).reshape(-1, self.block) / (self.atol + self.rtol * size)).max(initial=0.0)
+            worst = (np.abs(change).reshape(-1, self.block) / (self.atol + self.rtol * size)).max(initial=0.0)
         return self._over_ranks(float(worst) if np.isfinite(worst) else np.inf, MPI.MAX)
 
     def _spectral_radius(self) -> float:
@@ -277,7 +281,9 @@ class ExplicitStepper(Landing):
         assembled = self.vector.array
         assembled[:] = 0.0
         if self.form is not None:
-            fem.assemble_vector(assembled, self.form)
+            coefficients = fem.pack_coefficients(self.form)
+            constants = self.constants if self.clock is None else fem.pack_constants(self.form)
+            fem.assemble_vector(assembled, self.form, constants, coefficients)
         if not self.alone:
             self.vector.scatter_reverse(la.InsertMode.add)
         self.evaluations += 1
