@@ -37,7 +37,7 @@ RENEW = 25
 MARGIN = 1.2
 """What is added to a spectral radius, which power iteration finds from below."""
 
-CLOSE, MOST_ITERATIONS = 0.05, 100
+CLOSE, MOST_ITERATIONS = 0.01, 100
 """Relative change at which power iteration ends, and its most iterations."""
 
 MOST_REJECTED = 60
@@ -175,6 +175,7 @@ class ExplicitStepper(Landing):
                 break
             h *= min(factor, SAFETY)
             self.rejected += 1
+            self.radius = max(self.radius, MARGIN * self._spectral_radius())  # it may have been unstable
             if self.time + h == self.time:
                 self._give_up(until, h)
         else:
