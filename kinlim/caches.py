@@ -53,9 +53,12 @@ NATIVE = ("x86_64", "aarch64")
 
 def compile_options() -> list[str]:
     """`FAST`, and what this processor can do; its number is there lest another one with the same home uses the form."""
-    if platform.machine() not in NATIVE:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    if platform.machine() not in NATIVE or not lines:
         return [*FAST]
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     about = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
     return [*FAST, "-march=native", f"-DPROCESSOR={zlib.crc32(' '.join(about).encode())}"]
 

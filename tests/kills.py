@@ -2,6 +2,7 @@
 
     python tests/kills.py [KILLS] [SEED]                   # a table in Markdown; 20 kills by default
     python tests/kills.py [KILLS] [SEED] --signal TERM     # the same with another signal, which asks for the end
+    python tests/kills.py --moments                        # signals x commands x moments: codes, and seconds to the end
 
 Every model, and a sweep. The moments are uniform over the time that the run takes, so that reading, compiling,
 stepping, particles, renaming, drawing and writing are all hit.
@@ -35,6 +36,18 @@ CASES = {
     ),
 }  # fmt: skip
 """A study, and the command."""
+
+COMMANDS = {
+    **{name: CASES[name] for name in ("pinned", "kac", "reaction", "sweep")},
+    "solve": (TABLES, ("solve",)),
+    "simulate": (TABLES, ("simulate",)),
+    "converge": (TABLES, ("converge",)),
+    "iterate": (TABLES, ("iterate",)),
+}
+"""What `--moments` stops."""
+
+MOMENTS = (0.02, 0.2, 0.4, 0.6, 0.8, 0.95)
+"""When, over the time that the command takes."""
 
 PATIENCE = 300
 
@@ -104,13 +117,45 @@ def killed(
     return codes, runs, wrong
 
 
+def moments(room: Path) -> None:
+    """Stop every command by every signal at every moment: its code, and how long it took to end."""
+    print("| command | signal | " + " | ".join(f"{moment:.0%}" for moment in MOMENTS) + " |")
+    print("|---|---|" + "---|" * len(MOMENTS))
+    for name, (tables, command) in COMMANDS.items():
+        study = room / f"{name}.toml"
+        study.write_text(dump(check(tables)))
+        for _ in range(2):  # the first compiles
+            began = time.monotonic()
+            program = start(command, study, room / f"{name}-{began}")
+            said, _ = program.communicate(timeout=PATIENCE)
+            lasts = time.monotonic() - began
+        assert program.returncode == 0, said
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            cells = []
+            for moment in MOMENTS:
+                program = start(command, study, room / f"{name}-{number}-{moment}")
+                time.sleep(moment * lasts)
+                sent = time.monotonic()
+                program.send_signal(number)
+                said, _ = program.communicate(timeout=PATIENCE)
+                cells.append(f"{program.returncode}, {time.monotonic() - sent:.1f} s")
+                if program.returncode not in (0, 75):
+                    print(f"{name}, {number.name}, {moment}: {said[-300:]}", file=sys.stderr)
+            print(f"| {name} | {number.name} | " + " | ".join(cells) + " |", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     words = argparse.ArgumentParser()
     words.add_argument("kills", nargs="?", type=int, default=20)
     words.add_argument("seed", nargs="?", type=int, default=1)
     words.add_argument("--signal", default="KILL", choices=("KILL", "TERM", "USR1"))
+    words.add_argument("--moments", action="store_true")
     asked = words.parse_args()
+    if asked.moments:
+        with tempfile.TemporaryDirectory() as room:
+            moments(Path(room))
+        return
     random = np.random.default_rng(asked.seed)
     print("| case | ended with code: how many | runs | with other bits or a failure |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as room:

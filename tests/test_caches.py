@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from kinlim import caches
 from kinlim.caches import Entry, _born
 
 STUDY = """
@@ -152,3 +153,19 @@ def test_two_processes_fill_one_cache_at_once(tmp_path):
         assert "compiled again" not in said
     first, second = (xr.load_dataset(tmp_path / name / "pde.nc") for name in "ab")
     assert (first["sigma"] == second["sigma"]).all()
+
+
+def test_forms_of_one_processor_are_not_used_by_another(monkeypatch):
+    """They share a home on many clusters, and one would meet instructions that it does not know."""
+    here = caches.compile_options()
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, **more: read(path, **more).replace("avx", "abc"))
+    there = caches.compile_options()
+    assert ("-march=native" in here) == (here != there)
+
+    def missing(path, **more):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", missing)  # without /proc
+    assert caches.compile_options() == [*caches.FAST]
+    assert "-ffast-math" not in caches.FAST  # which takes NaN for a number
