@@ -115,7 +115,6 @@ class ExplicitStepper(Landing):
         u_t.x.array[:] = 0.0
         still = ufl.replace(residual, {u_t: ufl.zero(*u_t.ufl_shape)})
         self.form = None if still.empty() else compiled(still)
-        self.constants = None if self.form is None else fem.pack_constants(self.form)
         self.y = u.x.array[: self.owned].copy()
         self.slope = np.empty_like(self.y)
         self.direction: Array | None = None
@@ -282,9 +281,7 @@ class ExplicitStepper(Landing):
         assembled = self.vector.array
         assembled[:] = 0.0
         if self.form is not None:
-            coefficients = fem.pack_coefficients(self.form)
-            constants = self.constants if self.clock is None else fem.pack_constants(self.form)
-            fem.assemble_vector(assembled, self.form, constants, coefficients)
+            fem.assemble_vector(assembled, self.form)
         if not self.alone:
             self.vector.scatter_reverse(la.InsertMode.add)
         self.evaluations += 1
