@@ -1,16 +1,31 @@
 """Small studies, and what all tests have in common."""
 
 import copy
+import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from kinlim.compat import LAUNCHED
 from kinlim.study import Study, check
 
 # No test depends on how fast the machine is.
 settings.register_profile("kinlim", deadline=None)
 settings.load_profile("kinlim")
+
+
+def pytest_configure() -> None:
+    """Give each of several ranks a root of its own for temporary folders: pytest tidies up there what is old."""
+    if any(name in os.environ for name in LAUNCHED):
+        from mpi4py import MPI
+
+        root = Path(tempfile.gettempdir()) / f"pytest-rank-{MPI.COMM_WORLD.rank}"
+        root.mkdir(exist_ok=True)
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(root)
+
 
 TABLES: dict[str, dict[str, Any]] = {
     "study": {"model": "pinned", "name": "small"},
