@@ -321,7 +321,8 @@ def main() -> NoReturn:
     try:
         end_at_once()
         with stopped_is_stopped():
-            from kinlim.parallel import Meeting  # which starts MPI
+            with compat.signals_kept():
+                from kinlim.parallel import Meeting  # which starts MPI
 
             meeting, compiling.shown = Meeting(), _rank() == 0
             if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone

@@ -4,10 +4,13 @@ Every other file is written for all of them. PETSc 3.22 to 3.25 need one thing (
 changed its name, kinlim calls the function that has kept its own.
 """
 
+import contextlib
 import ctypes
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +59,25 @@ FOREIGN = WHEEL and "PMIX_RANK" in os.environ and "PMI_RANK" not in os.environ
 STARTABLE = not (FOREIGN or SHARED_LACKS)
 """Whether MPI can be started at all; if not, `unstartable` says why."""
 
+
+@contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """Let signals that ask for the end wait while MPI starts, and do afterwards what they did before.
+
+    MPICH takes SIGUSR1 for itself when it starts, and drops one that comes until somebody else wants it.
+    """
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, kept)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Python allows it in no other
+            for number, handler in kept.items():
+                if handler is not None:
+                    signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 if WHEEL and STARTABLE:
     # `kinlim` imports this file first. DOLFINx from PyPI and h5py have an HDF5 each, and h5py's must be the first of
     # the two; and DOLFINx finds the libraries of MPI only if they are loaded before it.
@@ -66,7 +88,8 @@ if WHEEL and STARTABLE:
             "h5py cannot be loaded after DOLFINx from PyPI (each has an HDF5 of its own): put `import kinlim`, or "
             "`import h5py`, before the imports of dolfinx and petsc4py"
         ) from error
-    import dolfinx_solver  # noqa: F401
+    with signals_kept():
+        import dolfinx_solver  # noqa: F401
 
 Indices = NDArray[np.int64]
 

@@ -98,3 +98,20 @@ def test_a_signal_is_heard_at_any_moment(tmp_path, command):
         # before `main` has begun, Python's own start may be hit
         assert program.returncode in (75, 0) or (program.returncode < 0 and wait < 1), (wait, program.returncode, said)
     assert 75 in codes
+
+
+def test_mpi_takes_no_signal_for_itself_when_it_starts():
+    """MPICH caught SIGUSR1, and a command that had one between its imports and its first line went on as if not."""
+    program = """
+from pathlib import Path
+def masks():
+    lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return [int(lines[name], 16) & (1 << 9 | 1 << 14) for name in ("SigCgt", "SigBlk", "SigIgn")]  # of 10 and 15
+before = masks()
+import kinlim
+from kinlim.compat import signals_kept
+with signals_kept():
+    from mpi4py import MPI
+assert masks() == before, (before, masks())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
