@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import ufl
 from dolfinx import fem, la
-from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 from ufl.algorithms import expand_derivatives
@@ -43,8 +42,8 @@ CLOSE, MOST_ITERATIONS = 0.01, 100
 MOST_REJECTED = 60
 """Times that a step may be shortened."""
 
-UNEQUAL = 1e-10
-"""Entries beside the diagonal of a mass, over those on it, that are rounding errors."""
+SIMPLICES = ("triangle", "tetrahedron")
+"""Cells on which sums of a mass's rows are positive for degree 1 alone."""
 
 
 class ExplicitStepper(Landing):
@@ -104,13 +103,19 @@ class ExplicitStepper(Landing):
             raise InputError(f"-{given[0]}: {where}, which takes no step with PETSc")
         if clock is not None and condition is not None and clock in condition.constants():
             raise InputError(f"{where}, and conditions that depend on time cannot be held so")
-        derivative = expand_derivatives(ufl.derivative(residual, u_t, ufl.TrialFunction(space)))
+        cell, degree = space.mesh.topology.cell_name(), space.ufl_element().embedded_superdegree
+        if cell in SIMPLICES and degree > 1:
+            raise InputError(
+                f"{where}, and a mass of degree {degree} on cells of the kind {cell} cannot be lumped; take "
+                "degree = 1, or boxes (shape = 'box') on a torus"
+            )
+        direction = fem.Function(space)
+        derivative = expand_derivatives(ufl.derivative(residual, u_t, direction))
         if {u, u_t, clock} & {*derivative.coefficients(), *derivative.constants()}:
             raise InputError(f"{where}, but the factor of a time derivative depends on the unknowns or on time")
         held_owned = np.empty(0, np.int32) if held is None else held[held < self.owned]
         self.vector = la.vector(space.dofmap.index_map, space.dofmap.bs)
-        mass = self._lumped(compiled(derivative), held_owned)
-        self.inverse = -1 / mass
+        self.inverse = -1 / self._lumped(derivative, direction, held_owned)
         self.inverse[held_owned] = 0.0
         u_t.x.array[:] = 0.0
         still = ufl.replace(residual, {u_t: ufl.zero(*u_t.ufl_shape)})
@@ -239,38 +244,41 @@ class ExplicitStepper(Landing):
         rough = np.sin(np.add.outer(phase, np.arange(self.block))).ravel()
         return np.where(self.inverse == 0, 0.0, rough)
 
-    def _lumped(self, mass: fem.Form, held: NDArray[np.int32]) -> Array:
-        """Sums of the rows of this rank, which are positive. Collective.
+    def _lumped(self, derivative: ufl.Form, direction: fem.Function, held: NDArray[np.int32]) -> Array:
+        """Sums of the rows of the mass, as its products with a 1 in every place of an unknown. Collective.
 
         Raises:
-            InputError: they are not, or the mass couples unknowns.
+            InputError: a sum is not positive, or the mass couples unknowns.
         """
-        matrix = fem_petsc.assemble_matrix(mass)
-        matrix.assemble()
-        x, y = matrix.createVecs()
-        sums = np.zeros(self.owned)
-        coupled = False
-        for k in range(self.block):
-            x.set(0.0)
-            x.array[k :: self.block] = 1.0
-            matrix.mult(x, y)
-            for row in range(self.block):
-                if row != k:
-                    coupled |= bool(np.abs(y.array[row :: self.block]).max(initial=0.0) > 0)
-            sums[k :: self.block] = y.array[k :: self.block]
-        for one in (x, y, matrix):
-            one.destroy()
-        sums[held] = 1.0
-        least = self._over_ranks(float(sums.min(initial=np.inf)), MPI.MIN)
-        most = self._over_ranks(float(np.abs(sums).max(initial=0.0)), MPI.MAX)
-        if self._over_ranks(float(coupled), MPI.MAX):
+        sums = np.zeros((self.owned // self.block, self.block))
+        coupled = 0.0
+        if not derivative.empty():
+            form = compiled(derivative)
+            for k in range(self.block):
+                direction.x.array[:] = 0.0
+                direction.x.array[k :: self.block] = 1.0
+                rows = self._assemble(form).reshape(-1, self.block)
+                sums[:, k] = rows[:, k]
+                coupled = max(coupled, float(np.abs(np.delete(rows, k, axis=1)).max(initial=0.0)))
+        found = sums.ravel()
+        found[held] = 1.0
+        least = self._over_ranks(float(found.min(initial=np.inf)), MPI.MIN)
+        if self._over_ranks(coupled, MPI.MAX) > 0:
             raise InputError(f"{self.where}, but one of its equations has the time derivatives of several unknowns")
-        if not least > UNEQUAL * most:
+        if not least > 0:
             raise InputError(
-                f"{self.where}: the sums of the mass's rows must be positive, and the least one is {least:.2g}; take "
-                "boxes (shape = 'box'), an interval, or elements of degree 1, and a time derivative in every equation"
+                f"{self.where}, which needs a time derivative with a positive factor in every equation; the least sum "
+                f"of a row of the mass is {least:.2g}"
             )
-        return sums
+        return found
+
+    def _assemble(self, form: fem.Form) -> Array:
+        """Assemble over all ranks; the entries of this rank. Collective."""
+        self.vector.array[:] = 0.0
+        fem.assemble_vector(self.vector.array, form)
+        if not self.alone:
+            self.vector.scatter_reverse(la.InsertMode.add)
+        return self.vector.array[: self.owned]
 
     def _slope(self, t: float, y: Array) -> Array:
         """The slope at a state. Collective."""
@@ -278,14 +286,8 @@ class ExplicitStepper(Landing):
         if self.clock is not None:
             self.clock.value = t
         self._fill(self.u, y)
-        assembled = self.vector.array
-        assembled[:] = 0.0
-        if self.form is not None:
-            fem.assemble_vector(assembled, self.form)
-        if not self.alone:
-            self.vector.scatter_reverse(la.InsertMode.add)
         self.evaluations += 1
-        slope = self.inverse * assembled[: self.owned]
+        slope = np.zeros(self.owned) if self.form is None else self.inverse * self._assemble(self.form)
         self.assembling += time.perf_counter() - began
         return slope
 

@@ -82,10 +82,6 @@ class Landing(ABC):
     def take(self) -> None:
         """Called when the solution has changed, before `after_step`: for copies of it elsewhere. Collective."""
 
-    def rate(self) -> None:
-        """Put the time derivative at the time reached into u_t; NaN where the equation determines none. Collective."""
-        raise NotImplementedError
-
     @abstractmethod
     def largest(self) -> float:
         """Largest absolute value of the solution. Collective."""

@@ -27,6 +27,8 @@ from kinlim.model import parts_of
 
 Array = NDArray[np.float64]
 
+Stepping = TimeStepper | ExplicitStepper
+
 BLOWN_UP = 1e4
 """Times the size of the data, beyond which an unknown is no solution."""
 
@@ -102,7 +104,7 @@ class Problem:
             name: compiled(ufl.as_ufl(e) * ufl.dx(mesh, metadata=degree)) for name, e in densities.items()
         }
 
-    def stepper(self, first_step: float, start: float = 0.0, *, fixed: bool = False) -> TimeStepper | ExplicitStepper:
+    def stepper(self, first_step: float, start: float = 0.0, *, fixed: bool = False) -> Stepping:
         """The time integration from `u` at the time `start`. Collective.
 
         Raises:
@@ -110,37 +112,16 @@ class Problem:
         """
         clock = self.place.t if self.place.t in self._constants() else None
         rtol = max(self.equation.step_error * self.settings.rtol, min(LEAST, self.settings.rtol))
+        common: dict[str, Any] = {
+            "held": self.rows, "condition": self.condition, "clock": clock, "atol": rtol * self.sizes, "start": start,
+            "first_step": first_step, "prefix": self.prefix,
+        }  # fmt: skip
+        options = dict(self.equation.options)
         if self.settings.stepping == "explicit":
-            return ExplicitStepper(
-                self.form,
-                self.u,
-                self.u_t,
-                held=self.rows,
-                condition=self.condition,
-                clock=clock,
-                rtol=rtol * (float(self.equation.options.get("ts_rtol", 1.0)) != 0),
-                atol=rtol * self.sizes,
-                start=start,
-                first_step=first_step,
-                prefix=self.prefix,
-                where=f"{self.table}.stepping = 'explicit'",
-                fixed=fixed,
-            )
-        options = self._linear() | dict(self.equation.options) | ({"ts_adapt_type": "none"} if fixed else {})
-        return self.kind(
-            self.form,
-            self.u,
-            self.u_t,
-            held=self.rows,
-            condition=self.condition,
-            clock=clock,
-            rtol=rtol,
-            atol=rtol * self.sizes,
-            start=start,
-            first_step=first_step,
-            prefix=self.prefix,
-            options=options,
-        )
+            where, rtol = f"{self.table}.stepping = 'explicit'", float(options.get("ts_rtol", rtol))
+            return ExplicitStepper(self.form, self.u, self.u_t, **common, rtol=rtol, where=where, fixed=fixed)
+        options = self._linear() | options | ({"ts_adapt_type": "none"} if fixed else {})
+        return self.kind(self.form, self.u, self.u_t, **common, rtol=rtol, options=options)
 
     def check_form(self) -> None:
         """Raise InputError if the weak form, or its derivative, is none that FFCx can take.

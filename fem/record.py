@@ -13,9 +13,8 @@ from kinlim.checkpoint import Named, State
 from kinlim.equation import SENSITIVE, SENSITIVITY, Interval, Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem.frames import POINTS, Frames, at_nodes
-from kinlim.fem.landing import Landing
 from kinlim.fem.nodes import Nodes
-from kinlim.fem.problem import Problem
+from kinlim.fem.problem import Problem, Stepping
 from kinlim.fem.samples import CellValues, Means, Sample, sampler
 from kinlim.grid import Points
 from kinlim.study import dump
@@ -70,7 +69,7 @@ class Record:
         if self.frames is not None:
             self.frames.note(self.time, self.problem.u)
 
-    def step(self, stepper: Landing) -> None:
+    def step(self, stepper: Stepping) -> None:
         """Note a step. Collective.
 
         Raises:
@@ -88,7 +87,7 @@ class Record:
                 f"{self.problem.settings.degree}) is, or the equation has no solution as long as this"
             )
 
-    def observe(self, stepper: Landing) -> None:
+    def observe(self, stepper: Stepping) -> None:
         """Note an observation. Collective."""
         problem = self.problem
         self.values.append(self.observed(problem.u))
@@ -105,12 +104,12 @@ class Record:
         if self.frames is not None:
             self.frames.note(self.time, self.problem.u)
 
-    def counts(self, stepper: Landing) -> dict[str, int]:
+    def counts(self, stepper: Stepping) -> dict[str, int]:
         """Counts of steps and solves, those before a stop among them."""
         since = stepper.statistics()
         return {key: self.before[key] + since[key] for key in COUNTS} | {MOST: max(self.before[MOST], since[MOST])}
 
-    def state(self, stepper: Landing) -> State:
+    def state(self, stepper: Stepping) -> State:
         """Everything that `restore` needs, in an order that no number of ranks changes. Collective."""
         return State(
             {
