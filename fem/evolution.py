@@ -51,14 +51,17 @@ class EquationMaker(Refined, Drawable, Refereed):
     def check(self, study: Study, comm: MPI.Comm) -> None:
         """Build everything but the solution: mesh, data, forms and the time stepper. Collective.
 
+        Where there are options for PETSc, the first step is made, too: only then is it seen that one has no meaning.
+
         Raises:
             InputError: a part is missing, fails, or gives something that cannot be used.
+            RunError: there are options, and the first step fails.
         """
         problem = self.problem(study, comm)
         problem.check_form()
         Record(problem)
-        with problem.stepper(study.model.end_time):
-            pass
+        with problem.stepper(_horizon(study) * FIRST_STEP) as stepper:
+            stepper.rehearse()
 
     def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
         """Solve: with (time, x[, y[, z]]) each unknown at the points of the grid, or its means over the bins.
@@ -78,7 +81,7 @@ class EquationMaker(Refined, Drawable, Refereed):
         began = time.perf_counter()
         problem = self.problem(study, keeper.comm)
         record, end = Record(problem), float(study.model.times[-1])
-        first_step = (end or study.model.end_time) * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
+        first_step = _horizon(study) * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
         if (kept := keeper.found()) is None:
             record.begin()
         else:
@@ -155,3 +158,8 @@ class EquationMaker(Refined, Drawable, Refereed):
     def problem(self, study: Study, comm: MPI.Comm) -> "Problem":
         """The equation of a study on its mesh. Collective."""
         return Problem(self.equation, study, getattr(study, self.table), comm, self.prefix, self.table, self.stepper)
+
+
+def _horizon(study: Study) -> float:
+    """The time of the last observation, or the end if there is none after time 0."""
+    return float(study.model.times[-1]) or study.model.end_time

@@ -69,6 +69,14 @@ class Landing(ABC):
         self.next_step = proposed if rejected else max(proposed, self.next_step * (step < self.next_step))
         self.time = until if not rejected and step == until - self.time else reached
 
+    def rehearse(self) -> None:  # noqa: B027 - not all take options
+        """Refuse options that a step has no use for, if need be by making one: of a stepper made for this. Collective.
+
+        Raises:
+            InputError: one of them is unknown.
+            RunError: no step leads on.
+        """
+
     @property
     @abstractmethod
     def remembers(self) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dolfinx import fem
 
-from kinlim.checkpoint import Named, State
+from kinlim.checkpoint import State
 from kinlim.equation import SENSITIVE, SENSITIVITY, Interval, Torus
 from kinlim.errors import InputError, RunError
 from kinlim.fem.frames import POINTS, Frames, at_nodes
@@ -148,8 +148,7 @@ class Record:
         self.values, self.numbers = list(kept.arrays["values"]), list(kept.arrays["numbers"])
         self.at_nodes, self.rates = list(kept.arrays["at_nodes"]), list(kept.arrays["rates"])
         if self.watch is not None:
-            arrays = {k.removeprefix("watch_"): a for k, a in kept.arrays.items() if k.startswith("watch_")}
-            self.watch.restore(self.time, Named(arrays))
+            self.watch.restore(self.time, kept.under("watch_"))
         if self.frames is not None:
             self.frames.restore(kept.arrays)
         self.before = {key: int(kept.attrs[key]) for key in self.before}

@@ -148,6 +148,14 @@ class Stepper(Landing):
         """Have the next step depend on the state alone, as the first one does. Collective."""
         self.ts.restartStep()
 
+    def rehearse(self) -> None:
+        """See `Landing.rehearse`: PETSc asks for its options when it first needs them."""
+        if self.given:
+            snes = self.ts.getSNES()
+            for part in (self.ts, snes, snes.getKSP()):
+                part.monitorCancel()  # what they print is for the run itself
+            self._step(self.time + self.next_step)
+
     def largest(self) -> float:
         """Largest absolute value of the solution. Collective."""
         return float(self.solution.norm(PETSc.NormType.NORM_INFINITY))

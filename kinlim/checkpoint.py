@@ -21,7 +21,12 @@ VERSION = 6
 
 
 class Named(dict[str, Any]):
-    """What a checkpoint holds, by name."""
+    """What a checkpoint holds, by name; `where` says which one."""
+
+    def __init__(self, there: Mapping[str, Any], where: str = "the checkpoint") -> None:
+        """Of a mapping."""
+        super().__init__(there)
+        self.where = where
 
     def __missing__(self, name: str) -> NoReturn:
         """Refuse a checkpoint that lacks something.
@@ -29,7 +34,7 @@ class Named(dict[str, Any]):
         Raises:
             InputError: always.
         """
-        raise InputError(f"the checkpoint has no {name}, so no kinlim has written it: start again in another folder")
+        raise InputError(f"{self.where}: has no {name}, so no kinlim has written it; start again in another folder")
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,16 @@ class State:
     Attributes:
         arrays: of numbers, of any shape.
         attrs: what JSON can hold.
+        where: names it in errors.
     """
 
     arrays: Mapping[str, NDArray[Any]]
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    where: str = "the checkpoint"
+
+    def under(self, prefix: str) -> Named:
+        """The arrays whose names begin so, without that beginning."""
+        return Named({k.removeprefix(prefix): a for k, a in self.arrays.items() if k.startswith(prefix)}, self.where)
 
 
 def encode(state: State) -> bytes:
@@ -55,8 +66,8 @@ def encode(state: State) -> bytes:
     return json.dumps(manifest).encode() + b"\n" + body
 
 
-def decode(content: bytes) -> State:
-    """Verify and read what `encode` wrote.
+def decode(content: bytes, where: str = "the checkpoint") -> State:
+    """Verify and read what `encode` wrote; `where` names it in errors.
 
     Raises:
         ValueError: it is not whole, or of another version; the text says what is wrong with it.
@@ -74,7 +85,7 @@ def decode(content: bytes) -> State:
     if hashlib.sha256(body).hexdigest() != checksum:
         raise ValueError("its checksum is wrong")
     line, _, data = body.partition(b"\n")
-    arrays, at = Named(), 0
+    arrays, at = Named({}, where), 0
     try:
         header = json.loads(line)
         for name, dtype, shape in header["arrays"]:
@@ -83,6 +94,6 @@ def decode(content: bytes) -> State:
                 raise ValueError
             arrays[name] = np.frombuffer(data, kind, count, at).reshape(shape).copy()
             at += arrays[name].nbytes
-        return State(arrays, Named(header["attrs"]))
+        return State(arrays, Named(header["attrs"], where), where)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("its header is not one that kinlim writes") from None

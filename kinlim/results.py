@@ -280,7 +280,7 @@ class Results:
         problems = []
         for path in self._checkpoints(name):
             try:
-                state = decode(path.read_bytes())
+                state = decode(path.read_bytes(), str(path))
             except (OSError, ValueError) as error:
                 problems.append(f"{path.name}: {error}")
                 self.log(f"checkpoint {path.name} cannot be used: {error}")

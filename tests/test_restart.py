@@ -175,11 +175,11 @@ def test_a_forged_header_is_no_checkpoint(header):
 
 
 def test_a_checkpoint_that_lacks_something_is_refused(study, monkeypatch):
-    kept = decode(encode(stopped_halfway(study, MPI.COMM_SELF, monkeypatch)))
+    kept = decode(encode(stopped_halfway(study, MPI.COMM_SELF, monkeypatch)), "r/pde.checkpoint")
     for part in (kept.arrays, kept.attrs):
         for name in set(part) - {"study"}:
             value = part.pop(name)
-            with pytest.raises(InputError, match=f"the checkpoint has no {name.removeprefix('watch_')}"):
+            with pytest.raises(InputError, match=f"^r/pde.checkpoint: has no {name.removeprefix('watch_')}"):
                 solve(study, MPI.COMM_SELF, keeper=Keeper(MPI.COMM_SELF, kept))
             part[name] = value
 

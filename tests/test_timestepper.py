@@ -8,9 +8,10 @@ import ufl
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
-from kinlim.errors import RunError
+from kinlim.errors import InputError, RunError
 from kinlim.fem.timestepper import TimeStepper
 from kinlim.meshes.interval import graded, interval
+from kinlim.study import check, model_of
 
 
 def heat(comm, degree=3, cells=24):
@@ -102,3 +103,28 @@ def test_the_users_options_win():
             assert stepper.ts.getType() == "bdf"
     finally:
         PETSc.Options().delValue("mine_ts_type")
+
+
+@pytest.mark.parametrize("example", ["study", "reaction"])
+def test_unknown_options_are_refused_by_the_check_of_a_study(example, request):
+    """Not by its first step, when particles may have been at work for hours."""
+    from petsc4py import PETSc
+
+    given = request.getfixturevalue(example)
+    study = given if example == "study" else check(given)
+    equations = [side for side in model_of(study).sides if side.file in ("pde.nc", "kinetic.nc")]
+    assert equations
+    for side in equations:
+        prefix = f"{side.file.removesuffix('.nc')}_"
+        database = PETSc.Options(prefix)
+        database["snes_max_iit"] = 3
+        try:
+            with pytest.raises(InputError, match=f"^-{prefix}snes_max_iit: no part of PETSc"):
+                side.maker().check(study, MPI.COMM_SELF)
+        finally:
+            database.delValue("snes_max_iit")
+        database["snes_max_it"] = 30
+        try:
+            side.maker().check(study, MPI.COMM_SELF)
+        finally:
+            database.delValue("snes_max_it")

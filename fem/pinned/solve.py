@@ -338,6 +338,7 @@ class Equations(EquationMaker):
                 "'noflux'"
             )
         discretise(this, comm, table=self.table)
+        super().check(study, comm)
 
     def known(self, study: Study, comm: MPI.Comm) -> Iterator[Mapping[str, Any]]:
         """See `kinlim.fem.pinned.refinement.known`."""

@@ -34,7 +34,13 @@ COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
 
 def check(study: ReactionStudy, comm: MPI.Comm) -> None:
     """Raise InputError on all ranks if the kinetic system of a study cannot be made. Collective."""
-    on_root(comm, lambda: KineticSystem.of(study.model, _settings(study)).size)
+    on_root(comm, lambda: _check(study))
+
+
+def _check(study: ReactionStudy) -> None:
+    system = KineticSystem.of(study.model, _settings(study))
+    with _stepper(study, system, _Run.fresh(system, system.initial(study.model))) as stepper:
+        stepper.rehearse()
 
 
 def solve(
@@ -76,18 +82,7 @@ def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | 
     system, times = KineticSystem.of(model, settings), model.times
     start = system.initial(model)
     run = _Run.fresh(system, start) if keeper.kept is None else _Run.restored(keeper.kept)
-    lo, hi = model.region
-    first = min(LAYER * model.epsilon**2 / max(hi, 1 / lo), FIRST_STEP * times[-1])
-    equal = times[-1] / fixed_steps if fixed_steps else None
-    with KineticStepper(
-        system,
-        run.u,
-        (hi, 1 / lo),
-        rtol=settings.rtol,
-        start=run.time,
-        first_step=run.next_step or equal or first,
-        options={} if equal is None else {"ts_adapt_type": "none"},
-    ) as stepper:
+    with _stepper(study, system, run, fixed_steps) as stepper:
 
         def after_step() -> None:
             run.note(stepper.time, integrands(system, stepper.solution.array_r))
@@ -113,6 +108,25 @@ def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | 
     found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))
     about = provenance(ranks, 1, seconds, study=dump(study))
     return found.assign_attrs(counts, preconditioner=preconditioner, petsc_options=options, **about)
+
+
+def _stepper(
+    study: ReactionStudy, system: KineticSystem, run: "_Run", fixed_steps: int | None = None
+) -> KineticStepper:
+    """What goes on from a state."""
+    model, end = study.model, float(study.model.times[-1]) or study.model.end_time
+    lo, hi = model.region
+    first = min(LAYER * model.epsilon**2 / max(hi, 1 / lo), FIRST_STEP * end)
+    equal = end / fixed_steps if fixed_steps else None
+    return KineticStepper(
+        system,
+        run.u,
+        (hi, 1 / lo),
+        rtol=_settings(study).rtol,
+        start=run.time,
+        first_step=run.next_step or equal or first,
+        options={} if equal is None else {"ts_adapt_type": "none"},
+    )
 
 
 class _Run:
