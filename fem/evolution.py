@@ -34,6 +34,10 @@ FIRST_STEP = 1e-6
 """First step tried, as a fraction of the whole time."""
 
 
+COARSEST = 4
+"""Cells along an axis of the coarsest mesh that tells how a solution goes in time."""
+
+
 class EquationMaker(Refined, Drawable, Refereed):
     """What makes the dataset of `kinlim.Evolution`.
 
@@ -136,6 +140,14 @@ class EquationMaker(Refined, Drawable, Refereed):
             "mesh": study.vary(self.table, refinements=settings.refinements + 1),
             "steps": study.vary(self.table, rtol=rtol / 10 if rtol >= 1e-11 else 10 * rtol),
         }
+
+    def coarser(self, study: Study) -> Study | None:
+        """A quarter of the cells along each axis, which a mesh from a file has only if it is refined."""
+        settings: MeshSettings = getattr(study, self.table)
+        if settings.refinements:
+            return study.vary(self.table, refinements=max(0, settings.refinements - 2))
+        cells = max(settings.cells // 4, COARSEST)
+        return None if settings.mesh or cells == settings.cells else study.vary(self.table, cells=cells)
 
     def refereeable(self, study: Study, comm: MPI.Comm) -> None:
         """Raise InputError if the equation is not on the torus, or has no strong form. Collective."""

@@ -88,6 +88,10 @@ Resume = Annotated[
     typer.Option("--resume", help="Go on with a run that was stopped: what is done stays, what was begun goes on."),
 ]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say how long it will take and in how much memory, found in seconds; no more.")
+]
+
 TimeLimit = Annotated[
     str | None,
     typer.Option(
@@ -119,9 +123,10 @@ def run(
     threads: Threads = None,
     resume: Resume = False,
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Simulate the particles, solve the equations, compare them, write a report."""
-    _stages(study, output, _with(set, replicas), workflow.STAGES, threads=threads, resume=resume)
+    _stages(study, output, _with(set, replicas), workflow.STAGES, dry_run, threads=threads, resume=resume)
 
 
 @app.command()
@@ -133,9 +138,10 @@ def simulate(
     threads: Threads = None,
     resume: Resume = False,
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Simulate the particles."""
-    _stages(study, output, _with(set, replicas), ("simulate",), threads=threads, resume=resume)
+    _stages(study, output, _with(set, replicas), ("simulate",), dry_run, threads=threads, resume=resume)
 
 
 @app.command()
@@ -152,10 +158,11 @@ def solve(
         bool,
         typer.Option("--referee", help="On a torus: solve with Fourier modes, too, and say how far apart they are."),
     ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Solve the limit equations."""
     more = {"estimate_error": estimate_error, "referee": referee}
-    folder = _stages(study, output, set, ("solve",), resume=resume, **more)
+    folder = _stages(study, output, set, ("solve",), dry_run, resume=resume, **more)
     if any(more.values()):
         from kinlim.parallel import on_root, world
 
@@ -212,6 +219,7 @@ def sweep(
     without_particles: Annotated[
         bool, typer.Option("--without-particles", help="Solve only; for what the solution alone can tell.")
     ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Run a study for several values of its parameters, and measure how the results scale with them."""
     from kinlim.parallel import on_root, world
@@ -221,6 +229,10 @@ def sweep(
     loaded, folder = _study(study, output, overrides, suffix=f"-{SWEEP}")
     points = on_root(world(), lambda: sweeps.points_of(study, over, overrides))
     stages: tuple[workflow.Stage, ...] = ("solve",) if without_particles else workflow.STAGES
+    if dry_run:
+        studies = {point.folder: point.study for point in points}
+        _foretell(studies, stages, threads, *(["--resume"] if resume else []))
+        return
     verdict = sweeps.sweep(loaded, points, folder, stages=stages, threads=threads, resume=resume)
     _say(sweeping.text(verdict))
     _say(f"Report: {folder / f'{SWEEP}.html'}")
@@ -453,11 +465,44 @@ def _with(overrides: list[str] | None, replicas: int | None) -> list[str]:
 
 
 def _stages(
-    path: Path, output: str | None, overrides: list[str] | None, stages: tuple[workflow.Stage, ...], **more: Any
+    path: Path,
+    output: str | None,
+    overrides: list[str] | None,
+    stages: tuple[workflow.Stage, ...],
+    dry_run: bool = False,
+    **more: Any,
 ) -> Path:
     study, folder = _study(path, output, overrides)
-    _go(study, folder, stages, source=str(path), **more)
+    if dry_run:
+        threads = more.pop("threads", None)
+        _foretell({str(path): study}, stages, threads, *(f"--{key}" for key, given in more.items() if given))
+    else:
+        _go(study, folder, stages, source=str(path), **more)
     return folder
+
+
+def _foretell(
+    studies: dict[str, Study], stages: tuple[workflow.Stage, ...], threads: int | None, *besides: str
+) -> None:
+    """Say what studies cost, by what names each to a user; options given `besides` cannot be part of it."""
+    from kinlim import forecast
+    from kinlim.parallel import default_threads, world
+
+    if besides:
+        raise InputError(f"--dry-run says what whole runs cost; leave out {besides[0].replace('_', '-')}")
+    comm, total = world(), 0.0
+    for name, study in studies.items():
+        try:
+            costs = forecast.forecast(study, stages, comm=comm, threads=threads)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+        if len(studies) > 1:
+            _say(name)
+        _say("\n".join(map(str, costs)))
+        total += sum(cost.seconds for cost in costs)
+    ranks = f"{comm.size} rank(s) with {threads or default_threads(comm)} thread(s)"
+    _say(f"together: about {forecast.told(total)} on {ranks}, without figures and reports")
+    _say(forecast.memory(comm))
 
 
 def _errors(results: Results) -> str:

@@ -101,6 +101,17 @@ class Maker(ABC):
             Stopped: a signal came, and the state has been kept.
         """
 
+    def rehearsal(self, study: Study) -> tuple[Study, float]:
+        """What is begun to see what a study costs, and how many times as much the study itself costs.
+
+        Something else than the study only where it has preliminaries, after which another rate of progress begins.
+        """
+        return study, 1.0
+
+    def coarser(self, study: Study) -> Study | None:
+        """A study that takes the same course in time, on a coarser mesh; None where progress needs no such measure."""
+        return None
+
 
 class Refined(Maker):
     """A maker whose datasets have errors of meshes and time steps, which can be measured.

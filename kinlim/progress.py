@@ -1,9 +1,11 @@
 """Progress with an estimate of the time left, for anything that lasts over two seconds; silent otherwise."""
 
+import contextlib
 import math
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -94,6 +96,23 @@ compiling = Compilation(shown=False)
 """Of this process. The command line lets rank 0 tell."""
 
 
+Listener = Callable[[float, float], None]
+"""Takes seconds and a fraction done."""
+
+listeners: list[Listener] = []
+"""What shown meters tell of progress instead of printing it, the last one: see `told_to`."""
+
+
+@contextlib.contextmanager
+def told_to(listener: Listener) -> Iterator[None]:
+    """Have meters tell someone, and print nothing."""
+    listeners.append(listener)
+    try:
+        yield
+    finally:
+        listeners.remove(listener)
+
+
 class Meter:
     """Shows how far a stage has come: a bar on a terminal, a line now and then elsewhere.
 
@@ -115,6 +134,9 @@ class Meter:
     def __call__(self, fraction: float) -> None:
         """Report the fraction done, in [0, 1]."""
         elapsed = time.monotonic() - compiling.spent() - self.started
+        if self.shown and listeners:
+            listeners[-1](elapsed, fraction)
+            return
         if not self.shown or elapsed < self.next_line:
             return
         if self.stream.isatty():

@@ -23,6 +23,9 @@ IMPORTS = "<frozen importlib._bootstrap>"
 PATIENCE = 10.0
 """Seconds for which a signal waits for the end of an import."""
 
+GRACE = 10.0
+"""Seconds that running blocks have to finish after a signal; what has not is given up, and done again with --resume."""
+
 heard: list[float] = []
 """When such signals came that wait."""
 
@@ -108,12 +111,13 @@ class StopRequests:
     """Notes such signals while it is entered, instead of letting them end the process.
 
     Attributes:
-        received: whether one came.
+        received: whether one came, or anything else asks for the end.
+        patience: seconds that what is half done then has to be finished.
     """
 
     def __init__(self) -> None:
         """Nothing has come yet."""
-        self.received = False
+        self.received, self.patience = False, GRACE
         self.before: list[object] = []
         self.depth = 0
 

@@ -36,9 +36,6 @@ ALONE, TOGETHER = 0.5, 0.002
 KEEP_EVERY = 0.2
 """Seconds between two checkpoints at least: of small blocks there are thousands a second."""
 
-GRACE = 10.0
-"""Seconds that running blocks have to finish after a signal; what has not is given up, and done again with --resume."""
-
 ASK, REPLY, ARRAY, GIVE_UP = 1, 2, 3, 4
 """Tags of messages."""
 
@@ -315,7 +312,7 @@ def _lead(
                 arrived.append((index, ended))
         if requests.received and stopping is None:
             stopping = time.monotonic()
-        if stopping is not None and not given_up and time.monotonic() - stopping > GRACE:
+        if stopping is not None and not given_up and time.monotonic() - stopping > requests.patience:
             give_up()
             given_up = True
         for index, statistics in arrived:

@@ -146,7 +146,7 @@ def test_a_signal_finishes_the_running_blocks_and_stops(number):
 def test_blocks_that_take_too_long_after_a_signal_are_given_up(monkeypatch, blocks):
     # also the last ones, after which no more are handed out: their replicas must not be missing in a result
     comm = MPI.COMM_WORLD
-    monkeypatch.setattr("kinlim.stochastic.ensemble.GRACE", 0.2)
+    monkeypatch.setattr("kinlim.signals.GRACE", 0.2)
 
     class Signalled(Toy):
         def begin(self, streams, first, threads):

@@ -9,7 +9,7 @@ from torus import END, Array, diffusion, factors, initial
 
 os.environ.setdefault("FIPY_SOLVERS", "scipy")
 arguments, sys.argv = sys.argv, sys.argv[:1]  # FiPy takes words for its own
-import fipy
+import fipy  # noqa: E402
 
 sys.argv = arguments
 

@@ -29,7 +29,7 @@ def initial(n: int, dimension: int, offset: float = 0.0) -> Array:
 
 
 def factors(m: Any, sqrt: Any = np.sqrt) -> tuple[Any, Any]:
-    """a and b at m, by a square root that knows what m is."""
+    """The two factors a and b at m, by a square root that knows what m is."""
     s = sqrt(m * m + 4)
     square = (0.5 * (m + s)) ** 2
     return square / s, SECOND / (square * s)

@@ -19,8 +19,8 @@ class Sectors(Maker):
         check(narrowed(study, KacStudy), comm)
 
     def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
-        """See `kinlim.fem.kac.solve.solve`, which is too quick to be stopped."""
-        return solve(narrowed(study, KacStudy), keeper.comm)
+        """See `kinlim.fem.kac.solve.solve`."""
+        return solve(narrowed(study, KacStudy), keeper.comm, keeper)
 
 
 SECTORS = Sectors()

@@ -14,15 +14,16 @@ from scipy.optimize import minimize_scalar
 from mpi4py import MPI
 
 from kinlim.equation import SENSITIVE, SENSITIVITY
-from kinlim.errors import InputError
+from kinlim.errors import InputError, Stopped
 from kinlim.fem.kac import theorem
 from kinlim.fem.kac.evolution import Distances, Evolution
 from kinlim.fem.kac.one_particle import l_squared, tau
 from kinlim.fem.kac.sectors import Sector, initial, sectors
+from kinlim.keeper import Keeper
 from kinlim.models.kac.symmetric import Label
 from kinlim.models.kac.tables import KacStudy
 from kinlim.parallel import on_root
-from kinlim.progress import Meter
+from kinlim.progress import Meter, percent
 from kinlim.provenance import provenance
 from kinlim.study import dump
 
@@ -66,12 +67,13 @@ STEP = 1e-4
 """Relative change of the times by which sensitivities are found."""
 
 
-def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
+def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD, keeper: Keeper | None = None) -> xr.Dataset:
     """Solve both systems on symmetric polynomials of degree up to `exact.degree`.
 
     Args:
         study: the study.
         comm: the ranks. Collective; rank 0 does it, in seconds up to degree 5.
+        keeper: may ask for the end. Nothing is kept; a signal ends the program at once.
 
     Returns:
         The same dataset on every rank. With e the orthonormal functions of degree 1 and 2, reservoir(time, function) is
@@ -81,10 +83,10 @@ def solve(study: KacStudy, comm: MPI.Comm = MPI.COMM_WORLD) -> xr.Dataset:
         ||h0 - 1||, is 0. In every degree both systems evolve apart from the other degrees, and every bound holds.
         worst(frame_time, degree, part) is the largest for any h0 - 1 of norm 1 in a degree; docs/kac.md lists the rest.
     """
-    return on_root(comm, lambda: _solve(study, comm))
+    return on_root(comm, lambda: _solve(study, comm, keeper or Keeper(comm)))
 
 
-def _solve(study: KacStudy, comm: MPI.Comm) -> xr.Dataset:
+def _solve(study: KacStudy, comm: MPI.Comm, keeper: Keeper) -> xr.Dataset:
     began, model, degree = time.perf_counter(), study.model, study.exact.degree
     M, N, rates = model.system, model.reservoir, (model.lambda_s, model.lambda_r, model.mu)
     kinds = [Evolution(s, *rates) for n in range(1, degree + 1) for s in sectors(n, M, N, distinct=True)]
@@ -94,6 +96,8 @@ def _solve(study: KacStudy, comm: MPI.Comm) -> xr.Dataset:
         for kind, done in zip(kinds, cost / cost[-1], strict=True):
             _ = kind.reservoir_modes  # the slow part, kept
             meter(done)
+            if keeper.requests.received:
+                raise Stopped(keeper.goodbye(f" after {percent(done)} of the sectors"))
     frame = np.concatenate([[0.0], np.geomspace(1e-4 * model.end_time, model.end_time, FRAME)])
     variables = {
         **_means(parts, study),

@@ -23,6 +23,12 @@ class Kinetic(Maker):
         """See `kinlim.fem.reaction.kinetic.solve`."""
         return kinetic.solve(narrowed(study, ReactionStudy), keeper.comm, keeper=keeper)
 
+    def coarser(self, study: Study) -> Study | None:
+        """A quarter of the cells."""
+        settings = narrowed(study, ReactionStudy).kinetic
+        cells = 0 if settings is None else max(settings.cells // 4, 4)
+        return None if settings is None or cells == settings.cells else study.vary("kinetic", cells=cells)
+
 
 KINETIC = Kinetic()
 

@@ -16,6 +16,11 @@ class Balls(Maker):
         """See `simulate`."""
         return simulate(narrowed(study, PinnedStudy), keeper.comm, threads, keeper)
 
+    def rehearsal(self, study: Study) -> tuple[Study, float]:
+        """Without the pilot, whose replicas count besides."""
+        settings = narrowed(study, PinnedStudy).particles
+        return study.vary("particles", pilot=0), 1 + settings.pilot / settings.replicas
+
 
 BALLS = Balls()
 
