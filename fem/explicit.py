@@ -33,6 +33,9 @@ ORDER = 4
 RENEW = 25
 """Steps after which the spectral radius is found anew."""
 
+REACH = 0.349
+"""Largest |eigenvalue| times step over the square of the number of stages, when there are many."""
+
 MARGIN = 1.2
 """What is added to a spectral radius, which power iteration finds from below."""
 
@@ -144,6 +147,13 @@ class ExplicitStepper(Landing):
         """Put the slope into u_t. Collective."""
         self.slope, self.fresh = self._slope(self.time, self.y), True
         self._fill(self.u_t, self.slope)
+
+    def stages(self, step: float) -> float:
+        """Stages that a step of this length needs from here on, as a number that is not rounded up. Collective."""
+        self.slope, self.fresh = self._slope(self.time, self.y), True
+        radius = self._spectral_radius()
+        self.take()
+        return float(np.sqrt(step * MARGIN * radius / REACH))
 
     def largest(self) -> float:
         """Largest absolute value of the solution. Collective."""

@@ -1,7 +1,8 @@
 """An equation on its mesh: elements, initial data, weak form, and the time stepper that integrates it."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,25 @@ from kinlim.model import parts_of
 Array = NDArray[np.float64]
 
 Stepping = TimeStepper | ExplicitStepper
+
+
+class Way(NamedTuple):
+    """How steps are made.
+
+    Attributes:
+        explicit: whether without a matrix.
+        why: a few words, if it was not asked for.
+    """
+
+    explicit: bool
+    why: str
+
+
+PART = 0.05
+"""Of the whole time, a typical step."""
+
+WORTHWHILE = {1: (0, 0, 0, 0, 0), 2: (24, 24, 24, 96, 96), 3: (20, 20, 96, 96, 96)}
+"""Stages of an explicit step that take as long as an implicit one, by dimension and degree (bench/stepping.py)."""
 
 BLOWN_UP = 1e4
 """Times the size of the data, beyond which an unknown is no solution."""
@@ -110,18 +130,45 @@ class Problem:
         Raises:
             InputError: a PETSc option has no meaning; or there are no explicit steps for this equation.
         """
-        clock = self.place.t if self.place.t in self._constants() else None
-        rtol = max(self.equation.step_error * self.settings.rtol, min(LEAST, self.settings.rtol))
-        common: dict[str, Any] = {
-            "held": self.rows, "condition": self.condition, "clock": clock, "atol": rtol * self.sizes, "start": start,
-            "first_step": first_step, "prefix": self.prefix,
-        }  # fmt: skip
-        options = dict(self.equation.options)
-        if self.settings.stepping == "explicit":
-            where, rtol = f"{self.table}.stepping = 'explicit'", float(options.get("ts_rtol", rtol))
-            return ExplicitStepper(self.form, self.u, self.u_t, **common, rtol=rtol, where=where, fixed=fixed)
+        common, options = self._common(first_step, start), dict(self.equation.options)
+        if self.way.explicit:
+            return self._explicit(common, options, fixed)
         options = self._linear() | options | ({"ts_adapt_type": "none"} if fixed else {})
-        return self.kind(self.form, self.u, self.u_t, **common, rtol=rtol, options=options)
+        return self.kind(self.form, self.u, self.u_t, **common, rtol=self.rtol, options=options)
+
+    @cached_property
+    def way(self) -> Way:
+        """Explicit or implicit steps. From the initial data, so it must be asked for before `u` changes. Collective."""
+        stepping, dimension = self.settings.stepping, self.built.mesh.topology.dim
+        if stepping != "auto":
+            return Way(stepping == "explicit", "")
+        end = float(self.study.model.end_time)
+        try:
+            stages = self._explicit(self._common(end, 0.0), dict(self.equation.options), False).stages(end * PART)
+        except InputError as error:
+            return Way(False, f"implicit steps ({error})")
+        most = WORTHWHILE[dimension][self.settings.degree]
+        kind = "explicit" if stages <= most else "implicit"
+        why = (
+            f"{PART:g} of the time takes {stages:.0f} explicit stages; up to {most} are less work than an implicit step"
+        )
+        return Way(kind == "explicit", f"{kind} steps ({why})")
+
+    @property
+    def rtol(self) -> float:
+        """Error allowed in a step, relative to what is there."""
+        return max(self.equation.step_error * self.settings.rtol, min(LEAST, self.settings.rtol))
+
+    def _common(self, first_step: float, start: float) -> dict[str, Any]:
+        clock = self.place.t if self.place.t in self._constants() else None
+        return {
+            "held": self.rows, "condition": self.condition, "clock": clock, "atol": self.rtol * self.sizes,
+            "start": start, "first_step": first_step, "prefix": self.prefix,
+        }  # fmt: skip
+
+    def _explicit(self, common: dict[str, Any], options: dict[str, Any], fixed: bool) -> ExplicitStepper:
+        where, rtol = f"{self.table}.stepping = '{self.settings.stepping}'", float(options.get("ts_rtol", self.rtol))
+        return ExplicitStepper(self.form, self.u, self.u_t, **common, rtol=rtol, where=where, fixed=fixed)
 
     def check_form(self) -> None:
         """Raise InputError if the weak form, or its derivative, is none that FFCx can take.

@@ -89,7 +89,8 @@ class MeshSettings(Table):
         degree: of the elements.
         rtol: error allowed per time step, relative to the size of the data.
         stepping: "implicit" with PETSc, or "explicit" without a matrix (`kinlim.fem.explicit`), which is faster for
-            smooth data on boxes and intervals of degree 3 or 4 and for short times.
+            smooth data on boxes and intervals of degree 3 or 4 and for short times; or "auto", which looks at the
+            stiffness of the initial data, and says in log.txt what it has chosen and why.
     """
 
     cells: Annotated[int, Field(ge=3, le=10**7)] = 128
@@ -98,7 +99,7 @@ class MeshSettings(Table):
     refinements: Annotated[int, Field(ge=0, le=10)] = 0
     degree: Annotated[int, Field(ge=0, le=4)] = 2
     rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
-    stepping: Literal["implicit", "explicit"] = "implicit"
+    stepping: Literal["implicit", "explicit", "auto"] = "implicit"
 
     @field_validator("mesh")
     @classmethod

@@ -123,6 +123,7 @@ class Run:
         self.on_root(lambda: results.finish(side.file, dataset))
         used = dataset.attrs.get("preconditioner")
         what = f"{side.stage} {side.file}" + (f" with the preconditioner {used}" if used else "")
+        what += f" by {chosen}" if (chosen := dataset.attrs.get("stepping")) else ""
         self.on_root(lambda: results.log(f"{what}: {time.perf_counter() - began:.2f} s on {self.comm.size} rank(s)"))
 
     def _draw_solutions(self) -> None:

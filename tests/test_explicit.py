@@ -1,5 +1,6 @@
 """Explicit steps without a matrix: order 4, stable as far as schemes say, the same solutions, clear refusals."""
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +12,10 @@ import ufl
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from kinlim.errors import InputError, RunError
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem import rock4
 from kinlim.fem.reaction.limit import LIMIT, solve
+from kinlim.keeper import Keeper
 from kinlim.study import check
 
 
@@ -231,3 +233,55 @@ def test_stiffness_that_changes_at_once_is_found():
     found = solved(Rough, stepping="explicit", cells=8, degree=3, times=(0.4, 0.6, 1.0))
     assert found.attrs["rejected_steps"] > 0
     assert np.abs(found.u.values[-1]).max() < 1e-6
+
+
+CHOICES = [
+    # end, dimension, mesh, and the steps that it calls for; in the middle of the table of docs/reaction-limit.md
+    (0.01, 2, {"cells": 8, "degree": 4, "shape": "box"}, "explicit", "0.05 of the time takes"),
+    (10.0, 2, {"cells": 8, "degree": 4, "shape": "box"}, "implicit", "0.05 of the time takes"),
+    (0.01, 2, {"cells": 8, "degree": 2, "shape": "simplex"}, "implicit", "cannot be lumped"),
+    (0.01, 1, {"cells": 16, "degree": 2}, "implicit", "up to 0 are less work"),
+]
+
+
+@pytest.mark.parametrize(("end", "dimension", "mesh", "kind", "why"), CHOICES)
+def test_the_stiffness_chooses_and_the_dataset_says_so(end, dimension, mesh, kind, why):
+    tables = copy.deepcopy(TABLES)
+    tables["model"] |= {"dimension": dimension, "end_time": end, "observe": [0.0, 1e-4 / end]}
+    if dimension == 1:
+        tables["model"] |= {"f0": "2 + cos(2*pi*x)", "g0": "1"}
+    tables["pde"] = mesh | {"stepping": "auto", "rtol": 1e-3}
+    found = solve(check(tables), MPI.COMM_SELF)
+    assert found.attrs["stepping"].startswith(f"{kind} steps (")
+    assert why in found.attrs["stepping"]
+    tables["pde"]["stepping"] = kind
+    asked = solve(check(tables), MPI.COMM_SELF)
+    assert (found.m == asked.m).all()
+    assert "stepping" not in asked.attrs
+
+
+def test_a_choice_is_that_of_the_initial_data_wherever_a_run_goes_on(monkeypatch):
+    """Halfway it may be another: a run that was stopped must not change its scheme."""
+
+    class Stopping(Keeper):
+        left = 6
+
+        def due(self):
+            self.left -= 1
+            self.requests.received = self.left < 0
+            return self.requests.received
+
+    def stages(stepper, step):
+        return 1.0 if np.abs(stepper.y).max() > 0.99 else 1000.0
+
+    monkeypatch.setattr("kinlim.fem.integrate.FORGET", 2)  # a scheme with a memory is kept as it was then
+    monkeypatch.setattr("kinlim.fem.explicit.ExplicitStepper.stages", stages)
+    settings, kept = {"stepping": "auto", "end_time": 0.02, "cells": 12, "degree": 2, "shape": "box"}, []
+    whole = solved(Wave2, **settings)
+    with pytest.raises(Stopped):
+        solved(Wave2, keeper=Stopping(MPI.COMM_SELF, write=kept.append), **settings)
+    assert np.abs(kept[-1].arrays["u"]).max() < 0.99
+    rest = solved(Wave2, keeper=Keeper(MPI.COMM_SELF, kept[-1]), **settings)
+    assert whole.attrs["stepping"].startswith("explicit steps")
+    assert rest.attrs["stepping"] == whole.attrs["stepping"]
+    assert rest.attrs["preconditioner"].startswith("none: explicit")
