@@ -23,17 +23,17 @@ STUDIES: dict[str, tuple[str, int, list[str]]] = {
     "generation and recombination": ("reaction-torus.toml", 1, ["particles.replicas=1024", "kinetic.cells=48"]),
     "the same in the plane": (
         "reaction-torus.toml", 1,
-        ["model.dimension=2", "model.f0=1.6+0.6*cos(2*pi*(x+y))", "pde.cells=192", "pde.rtol=1e-5",
+        ["model.dimension=2", 'model.f0="1.6+0.6*cos(2*pi*(x+y))"', "pde.cells=192", "pde.rtol=1e-5",
          "particles.per_unit=40000"],
     ),
     "the same in space, two ranks": (
         "reaction-torus.toml", 2,
-        ["model.dimension=3", "model.f0=1.6+0.6*cos(2*pi*(x+y+z))", "pde.cells=24", "pde.degree=1", "pde.rtol=1e-4",
+        ["model.dimension=3", 'model.f0="1.6+0.6*cos(2*pi*(x+y+z))"', "pde.cells=24", "pde.degree=1", "pde.rtol=1e-4",
          "particles.per_unit=40000"],
     ),
     "the same in space, explicit": (
         "reaction-torus.toml", 1,
-        ["model.dimension=3", "model.f0=1.6+0.6*cos(2*pi*(x+y+z))", "pde.cells=10", "pde.degree=4", "pde.rtol=1e-4",
+        ["model.dimension=3", 'model.f0="1.6+0.6*cos(2*pi*(x+y+z))"', "pde.cells=10", "pde.degree=4", "pde.rtol=1e-4",
          "pde.shape=box", "pde.stepping=explicit", "particles.per_unit=20000"],
     ),
     "Kac particles": ("kac-reservoir.toml", 1, ["exact.degree=5", "particles.replicas=200000"]),
@@ -56,7 +56,7 @@ def study(name: str, folder: Path) -> tuple[Path, list[str]]:
     file, _, settings = STUDIES[name]
     path = EXAMPLES / file
     if name in WITHOUT_KINETIC:
-        text = re.sub(r"\[kinetic\][^\[]*", "", path.read_text(encoding="utf-8"))
+        text = re.sub(r"\n\[kinetic\]\n[^\[]*", "\n", path.read_text(encoding="utf-8"))
         path = folder / "study.toml"
         path.write_text(text, encoding="utf-8")
     return path, [word for setting in settings for word in ("--set", setting)]

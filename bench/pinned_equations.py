@@ -6,6 +6,7 @@
 The programs, each on one core, kinlim's opponents from `pinned_opponents`:
 
     kinlim   finite elements and an adaptive Rosenbrock method, over degree, cells and rtol
+    kinlim, explicit   the same elements with a lumped mass, and stabilised steps of order 4
     Heun     the paper's method: central differences, explicit steps at the limit of stability
     RKL2     the same with stabilised steps, as many stages as the differences allow
     LSODA    the same differences, integrated implicitly with a banded Jacobian, over cells and rtol
@@ -49,7 +50,14 @@ TARGET = (1e-6, 2e-6)
 """Errors in mu and in sigma."""
 
 RTOLS = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
-COLOURS = {"kinlim": "#0072b2", "Heun": "#d55e00", "RKL2": "#e69f00", "LSODA": "#009e73", "BDF": "#cc79a7"}
+COLOURS = {
+    "kinlim": "#0072b2",
+    "kinlim, explicit": "#56b4e9",
+    "Heun": "#d55e00",
+    "RKL2": "#e69f00",
+    "LSODA": "#009e73",
+    "BDF": "#cc79a7",
+}
 
 
 @dataclass
@@ -78,9 +86,9 @@ class Run:
         self.errors = difference(mu, reference[0]), difference(sigma, reference[1])
 
 
-def by_kinlim(study: Study, degree: int, cells: int, rtol: float) -> Result:
+def by_kinlim(study: Study, degree: int, cells: int, rtol: float, stepping: str = "implicit") -> Result:
     """Solve by kinlim; values at the sites."""
-    pde = kinlim.solve(study.vary("pde", degree=degree, cells=cells, rtol=rtol))
+    pde = kinlim.solve(study.vary("pde", degree=degree, cells=cells, rtol=rtol, stepping=stepping))
     return pde["mu"].to_numpy()[-1], pde["sigma"].to_numpy()[-1], pde.attrs["stepping_seconds"]
 
 
@@ -108,6 +116,7 @@ def runs(study: Study, quick: bool) -> list[Run]:
     kinlims: Iterator[tuple[int, int, float]]
     explicits: Iterator[tuple[str, int]]
     implicits: Iterator[tuple[str, int, float]]
+    stabilised = itertools.product((2, 3, 4), (75, 150, 300) if quick else (75, 100, 150, 200, 300), RTOLS[:8:2])
     if quick:
         kinlims = itertools.product((2, 3), (75, 150, 300), RTOLS[::2][:4])
         explicits = itertools.product(("Heun", "RKL2"), (200, 400, 800, 1600, 3200))
@@ -135,6 +144,14 @@ def runs(study: Study, quick: bool) -> list[Run]:
         *(
             Run("kinlim", f"degree {p}, {cells} cells, rtol {rtol:.0e}", partial(by_kinlim, study, p, cells, rtol))
             for p, cells, rtol in kinlims
+        ),
+        *(
+            Run(
+                "kinlim, explicit",
+                f"degree {p}, {cells} cells, rtol {rtol:.0e}",
+                partial(by_kinlim, study, p, cells, rtol, "explicit"),
+            )
+            for p, cells, rtol in stabilised
         ),
         *(
             Run(name, f"{cells} cells", partial(by_explicit, study, cells, 2 if name == "Heun" else None))
@@ -181,7 +198,8 @@ def reference_of(study: Study, quick: bool) -> tuple[Array, Array]:
 def warm_up(study: Study) -> None:
     """Compile all that a round uses; kinlim's forms, one set a degree, into its cache."""
     for degree in (2, 3, 4):
-        by_kinlim(study, degree, 75, 1e-4)
+        for stepping in ("implicit", "explicit"):
+            by_kinlim(study, degree, 75, 1e-4, stepping)
     for stages in (2, None):
         by_explicit(study, 200, stages)
     by_lines(study, "LSODA", 200, 1e-4)
@@ -222,7 +240,7 @@ def crossovers(ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[list[tuple[f
 
 def tell(by_program: dict[str, list[Run]]) -> None:
     """Print all tables."""
-    print(f"\n{'program':>8} {'setting':<34} {'mu':>8} {'sigma':>8} {'seconds':>9} {'whole call':>11}")
+    print(f"\n{'program':>16} {'setting':<34} {'mu':>8} {'sigma':>8} {'seconds':>9} {'whole call':>11}")
     for run in itertools.chain.from_iterable(by_program.values()):
         show(run)
     envelopes = {name: envelope(of, 1) for name, of in by_program.items()}
@@ -246,21 +264,21 @@ def tell(by_program: dict[str, list[Run]]) -> None:
     for name in opponents:
         found, last = crossovers(envelopes["kinlim"], envelopes[name])
         said = [f"from {error:.1e} ({seconds:.3f} s) {'kinlim' if ours else name}" for error, seconds, ours in found]
-        print(f"{name:>8}: " + (f"{', '.join(said)}; to {last:.1e}" if said else "no error that both reach"))
+        print(f"{name:>16}: " + (f"{', '.join(said)}; to {last:.1e}" if said else "no error that both reach"))
 
     print(f"\nmu <= {TARGET[0]:.0e} and sigma <= {TARGET[1]:.0e}:")
     for name, of in by_program.items():
         best = fastest(of, *TARGET)
-        print(f"{name:>8} " + (f"{best.seconds:.4f} s, {best.setting}" if best else "not reached"))
+        print(f"{name:>16} " + (f"{best.seconds:.4f} s, {best.setting}" if best else "not reached"))
 
 
 def show(run: Run) -> None:
     """Print a run."""
     if run.failure:
-        print(f"{run.program:>8} {run.setting:<34} failed: {run.failure.split(':')[0][:60]}")
+        print(f"{run.program:>16} {run.setting:<34} failed: {run.failure.split(':')[0][:60]}")
     else:
         numbers = f"{run.errors[0]:8.1e} {run.errors[1]:8.1e} {run.seconds:9.4f} {run.whole:11.4f}"
-        print(f"{run.program:>8} {run.setting:<34} {numbers}")
+        print(f"{run.program:>16} {run.setting:<34} {numbers}")
 
 
 def plot(by_program: dict[str, list[Run]], file: Path) -> None:
@@ -292,6 +310,7 @@ def plot(by_program: dict[str, list[Run]], file: Path) -> None:
     panels[0].set_ylabel("relative L2 error")
     legend = {
         "kinlim": "kinlim",
+        "kinlim, explicit": "kinlim, explicit",
         "Heun": "explicit differences, Heun",
         "RKL2": "explicit differences, RKL2",
         "LSODA": "method of lines, LSODA",

@@ -1,4 +1,4 @@
-"""Speed of reacting particles beside a plain scalar C program of the same algorithm, in one run and in turn.
+"""Speed of reacting particles beside two C programs of the same algorithm, a scalar one and one for vectors, in turn.
 
     python bench/reaction_kernel.py [--sizes 1,10000,82/1,1000000,82/2,1000000,82/3,1000000,82] [--rounds 5]
         [--seconds 1]
@@ -33,14 +33,14 @@ Rates = Callable[[float], tuple[float, float]]
 """Particle-steps and events per second, measured for about so many seconds."""
 
 
-def scalar(d: int, n: int, cells: int, program: Path) -> Rates:
-    """The C program."""
+def program(d: int, n: int, cells: int, file: Path) -> Rates:
+    """One of the C programs."""
     steps = 3
 
     def rates(seconds: float) -> tuple[float, float]:
         nonlocal steps
         while True:
-            words = [str(word) for word in (program, d, n, cells, X, steps)]
+            words = [str(word) for word in (file, d, n, cells, X, steps)]
             found = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
             if (took := float(found[0])) >= seconds:
                 return float(found[1]), float(found[2])
@@ -108,13 +108,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        program = compiled("reaction_scalar", folder)
+        scalar, vector = (compiled(name, folder) for name in ("reaction_scalar", "reaction_vector"))
         for size in options.sizes.split("/"):
             d, n, cells = map(int, size.split(","))
             print(
                 f"\ndimension {d}, N = {n}, {cells} cells along each axis: median [min, max] of {options.rounds} rounds"
             )
-            compare({"C": scalar(d, n, cells, program), "kernel": kernel(d, n, cells)}, options.rounds, options.seconds)
+            rows = {"vector C": program(d, n, cells, vector), "C": program(d, n, cells, scalar)}
+            compare(rows | {"kernel": kernel(d, n, cells)}, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

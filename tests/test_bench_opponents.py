@@ -60,6 +60,25 @@ def test_errors_fall_at_least_fourfold_when_cells_double(opponents, elements, pr
     assert np.min(np.log2(np.divide(*errors))) > 1.9  # more where errors of the time step, of order 4 in h, are left
 
 
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+@pytest.mark.parametrize("program", ["reaction_scalar", "reaction_vector"])
+def test_reacting_particles_in_c_stay_in_equilibrium(program, dimension, tmp_path):
+    """A wrong rate, cell or sort changes how many pairs are made and destroyed: 2 x N V a step, of particles 2 N."""
+    file = tmp_path / program
+    subprocess.run(
+        ["gcc", "-O3", "-march=native", "-ffast-math", "-o", file, SOURCE.parent / f"{program}.c", "-lm"], check=True
+    )
+    n, x, steps = 20000, 0.245, 60
+    words = map(str, (file, dimension, n, 16, x, steps))
+    seconds, particles, events, left, change = map(float, subprocess.check_output([*words]).split())
+    assert change == 0
+    # numbers of A and of B are n +- n^(1/2) each, and within 5 standard errors here
+    assert abs(left - 2 * n) < 5 * np.sqrt(2 * n)
+    made = 2 * x * n * steps
+    assert abs(events * seconds - made) < 5 * np.sqrt(2 * made)
+    assert abs(particles * seconds / steps - 2 * n) < 5 * np.sqrt(2 * n)
+
+
 def test_every_benchmark_is_in_the_index_and_no_other_name_is_run():
     def bench(*words):
         return subprocess.run([sys.executable, SOURCE.parent, *words], capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ NAME = "FiPy"
 OFFSET = 0.5
 SETTINGS = {
     1: [(n, steps) for n in (32, 64, 128) for steps in (20, 100, 500)],
-    2: [(n, steps) for n in (32, 48, 64, 96) for steps in (20, 100)],
+    2: [(n, steps) for n in (32, 64, 128) for steps in (20, 200)],
     3: [(n, steps) for n in (16, 24) for steps in (20,)],
 }
 """Cells along an axis, and steps."""
