@@ -26,6 +26,7 @@ from kinlim.model import Command, Comparison, Maker, Measured, Model, Side, Verd
 from kinlim.particles import Observable, Particles
 from kinlim.rules import Means, Modes, Numbers, Rule, rules
 from kinlim.sides import Ensembles, Evolution, Known
+from kinlim.sweeps import sweep
 from kinlim.table import FormulaOfX, Positive, Table
 from kinlim.version import __version__
 from kinlim.workflow import run
@@ -70,4 +71,5 @@ __all__ = [
     "run",
     "simulate",
     "solve",
+    "sweep",
 ]

@@ -5,9 +5,9 @@ wait for PETSc and numba to load.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinlim import layout
 from kinlim import study as studies
@@ -24,9 +24,21 @@ if TYPE_CHECKING:
     from kinlim.keeper import Keeper
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
-    """Read and check a study; see `kinlim.study.load`."""
-    return studies.load(path, overrides)
+def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Study:
+    """Read and check a study.
+
+    Args:
+        source: the path of a TOML file; TOML itself, as a text of several lines; or its tables.
+        overrides: ``table.key=value`` with the value in TOML; they win over the source.
+
+    Raises:
+        InputError: naming the file (or ``--set``), the key and the value.
+    """
+    if isinstance(source, Mapping):
+        return studies.check(studies.override(dict(source), overrides), "study", overrides)
+    if isinstance(source, str) and "\n" in source:
+        return studies.check(studies.override(studies.parse(source, "study"), overrides), "study", overrides)
+    return studies.load(source, overrides)
 
 
 def simulate(

@@ -1,13 +1,16 @@
 """What every study is made of, whatever its model: a heading, the physics, the particles, and what it leaves behind."""
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+import tomli_w
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
+from kinlim.errors import InputError
 from kinlim.table import Positive, Table
 
 Fractions = Annotated[tuple[float, ...], Field(min_length=1, max_length=1000, strict=False)]
@@ -93,14 +96,50 @@ class Study(Table):
     study: Heading
     model: Physics
 
-    def vary(self, table: str, **settings: Any) -> Self:
-        """The same study with other settings in one of its tables, by the keys of the file.
+    def vary(self, table: str | None = None, /, **settings: Any) -> Self:
+        """The same study with other settings, by the keys of the file.
+
+            study.vary("pde", cells=200)
+            study.vary(**{"model.balls": 200, "pde.cells": 200})
+
+        Args:
+            table: that has all of them; without one, keys have their table before a dot.
+            settings: the values.
 
         Raises:
-            ValidationError: pydantic's, where the table does not allow them.
+            InputError: a key names no table of the study.
+            ValidationError: pydantic's, where a table does not allow them.
         """
-        there: Table = getattr(self, table)
-        return self.model_copy(update={table: type(there).model_validate(there.model_dump(by_alias=True) | settings)})
+        own: dict[str, dict[str, Any]] = {}
+        for key, value in settings.items():
+            name, _, rest = (table, "", key) if table is not None else key.partition(".")
+            if not rest or not isinstance(getattr(self, name, None), Table):
+                raise InputError(f"{key}: is no key of this study; keys are written as in 'model.end_time'")
+            own.setdefault(name, {})[rest] = value
+        tables = {name: getattr(self, name) for name in own}
+        return self.model_copy(
+            update={
+                name: type(there).model_validate(there.model_dump(by_alias=True) | own[name])
+                for name, there in tables.items()
+            }
+        )
+
+    def __str__(self) -> str:
+        """The study as TOML, every default written out."""
+        return tomli_w.dumps(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    def __repr__(self) -> str:
+        """Name and model, with what the file would say of the model's numbers."""
+        numbers = ", ".join(
+            f"{key}={value!r}" for key, value in self.model.model_dump(mode="json", by_alias=True).items()
+            if isinstance(value, int | float | str)
+        )  # fmt: skip
+        return f"<study {self.study.name!r} of {self.study.model}: {numbers}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the TOML, folded under the name."""
+        title = html.escape(f"{self.study.name} ({self.study.model})")
+        return f"<details><summary>{title}</summary><pre>{html.escape(str(self))}</pre></details>"
 
 
 def narrowed[S: Study](study: Study, kind: type[S]) -> S:

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from kinlim import compat, models, statements, sweeps, verification, workflow
+from kinlim import compat, looking, models, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
+from kinlim.looking import folder_named, results_folder, say, tell, write_new
 from kinlim.plain import let_streams_spell
-from kinlim.progress import compiling
-from kinlim.results import REPORT, SWEEP, Results
+from kinlim.progress import compiling, listeners
+from kinlim.results import SWEEP, Results
 from kinlim.signals import end_at_once, ignore, limit, stopped_is_stopped
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
@@ -47,6 +48,9 @@ MOST_THREADS = 4096
 LONGEST = 1000
 """Characters of an error message."""
 
+DEBUG, QUIET, VERBOSE = ("--debug",), ("-q", "--quiet"), ("-v", "--verbose")
+"""Options of every command, wherever they stand."""
+
 PATIENCE = 5.0
 """Seconds that a rank which has failed waits for the others to say the same; then it ends them."""
 
@@ -62,7 +66,13 @@ app = typer.Typer(
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study; `kinlim new` prints one.")]
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="DIR", help="Result folder. [default: results/NAME]", show_default=False),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        show_default=False,
+        help="Result folder. [default: NAME in results, or in the folder that KINLIM_RESULTS names]",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -107,11 +117,15 @@ TimeLimit = Annotated[
 @app.callback()
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress; may stand anywhere.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show what goes into log.txt; may stand anywhere.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=lambda wanted: wanted and _version(), help="Show it.")
     ] = False,
 ) -> None:
-    """Accept the options that belong to every command; `main` has read --debug already."""
+    """Accept the options that belong to every command; `main` has read them already."""
 
 
 @app.command()
@@ -166,13 +180,13 @@ def solve(
     if any(more.values()):
         from kinlim.parallel import on_root, world
 
-        _say(on_root(world(), lambda: _errors(Results(folder))))
+        say(on_root(world(), lambda: _errors(Results(folder))))
 
 
 @app.command()
 def converge(study: StudyFile, output: Output = None, set: Set = None) -> None:
     """Measure errors and observed orders under refinement of mesh, degree and time step."""
-    _say(workflow.converge(*_study(study, output, set)))
+    say(workflow.converge(*_study(study, output, set)))
 
 
 OF_MODELS: set[str] = set()
@@ -188,7 +202,7 @@ def _add_command(name: str, help: str) -> None:
         if name not in there:
             having = ", ".join(model.name for model, _ in models.every() if name in model.commands) or "that has it"
             raise InputError(f"study.model = '{loaded.study.model}': `kinlim {name}` is for the model {having}")
-        _say(there[name].run()(loaded, folder))
+        say(there[name].run()(loaded, folder))
 
     app.command(name, help=help)(command)
     OF_MODELS.add(name)
@@ -230,59 +244,34 @@ def sweep(
     points = on_root(world(), lambda: sweeps.points_of(study, over, overrides))
     stages: tuple[workflow.Stage, ...] = ("solve",) if without_particles else workflow.STAGES
     if dry_run:
+        sweeps.refuse(points, stages, world())
         studies = {point.folder: point.study for point in points}
         _foretell(studies, stages, threads, *(["--resume"] if resume else []))
         return
     verdict = sweeps.sweep(loaded, points, folder, stages=stages, threads=threads, resume=resume)
-    _say(sweeping.text(verdict))
-    _say(f"Report: {folder / f'{SWEEP}.html'}")
+    say(sweeping.text(verdict))
+    say(f"Report: {folder / f'{SWEEP}.html'}")
+
+
+looking.register(app)
 
 
 @app.command()
-def paraview(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with a solution.")]) -> None:
-    """Write the solution of a result folder for ParaView, such as pde.bp (VTX)."""
-    from kinlim.parallel import on_root, world
-
-    _say(f"For ParaView: {on_root(world(), lambda: workflow.paraview(folder))}")
-
-
-@app.command()
-def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with both datasets.")]) -> None:
-    """Compare the particles and the equations of a result folder, and write its report."""
-    from kinlim.parallel import on_root, world
-
-    results = Results(folder)
-    numbers = on_root(world(), lambda: workflow.compare(results))
-    _tell(on_root(world(), results.study), numbers, folder)
-
-
-@app.command()
-def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder, or a folder of them.")],
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Take the files as they are now: write their checksums anew.")
-    ] = False,
+def new(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Its name, or the file that declares it.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there.", show_default="print it")
+    ] = None,
 ) -> None:
-    """Tell whether the files of a result folder are what kinlim wrote."""
-    from kinlim.parallel import on_root, world
-
-    _say(on_root(world(), lambda: verification.verify(folder, accept=accept)))
-
-
-@app.command()
-def verdicts(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Result folders, or folders of them.")],
-) -> None:
-    """Print a table of the sources' statements that runs have judged: verdict, number, command."""
-    from kinlim.parallel import on_root, world
-
-    _say(on_root(world(), lambda: statements.table(folders)))
-
-
-@app.command()
-def new(model: Annotated[str, typer.Argument(metavar="MODEL", help="Its name, or the file that declares it.")]) -> None:
     """Print a commented study to start from."""
-    _say(models.find(model).start(), end="")
+    text = models.find(model).start()
+    if output is None:
+        say(text, end="")
+        return
+    from kinlim.parallel import on_root, world
+
+    on_root(world(), lambda: write_new(output, text))
+    say(f"A study to start from: {output}")
 
 
 @app.command("models")
@@ -291,7 +280,7 @@ def list_models(
 ) -> None:
     """List the models: built in, installed by other packages, and in the files given."""
     for model, origin in (*models.every(), *((models.find(file), file) for file in files or ())):
-        _say(f"{model.name} ({origin}): {model.about or model.physics.__name__}")
+        say(f"{model.name} ({origin}): {model.about or model.physics.__name__}")
 
 
 @app.command()
@@ -299,7 +288,7 @@ def demo(output: Output = None, threads: Threads = None) -> None:
     """Run the paper's study with few replicas, in less than a minute."""
     example = tomllib.loads(models.find(models.BUILT_IN[0]).example())
     tables = override(example, [f"particles.replicas={DEMO_REPLICAS}", 'study.name="demo"'])
-    folder = _unused(Path("results") / "demo") if output is None else _folder(output)
+    folder = _unused(results_folder() / "demo") if output is None else folder_named(output)
     _go(check(tables, "demo"), folder, workflow.STAGES, threads=threads)
 
 
@@ -308,7 +297,7 @@ def info() -> None:
     """Show versions, MPI, PETSc packages, cores and GPU."""
     from kinlim.info import lines
 
-    _say("\n".join(lines()))
+    say("\n".join(lines()))
 
 
 UNMAPPED = "failed to map segment"
@@ -320,7 +309,7 @@ LESS = "fewer replicas a block, fewer threads, fewer ranks or a coarser mesh do 
 def main() -> NoReturn:
     """Entry point: parse, run, and turn every outcome into an exit code, on all ranks alike."""
     arguments, petsc_options = _split(sys.argv[1:])
-    debug = "--debug" in arguments
+    debug, quiet, verbose = (bool(set(words) & set(arguments)) for words in (DEBUG, QUIET, VERBOSE))
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a matplotlibrc that is not used: see `report`
     # PETSc would answer a closed pipe and a crash with a page of its own. What else is said there is nowhere recorded.
     os.environ["PETSC_OPTIONS"] = "-no_signal_handler"
@@ -336,11 +325,19 @@ def main() -> NoReturn:
             with compat.signals_kept():
                 from kinlim.parallel import Meeting  # which starts MPI
 
-            meeting, compiling.shown = Meeting(), _rank() == 0
+            meeting, compiling.shown = Meeting(), _rank() == 0 and not quiet
+            _tell_more_or_less(quiet, verbose)
             if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone
                 _start_petsc(petsc_options)
             _offer(arguments)
-            if app([a for a in arguments if a != "--debug"], prog_name="kinlim", standalone_mode=False) == INTERRUPTED:
+            if (
+                app(
+                    [a for a in arguments if a not in (*DEBUG, *QUIET, *VERBOSE)],
+                    prog_name="kinlim",
+                    standalone_mode=False,
+                )
+                == INTERRUPTED
+            ):
                 raise KeyboardInterrupt  # typer catches it and returns this
     except Stopped as stop:
         ignore()
@@ -360,6 +357,15 @@ def main() -> NoReturn:
     meeting.agree("done")  # where another rank fails, it ends this one
     ignore()
     sys.exit(0)
+
+
+def _tell_more_or_less(quiet: bool, verbose: bool) -> None:
+    """Silence progress, or show on rank 0 what is logged."""
+    if quiet:
+        listeners.append(lambda seconds, fraction: None)
+    if verbose and _rank() == 0:
+        logging.basicConfig(format="%(message)s", stream=sys.stderr)
+        logging.getLogger("kinlim").setLevel(logging.INFO)
 
 
 def _offer(arguments: list[str]) -> None:
@@ -456,7 +462,7 @@ def _study(path: Path, output: str | None, overrides: list[str] | None, *, suffi
             f"{model.source or model.name}: MODEL.commands has '{taken[0]}', a command of every model; give it another "
             "name"
         )
-    return study, Path("results") / f"{study.study.name}{suffix}" if output is None else _folder(output)
+    return study, results_folder() / f"{study.study.name}{suffix}" if output is None else folder_named(output)
 
 
 def _with(overrides: list[str] | None, replicas: int | None) -> list[str]:
@@ -497,12 +503,12 @@ def _foretell(
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
         if len(studies) > 1:
-            _say(name)
-        _say("\n".join(map(str, costs)))
+            say(name)
+        say("\n".join(map(str, costs)))
         total += sum(cost.seconds for cost in costs)
     ranks = f"{comm.size} rank(s) with {threads or default_threads(comm)} thread(s)"
-    _say(f"together: about {forecast.told(total)} on {ranks}, without figures and reports")
-    _say(forecast.memory(comm))
+    say(f"together: about {forecast.told(total)} on {ranks}, without figures and reports")
+    say(forecast.memory(comm))
 
 
 def _errors(results: Results) -> str:
@@ -527,15 +533,9 @@ def _errors(results: Results) -> str:
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: Any) -> None:
     numbers = workflow.run(study, folder, stages, **more)
     if numbers is None:
-        _say(f"Results: {folder}")
+        say(f"Results: {folder}")
     else:
-        _tell(study, numbers, folder)
-
-
-def _tell(study: Study, numbers: dict[str, Any], folder: Path) -> None:
-    """Say what came out, and where the rest is."""
-    _say("\n".join(workflow.tell(study, numbers)))
-    _say(f"Report: {folder / REPORT}")
+        tell(study, numbers, folder)
 
 
 def _threads(threads: int | None) -> int | None:
@@ -562,14 +562,8 @@ def _limit(text: str | None) -> str | None:
 
 
 def _version() -> NoReturn:
-    _say(f"kinlim {__version__}")
+    say(f"kinlim {__version__}")
     raise typer.Exit
-
-
-def _folder(output: str) -> Path:
-    if not output.strip():
-        raise InputError("-o: needs the name of a folder; '.' is this one")
-    return Path(output)
 
 
 def _unused(folder: Path) -> Path:
@@ -578,11 +572,6 @@ def _unused(folder: Path) -> Path:
 
     names = itertools.chain([folder], (folder.with_name(f"{folder.name}-{k}") for k in itertools.count(2)))
     return on_root(world(), lambda: next(name for name in names if not name.exists()))
-
-
-def _say(text: str, end: str = "\n") -> None:
-    if _rank() == 0:
-        print(text, end=end, flush=True)  # noqa: T201
 
 
 def _rank() -> int:

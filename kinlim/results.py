@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -318,6 +319,7 @@ class Results:
     def log(self, line: str) -> None:
         """Add a dated line to log.txt."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        logging.getLogger("kinlim").info(line)
         try:
             with (self.path / LOG).open("a", encoding="utf-8") as log:
                 log.write(f"{now} {line}\n")
@@ -369,13 +371,19 @@ def difference(
     old: Study, new: Study, tables: tuple[str, ...] | None = None, *, replicas: bool = False
 ) -> "Difference | None":
     """The first key in which two studies differ; the number of `replicas` counts only if asked for."""
-    there, here = tomllib.loads(dump(old)), tomllib.loads(dump(new))
-    for table in here | there if tables is None else tables:
+    found = differences(tomllib.loads(dump(old)), tomllib.loads(dump(new)), tables)
+    return next((one for one in found if one.key != ".".join(REPLICAS) or replicas), None)
+
+
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], tables: tuple[str, ...] | None = None
+) -> Iterator["Difference"]:
+    """The keys in which the tables of two studies differ: in all of them, or in those named."""
+    for table in {**here, **there} if tables is None else tables:
         for key in here.get(table, {}) | there.get(table, {}):
             before, now = there.get(table, {}).get(key), here.get(table, {}).get(key)
-            if before != now and ((table, key) != REPLICAS or replicas):
-                return Difference(f"{table}.{key}", before, now)
-    return None
+            if before != now:
+                yield Difference(f"{table}.{key}", before, now)
 
 
 def replicas_of(study: Study) -> int:

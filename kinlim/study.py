@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -135,7 +134,7 @@ def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
 
 def dump(study: Study) -> str:
     """The resolved study as TOML, every default written out; reading it back gives an equal study."""
-    return tomli_w.dumps(study.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return str(study)
 
 
 def _pickled(study: Study) -> tuple[Callable[..., Study], tuple[Any, ...]]:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
+from pydantic import ValidationError
 
 from kinlim import layout
 from kinlim.base import Ensemble
 from kinlim.errors import InputError
 from kinlim.model import STUDY
 from kinlim.results import POINTS, SWEEP, Results
-from kinlim.study import Study, dump, load, model_of
+from kinlim.study import Study, check, dump, load, model_of
 from kinlim.workflow import STAGES, Stage, claimed, run, write_pictures, writes
 
 if TYPE_CHECKING:
@@ -95,6 +96,23 @@ def points_of(path: str | Path, over: Sequence[str], overrides: Sequence[str] = 
     return points
 
 
+def points_over(study: Study, over: Mapping[str, Sequence[Any]]) -> list[Point]:
+    """All combinations of values by ``table.key``, of a study that is loaded.
+
+    Raises:
+        InputError: a key names no table of the study, or a table does not allow a value.
+    """
+    points = []
+    for values in itertools.product(*over.values()):
+        chosen = dict(zip(over, values, strict=True))
+        try:
+            varied = check(tomllib.loads(dump(study.vary(**chosen))), "study")
+        except ValidationError as error:
+            raise InputError(f"{_name(chosen)}: {error.errors(include_url=False)[0]['msg']}") from None
+        points.append(Point(chosen, _independent(varied, chosen)))
+    return points
+
+
 def _parsed(part: str, text: str) -> tuple[str, list[Any]]:
     """Key and values of ``table.key=v1,v2,...``, a part of the text of an --over."""
     key, equals, values = part.partition("=")
@@ -132,7 +150,7 @@ def _independent(study: Study, values: Mapping[str, Any]) -> Study:
 
 def sweep(
     study: Study,
-    points: Sequence[Point],
+    points: Sequence[Point] | Mapping[str, Sequence[Any]],
     folder: str | Path,
     *,
     stages: Sequence[Stage] = STAGES,
@@ -142,9 +160,11 @@ def sweep(
 ) -> dict[str, Any]:
     """Go through all points of a sweep, each in a result folder of its own, and fit power laws. Collective.
 
+        kinlim.sweep(study, {"model.reservoir": [100, 1000, 10000]}, "results/reservoirs")
+
     Args:
         study: that the points vary.
-        points: at least one.
+        points: values by ``table.key``, of which all combinations are run; or the points themselves, at least one.
         folder: for sweep.nc, .json, .html and figures, and below it those of the points.
         stages: of each point: all, or "solve" alone.
         comm: the ranks, which all work on one point at a time.
@@ -158,13 +178,10 @@ def sweep(
     from kinlim.provenance import provenance
 
     comm = comm or world()
+    points = points_over(study, points) if isinstance(points, Mapping) else points
     results, began = Results(Path(folder)), time.perf_counter()
     threads = default_threads(comm) if threads is None else threads
-    for point in points:
-        model_of(point.study).compare().sweepable(point.study, stages)
-        for side in model_of(point.study).wanted(point.study):
-            if side.stage in stages:
-                side.maker().check(point.study, comm)
+    refuse(points, stages, comm)
     simulated = writes(study, "simulate") if "simulate" in stages else ()
     files = (*(f"{SWEEP}.{kind}" for kind in ("json", "nc", "html")), *simulated)
     with claimed(comm, results):
@@ -179,6 +196,15 @@ def sweep(
                 run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
         about = on_root(comm, lambda: provenance(comm.size, threads, time.perf_counter() - began, study=dump(study)))
         return on_root(comm, lambda: _conclude(study, points, results, stages, about))
+
+
+def refuse(points: Sequence[Point], stages: Sequence[Stage], comm: "MPI.Comm") -> None:
+    """Raise InputError if a point has nothing to measure or a side that cannot be made. Collective."""
+    for point in points:
+        model_of(point.study).compare().sweepable(point.study, stages)
+        for side in model_of(point.study).wanted(point.study):
+            if side.stage in stages:
+                side.maker().check(point.study, comm)
 
 
 def _conclude(

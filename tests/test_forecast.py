@@ -154,7 +154,8 @@ def test_the_command_says_what_it_found_and_writes_nothing(tmp_path, file, monke
 
 
 def test_a_sweep_is_the_sum_of_its_points(tmp_path, file, monkeypatch, capsys):
-    command = ("sweep", file, "--over", "model.balls=40,50", "--without-particles", "--dry-run")
+    command = ("sweep", file, "--over", "model.balls=40,50", "--dry-run")
+    assert kinlim(*command, "--without-particles", monkeypatch=monkeypatch) == 2  # as the sweep itself would
     assert kinlim(*command, monkeypatch=monkeypatch) == 0
     out = capsys.readouterr().out
     assert out.count("pde.nc: about ") == 2
