@@ -56,7 +56,7 @@ PATIENCE = 5.0
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Does this particle system converge to that equation, how fast, and what is left over?",

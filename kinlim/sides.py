@@ -40,7 +40,7 @@ def Evolution(
 
     Args:
         equation: a class made of `kinlim.Equation`, or a function that gives one for a study.
-        file: of its dataset; PETSc's options have its stem as a prefix, -pde_ for pde.nc.
+        file: of its dataset; PETSc's options have its stem as a prefix, such as `-pde_ts_type` for pde.nc.
         table: of the study, with its settings.
         settings: class of that table.
     """

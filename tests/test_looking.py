@@ -221,3 +221,11 @@ def test_a_sweep_from_python_is_that_of_the_command_line(reaction, tmp_path, mon
     assert folders[0] == folders[1]
     with pytest.raises(InputError, match=r"^model.epsilon=-1: "):
         kinlim.sweep(study, {"model.epsilon": [-1]}, tmp_path / "wrong")
+
+
+def test_shells_can_complete_words(monkeypatch, capsys):
+    monkeypatch.setenv("_KINLIM_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "kinlim sol")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert command(monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.strip() == "solve"

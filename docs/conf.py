@@ -1,0 +1,41 @@
+"""Sphinx: the pages of this folder, and a reference that is generated from the program.
+
+./run python -m pip install --group docs && ./run sphinx-build -W --keep-going -b html docs build/site
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import kinlim
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+import reference  # noqa: E402 - beside this file
+
+project = "kinlim"
+author = "The kinlim developers"
+copyright = author
+version = release = kinlim.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_ext"]
+templates_path: list[str] = []
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["myst.header"]
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = True
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = f"kinlim {release}"
+html_show_sphinx = False
+
+
+def setup(app: Any) -> None:
+    """Write what is generated before the pages are read."""
+    app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir) / "generated"))
