@@ -97,7 +97,9 @@ class Study(Table):
     model: Physics
 
     def vary(self, table: str | None = None, /, **settings: Any) -> Self:
-        """The same study with other settings, by the keys of the file::
+        """The same study with other settings, by the keys of the file.
+
+        As in::
 
             study.vary("pde", cells=200)
             study.vary(**{"model.balls": 200, "pde.cells": 200})

@@ -158,7 +158,9 @@ def sweep(
     threads: int | None = None,
     resume: bool = False,
 ) -> dict[str, Any]:
-    """Go through all points of a sweep, each in a result folder of its own, and fit power laws. Collective. ::
+    """Go through all points of a sweep, each in a result folder of its own, and fit power laws. Collective.
+
+    As in::
 
         kinlim.sweep(study, {"model.reservoir": [100, 1000, 10000]}, "results/reservoirs")
 

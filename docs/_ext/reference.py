@@ -134,8 +134,8 @@ def _commands() -> Iterator[str]:
     yield "# Commands\n"
     yield "```sh\nkinlim COMMAND ...\nmpirun -n 4 kinlim COMMAND ... -- -pde_ts_monitor\n```\n"
     yield (
-        "Every command runs alone or under `mpirun`. PETSc's options come after `--`. `-q`, `-v` and `--debug` may stand "
-        "anywhere. Exit codes: 0 done, 1 failed, 2 bad input, 75 stopped with a checkpoint, 130 interrupted.\n"
+        "Every command runs alone or under `mpirun`. PETSc's options come after `--`. `-q`, `-v` and `--debug` may "
+        "stand anywhere. Exit codes: 0 done, 1 failed, 2 bad input, 75 stopped with a checkpoint, 130 interrupted.\n"
     )
     commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
     for name in sorted(commands):
