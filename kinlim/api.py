@@ -147,7 +147,7 @@ def refereed(side: Side, study: Study) -> Refereed:
     Raises:
         InputError: there is none.
     """
-    return _that_is(Refereed, side, study, "--referee is for equations on the torus, and this model's solution is none")
+    return _that_is(Refereed, side, study, "--referee is for equations on the torus; its solution is not of one")
 
 
 def _that_is[T: Maker](kind: type[T], side: Side, study: Study, otherwise: str) -> T:

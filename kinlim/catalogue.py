@@ -23,8 +23,11 @@ FIRST = (REPORT, f"{SWEEP}.html", f"{CONVERGENCE}.html")
 """Pages in the order in which they are looked for; any other page of the folder comes after them."""
 
 STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+:root { color-scheme: light dark; --text: #222; --paper: #fff; --link: #1a56c4; }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e4e4; --paper: #16181c; --link: #7aa7ff; } }
+body { color: var(--text); background: var(--paper); margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; }
+a { color: var(--link); }
 article { border-top: 1px solid #8886; padding: .8rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 0; }
 p { margin: .2rem 0; }

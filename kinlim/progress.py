@@ -1,6 +1,7 @@
 """Progress with an estimate of the time left, for anything that lasts over two seconds; silent otherwise."""
 
 import contextlib
+import logging
 import math
 import sys
 import threading
@@ -111,6 +112,13 @@ def told_to(listener: Listener) -> Iterator[None]:
         yield
     finally:
         listeners.remove(listener)
+
+
+def announce(line: str) -> None:
+    """Say what begins, where progress is shown at all."""
+    logging.getLogger("kinlim").info(line)
+    if not listeners:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Meter:

@@ -337,14 +337,20 @@ class Results:
             self.manifest.record({name: hashlib.sha256(data).hexdigest()}, lambda: part.replace(self.path / name))
 
     def write_folder(self, name: str, make: Callable[[Path], None]) -> None:
-        """The same for a folder of files that `make` writes."""
+        """The same for a folder of files that `make` writes; one that was written before is replaced."""
+
+        def place() -> None:
+            if (self.path / name).exists():
+                (self.path / name).rename(part / "before")
+            made.rename(self.path / name)
+
         with self._part(name) as part:
             made = part / name  # some writers want the name's ending
             part.mkdir()
             make(made)
             files = sorted(path for path in made.rglob("*") if path.is_file())
             digests = {f"{name}/{path.relative_to(made)}": digest_of(path) for path in files}
-            self.manifest.record(digests, lambda: made.rename(self.path / name))
+            self.manifest.record(digests, place)
 
     def _put(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all, without a checksum."""

@@ -18,6 +18,7 @@ from kinlim import layout
 from kinlim.base import Ensemble
 from kinlim.errors import InputError
 from kinlim.model import STUDY
+from kinlim.progress import announce
 from kinlim.results import POINTS, SWEEP, Results
 from kinlim.study import Study, check, dump, load, model_of
 from kinlim.workflow import STAGES, Stage, claimed, run, write_pictures, writes
@@ -191,10 +192,12 @@ def sweep(
         if resume:
             on_root(comm, lambda: _only_more(results, points, stages))
             on_root(comm, lambda: results.set_study(study))
-        for point in points:
+        for number, point in enumerate(points, 1):
             there = Results(results.path / point.folder)
             if not on_root(comm, lambda: _has_all(there, point.study, stages)):  # noqa: B023 - called at once
                 begun = on_root(comm, lambda: resume and there.has(STUDY))  # noqa: B023 - called at once
+                if comm.rank == 0:
+                    announce(f"point {number} of {len(points)}: {_name(point.values)}")
                 run(point.study, there.path, stages, comm=comm, threads=threads, resume=begun)
         about = on_root(comm, lambda: provenance(comm.size, threads, time.perf_counter() - began, study=dump(study)))
         return on_root(comm, lambda: _conclude(study, points, results, stages, about))

@@ -373,20 +373,20 @@ def converge(study: Study, folder: str | Path, *, comm: "MPI.Comm | None" = None
 def paraview(folder: str | Path) -> Path:
     """Write the first solution of a result folder for ParaView, as NAME.bp, on this rank alone.
 
+    It follows from the dataset, so that an earlier one is replaced; one that kinlim has not written is kept.
+
     Raises:
-        InputError: there is no such solution, or the .bp is there already; or the model has no fields.
+        InputError: there is no such solution, or a .bp that is not kinlim's; or the model has no fields.
     """
     results = Results(Path(folder))
     study = results.study()
     side = model_of(study).side(study)
     target = results.path / f"{side.name}.bp"
-    if target.exists():
-        raise InputError(f"{target}: is there already, and kept; move it away to have it written again")
+    if target.exists() and not any(name.startswith(f"{target.name}/") for name in results.manifest.sums()):
+        raise InputError(f"{target}: is there already, not written by kinlim, and kept; move it away")
     maker = side.maker()
     if not isinstance(maker, Drawable):
-        raise InputError(
-            f"study.model = '{study.study.model}': `kinlim paraview` writes fields, and this model's solution is none"
-        )
+        raise InputError(f"study.model = '{study.study.model}': its solution has no fields that ParaView could show")
     dataset = results.read(side.file)
     with results.claim():
         results.write_folder(target.name, lambda path: maker.paraview(dataset, path))

@@ -385,7 +385,15 @@ def test_paraview_reads_what_was_solved(tmp_path, file, monkeypatch):
     with xr.open_dataset(tmp_path / "r" / "pde.nc") as pde:
         assert x[order] == pytest.approx(pde.node_x.values)
         assert (sigma[order] == pde.node_sigma.values[-1]).all()
-    assert kinlim("paraview", tmp_path / "r", monkeypatch=monkeypatch) == 2  # kept
+    assert kinlim("paraview", tmp_path / "r", monkeypatch=monkeypatch) == 0  # it is made of the dataset, so made again
+    assert kinlim("verify", tmp_path / "r", monkeypatch=monkeypatch) == 0
+
+
+def test_a_folder_for_paraview_that_is_not_ours_is_kept(tmp_path, file, monkeypatch, capsys):
+    assert kinlim("solve", file, "-o", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    (tmp_path / "r" / "pde.bp").mkdir()
+    assert kinlim("paraview", tmp_path / "r", monkeypatch=monkeypatch) == 2
+    assert "not written by kinlim, and kept" in capsys.readouterr().err
 
 
 @pytest.mark.slow

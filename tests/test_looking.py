@@ -210,13 +210,14 @@ def test_a_study_shows_itself(study):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_sweep_from_python_is_that_of_the_command_line(reaction, tmp_path, monkeypatch):
+def test_a_sweep_from_python_is_that_of_the_command_line(reaction, tmp_path, monkeypatch, capsys):
     study = kinlim.load(reaction)
     (tmp_path / "study.toml").write_text(dump(study))
     found = kinlim.sweep(study, {"model.epsilon": [0.1, 0.2]}, tmp_path / "python", stages=("solve",))
     words = ("--over", "model.epsilon=0.1,0.2", "--without-particles", "-o", tmp_path / "shell")
     assert command("sweep", tmp_path / "study.toml", *words, monkeypatch=monkeypatch) == 0
     assert found["points"] == json.loads((tmp_path / "shell" / "sweep.json").read_text())["points"]
+    assert "point 2 of 2: model.epsilon=0.2" in capsys.readouterr().err
     folders = [sorted(p.name for p in (tmp_path / name / "points").iterdir()) for name in ("python", "shell")]
     assert folders[0] == folders[1]
     with pytest.raises(InputError, match=r"^model.epsilon=-1: "):

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 import tomllib
 from importlib.resources import files
 from typing import Any
@@ -28,8 +29,21 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+PRINTED = (
+    "<script>addEventListener('beforeprint', () => document.querySelectorAll('details').forEach(d => d.open = true))"
+    "</script>"
+)
+"""On paper nothing is folded."""
+
+SIGNS = {"+-": "±", "chi2": "χ²"}
+"""What a terminal's sentences have, and what a page has in its place."""
+
+
 def render(name: str, **context: Any) -> str:
-    """Fill the template `name` of this package: a self-contained page."""
+    """Fill the template `name` of this package: a self-contained page, its sections folded but those marked open.
+
+    A section begins with <h2>, or with <h2 class="open">, and goes on to the next one.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(
             lambda name: files("kinlim.validation").joinpath(name).read_text(encoding="utf-8")
@@ -46,7 +60,29 @@ def render(name: str, **context: Any) -> str:
     environment.filters["percent"] = lambda value: (
         "—" if value is None else f"{_digits(100 * value, 2)}\N{NO-BREAK SPACE}%"
     )
-    return environment.get_template(name).render(context)
+    environment.filters["readable"] = readable
+    return _folded(environment.get_template(name).render(context))
+
+
+def readable(sentence: str) -> str:
+    """A sentence for a terminal, with the signs of print."""
+    for plain, sign in SIGNS.items():
+        sentence = sentence.replace(plain, sign)
+    return sentence
+
+
+def _folded(page: str) -> str:
+    """The page with every section in a <details>."""
+    head, *sections = re.split(r"(?=<h2[ >])", page)
+    if not sections:
+        return page
+    sections[-1], end, tail = sections[-1].partition("</body>")
+    folded = []
+    for section in sections:
+        title, heading, content = section.partition("</h2>")
+        state = " open" if title.startswith('<h2 class="open"') else ""
+        folded.append(f"<details{state}><summary>{title}{heading}</summary>{content}</details>\n")
+    return f"{head}{''.join(folded)}{PRINTED}\n{end}{tail}"
 
 
 def embedded(picture: bytes) -> str:

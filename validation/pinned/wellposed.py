@@ -44,6 +44,7 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None, particles: xr.D
         rounding_growth: c in exp(c lambda^2 T'), the growth of the least change with T', where the front has stopped.
         agreement: L2 differences of the last iterate from the solution, relative to its largest size so far.
         particles: of every iterate, relative L2 distances of mu and sigma from the particles at T, beyond noise.
+        headline: the outcome in a sentence.
         conclusion: all this in sentences.
 
     Raises:
@@ -77,7 +78,7 @@ def judge(trace: xr.Dataset, solution: xr.Dataset | None = None, particles: xr.D
     }
     if verdict["stalled"]:
         verdict["rounding_growth"] = _rounding_growth(trace)
-    verdict["conclusion"] = _conclusion(verdict)
+    verdict["headline"], verdict["conclusion"] = _headline(verdict), _conclusion(verdict)
     verdict[STATEMENTS] = dump(_statements(verdict))
     return verdict
 
@@ -277,6 +278,23 @@ def _from_particles(trace: xr.Dataset, particles: xr.Dataset) -> list[dict[str, 
     return rows
 
 
+def _headline(verdict: dict[str, Any]) -> str:
+    """Whether the iteration converges, which printed inequalities fail, and whether the mended ones hold."""
+    wrong = {
+        kind: [one["label"] for one in verdict["inequalities"] if one["kind"] == kind and one["holds"] is False]
+        for kind in ("printed", "careful")
+    }
+    done = verdict["converged_up_to"]
+    part = "nowhere" if done is None else f"up to t = {report.number(done)} of {report.number(verdict['end_time'])}"
+    parts = [
+        "The iteration converges" if verdict["converged"] else f"The iteration has converged {part}",
+        f"printed {', '.join(wrong['printed'])} fail" + ("s" if len(wrong["printed"]) == 1 else "")
+        if wrong["printed"] else "no printed inequality fails",
+        f"mended {', '.join(wrong['careful'])} FAIL" if wrong["careful"] else "the mended inequalities hold",
+    ]  # fmt: skip
+    return "; ".join(parts) + "."
+
+
 def _conclusion(verdict: dict[str, Any]) -> list[str]:
     """What the trace shows, in sentences: convergence, agreement, inequalities, Lemma 6.4."""
     parts = (_of_convergence, _of_agreement, _of_printed, _of_careful, _of_recursion)
@@ -407,7 +425,7 @@ def text(verdict: dict[str, Any]) -> str:
         f"{cell(one['time'], '.4g'):>10}  " + {True: "holds", False: "FAILS", None: "-"}[one["holds"]]
         for one in verdict["inequalities"]
     ]
-    return "\n".join([*lines, "", *verdict["conclusion"]])
+    return "\n".join([verdict["headline"], "", *lines, "", *verdict["conclusion"]])
 
 
 def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
