@@ -1,4 +1,4 @@
-"""What `kinlim run --dry-run` says beside what the runs then take: ten studies, every side that takes a second or more.
+"""What `kinlim run --dry-run` says beside what runs then take: ten studies, sides that take three seconds or more.
 
     ./run python bench dry_run [-- --only NAME ...]
 
@@ -17,24 +17,24 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 
 STUDIES: dict[str, tuple[str, int, list[str]]] = {
-    "pinned balls": ("pinned-paper.toml", 1, []),
-    "pinned balls, sorting": ("pinned-paper.toml", 1, ["particles.kernel=sorting", "particles.replicas=30000"]),
-    "pinned balls, system C": ("pinned-paper.toml", 1, ["pde.system=C", "pde.cells=6400", "particles.replicas=20000"]),
+    "pinned balls": ("pinned-paper.toml", 1, ["particles.replicas=200000"]),
+    "pinned balls, sorting": ("pinned-paper.toml", 1, ["particles.kernel=sorting", "particles.replicas=60000"]),
+    "pinned balls, system C": ("pinned-paper.toml", 1, ["pde.system=C", "pde.cells=20000", "particles.replicas=60000"]),
     "generation and recombination": ("reaction-torus.toml", 1, ["particles.replicas=1024", "kinetic.cells=48"]),
     "the same in the plane": (
         "reaction-torus.toml", 1,
         ["model.dimension=2", 'model.f0="1.6+0.6*cos(2*pi*(x+y))"', "pde.cells=192", "pde.rtol=1e-5",
-         "particles.per_unit=40000"],
+         "particles.per_unit=40000", "particles.bias=1.0"],
     ),
     "the same in space, two ranks": (
         "reaction-torus.toml", 2,
         ["model.dimension=3", 'model.f0="1.6+0.6*cos(2*pi*(x+y+z))"', "pde.cells=24", "pde.degree=1", "pde.rtol=1e-4",
-         "particles.per_unit=40000"],
+         "particles.per_unit=40000", "particles.bias=1.0"],
     ),
     "the same in space, explicit": (
         "reaction-torus.toml", 1,
         ["model.dimension=3", 'model.f0="1.6+0.6*cos(2*pi*(x+y+z))"', "pde.cells=10", "pde.degree=4", "pde.rtol=1e-4",
-         "pde.shape=box", "pde.stepping=explicit", "particles.per_unit=20000"],
+         "pde.shape=box", "pde.stepping=explicit", "particles.per_unit=20000", "particles.bias=1.0"],
     ),
     "Kac particles": ("kac-reservoir.toml", 1, ["exact.degree=5", "particles.replicas=200000"]),
     "exclusion on a torus": ("gallery/exclusion_torus.toml", 1, ["pde.cells=64"]),
@@ -45,7 +45,7 @@ STUDIES: dict[str, tuple[str, int, list[str]]] = {
 WITHOUT_KINETIC = ("the same in the plane", "the same in space, two ranks", "the same in space, explicit")
 """The kinetic system is for dimension 1."""
 
-LEAST = 1.0
+LEAST = 3.0
 """Seconds of sides that are shown."""
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}

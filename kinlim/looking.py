@@ -1,4 +1,4 @@
-"""The commands that look at result folders: compare, paraview, verify, verdicts, list, view, diff, export."""
+"""The commands that look at result folders: compare, paraview, animate, verify, verdicts, list, view, diff, export."""
 
 import os
 import webbrowser
@@ -162,6 +162,17 @@ def export_tables(
     say("\n".join(on_root(lambda: export(folder, to, form))))
 
 
+def animate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with a solution.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .gif or .mp4. [default: NAME.gif in DIR]")
+    ] = None,
+) -> None:
+    """Make a film of the solution of a result folder, with the particles beside it."""
+    path, frames = on_root(lambda: workflow.animate(folder, output))
+    say(f"Film: {path}, {frames} frames")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "paraview": paraview,
     "compare": compare,
@@ -171,4 +182,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "view": view,
     "diff": diff,
     "export": export_tables,
+    "animate": animate,
 }

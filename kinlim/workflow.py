@@ -393,6 +393,26 @@ def paraview(folder: str | Path) -> Path:
     return target
 
 
+def animate(folder: Path, path: Path | None = None) -> tuple[Path, int]:
+    """Make a film of the first solution of a result folder, on this rank alone; its path, and the number of frames.
+
+    Raises:
+        InputError: see `kinlim.validation.animation.animate`; or the file is there already.
+    """
+    from kinlim.validation.animation import animate as draw
+
+    results = Results(folder)
+    study = results.study()
+    name = model_of(study).side(study).name
+    path = path or results.path / f"{name}.gif"
+    if path.exists():
+        raise InputError(f"{path}: is there already, and is kept; give another name with -o")
+    data = {side.name: results.read(side.file) for side in model_of(study).wanted(study) if results.has(side.file)}
+    if name not in data:
+        results.read(model_of(study).side(study).file)
+    return path, draw(data, name, path)
+
+
 def compare(results: Results) -> dict[str, Any]:
     """Compare the datasets of a folder and write metrics.json, figures/*.png and report.html, on rank 0 alone.
 

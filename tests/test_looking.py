@@ -230,3 +230,35 @@ def test_shells_can_complete_words(monkeypatch, capsys):
     monkeypatch.setenv("COMP_CWORD", "1")
     assert command(monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.strip() == "solve"
+
+
+def test_a_film_has_every_frame_and_the_particles(folders, tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    assert command("animate", folders / "one", "-o", tmp_path / "film.gif", monkeypatch=monkeypatch) == 0
+    frames = xr.load_dataset(folders / "one" / "pde.nc").sizes["frame"]
+    assert f"{frames} frames" in capsys.readouterr().out
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == frames
+        first = np.asarray(film.convert("RGB")).copy()
+        film.seek(frames - 1)
+        assert (np.asarray(film.convert("RGB")) != first).any()
+    assert command("animate", folders / "one", "-o", tmp_path / "film.gif", monkeypatch=monkeypatch) == 2
+    assert "is kept" in capsys.readouterr().err
+    assert command("animate", folders / "one", "-o", tmp_path / "film.avi", monkeypatch=monkeypatch) == 2
+    assert "ends in .gif or .mp4" in capsys.readouterr().err
+    assert command("animate", folders / "begun", monkeypatch=monkeypatch) == 2
+    assert "pde.nc: is missing" in capsys.readouterr().err
+
+
+def test_fields_of_two_dimensions_become_maps(tmp_path):
+    from kinlim.validation.animation import animate
+
+    x = np.arange(8) / 8
+    values = np.cos(2 * np.pi * (x[:, None] + x)) * np.array([1.0, 0.5, 0.25])[:, None, None]
+    field = xr.Dataset(
+        {"m": (("time", "x", "y"), values)}, {"time": [0.0, 0.1, 0.2], "x": x, "y": x}, {"unknowns": "m"}
+    )
+    assert animate({"pde": field}, "pde", tmp_path / "film.gif") == 3
+    with pytest.raises(InputError, match="no field over space and time"):
+        animate({"pde": field.assign_attrs(unknowns="")}, "pde", tmp_path / "none.gif")

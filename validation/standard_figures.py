@@ -80,7 +80,7 @@ def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: x
     figure = Figure(figsize=(13, 4), layout="constrained")
     for axis, (title, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         limits = {"vmin": -5, "vmax": 5, "cmap": "RdBu_r"} if title.startswith("diff") else {"vmin": low, "vmax": high}
-        image = axis.pcolormesh(*_flat(values, axes), shading="nearest", **limits)
+        image = axis.pcolormesh(*flat(values, axes), shading="nearest", **limits)
         axis.set(xlabel=axes[0], ylabel=axes[1], aspect="equal")
         axis.set_title(f"{title}, t = {float(compared.time[-1]):.3g}", fontsize=10)
         figure.colorbar(image, ax=axis, shrink=0.85)
@@ -159,7 +159,7 @@ def _maps(dataset: xr.Dataset, name: str, axes: list[str]) -> Figure:
     panels = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
     low, high = float(values.min()), float(values.max())
     for axis, t in zip(panels, times, strict=True):
-        image = axis.pcolormesh(*_flat(values.isel(time=t), axes), shading="nearest", vmin=low, vmax=high)
+        image = axis.pcolormesh(*flat(values.isel(time=t), axes), shading="nearest", vmin=low, vmax=high)
         axis.set(xlabel=axes[0], aspect="equal")
         axis.set_title(f"{name}, t = {float(dataset.time[t]):.3g}", fontsize=10)
     panels[0].set_ylabel(axes[1])
@@ -167,7 +167,7 @@ def _maps(dataset: xr.Dataset, name: str, axes: list[str]) -> Figure:
     return figure
 
 
-def _flat(values: xr.DataArray, axes: list[str]) -> tuple[Any, Any, Any]:
+def flat(values: xr.DataArray, axes: list[str]) -> tuple[Any, Any, Any]:
     """Coordinates and values over the first two axes, in the middle of the third."""
     if len(axes) > 2:
         values = values.isel({axes[2]: values.sizes[axes[2]] // 2})
