@@ -26,9 +26,9 @@ MESHES: dict[str, tuple[int, list[str], int, int]] = {
 """Dimension, what is set, and cells along an axis: of one problem, and of one with twice the unknowns."""
 
 PARTICLES = {
-    "pinned, redistribute, n = 1000": ("pinned-paper.toml", ["particles.correlations=false"], 20000, "collisions"),
-    "pinned, sorting, n = 1000": ("pinned-paper.toml", ["particles.kernel=sorting"], 6000, "collisions"),
-    "Kac": ("kac-reservoir.toml", [], 100000, "collisions"),
+    "pinned, redistribute, n = 1000": ("pinned-paper.toml", [], 60000, "collisions"),
+    "pinned, sorting, n = 1000": ("pinned-paper.toml", ["particles.kernel=sorting"], 20000, "collisions"),
+    "Kac": ("kac-reservoir.toml", [], 40000, "collisions"),
     "generation and recombination, 1D": ("reaction-torus.toml", [], 128, ""),
 }
 """Study, what is set, replicas on one core, and the attribute with the work."""
