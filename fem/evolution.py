@@ -145,12 +145,12 @@ class EquationMaker(Refined, Drawable, Refereed):
         }
 
     def coarser(self, study: Study) -> Study | None:
-        """A quarter of the cells along each axis, which a mesh from a file has only if it is refined."""
+        """Half of the cells along each axis, which a mesh from a file has only if it is refined."""
         settings: MeshSettings = getattr(study, self.table)
         if settings.refinements:
-            return study.vary(self.table, refinements=max(0, settings.refinements - 2))
-        cells = max(settings.cells // 4, COARSEST)
-        return None if settings.mesh or cells == settings.cells else study.vary(self.table, cells=cells)
+            return study.vary(self.table, refinements=settings.refinements - 1)
+        cells = max(settings.cells // 2, COARSEST)
+        return None if settings.mesh or cells >= settings.cells else study.vary(self.table, cells=cells)
 
     def refereeable(self, study: Study, comm: MPI.Comm) -> None:
         """Raise InputError if the equation is not on the torus, or has no strong form. Collective."""

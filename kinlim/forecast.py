@@ -4,10 +4,10 @@ Each side of a study is begun as it would be run, on the same ranks and threads,
 is left then follows from the fraction that its meter shows, in two ways:
 
 - replicas and sectors: a fraction f that took t seconds means t/f for all;
-- time stepping: steps grow and shrink, so the time reached is no measure. Where there is a coarser mesh, the solution
-  on that one is carried to the end first: with c(f) its seconds up to a fraction f of the time, t c(1)/c(f) for all.
-  It is assumed that error control, not the mesh, decides how long steps are, or that the mesh does so in the same
-  proportion all the time.
+- time stepping: steps grow and shrink, so the time reached is no measure. Solutions on coarser meshes are carried to
+  the end, as fine a mesh as there is time for: with c(f) its seconds up to a fraction f of the time, t c(1)/c(f) for
+  all. It is assumed that error control, not the mesh, decides how long steps are, or that the mesh does so in the same
+  proportion all the time, and that a long step takes as many times the work of a short one on both meshes.
 
 What is compiled in the course of it is kept for the run, and not counted. Not counted either are figures and reports.
 """
@@ -38,8 +38,14 @@ FORWARD = 3
 SHORT = 10.0
 """Seconds up to which tenths are told."""
 
-COARSE = 20.0
-"""Seconds for a solution on a coarser mesh; a coarser one yet takes its place if it takes longer."""
+COARSE = 12.0
+"""Seconds for a solution on a coarser mesh."""
+
+LEVELS = 6
+"""Most times that cells are halved for it."""
+
+GROWTH = 8.0
+"""Times as long as a solution takes the one on the next finer mesh, before that is known."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class _Trial:
         from kinlim.keeper import Keeper
 
         keeper = Keeper(comm)
-        self.requests, self.limit = keeper.requests, limit
+        self.requests, self.limit, self.enough = keeper.requests, limit, False
         self.requests.patience = 0.0
         self.laps: list[tuple[float, float]] = []
         began = time.monotonic() - compiling.spent()
@@ -93,7 +99,7 @@ class _Trial:
                 maker.make(study, keeper, threads)
                 self.ended = True
             except Stopped:
-                if not keeper.requests.received:  # a signal
+                if not any(comm.allgather(self.enough)):  # a signal
                     raise
                 self.ended = False
         whole = time.monotonic() - compiling.spent() - began
@@ -105,7 +111,8 @@ class _Trial:
     def _note(self, elapsed: float, fraction: float) -> None:
         self.laps.append((elapsed, fraction))
         forward = len({lap[1] for lap in self.laps} - {0.0})
-        self.requests.received |= elapsed >= self.limit and forward >= min(FORWARD, len(self.laps) - 1)
+        if elapsed >= self.limit and forward >= min(FORWARD, len(self.laps) - 1):
+            self.enough = self.requests.received = True
 
     def at(self, fraction: float) -> float:
         """Seconds until a fraction was reached."""
@@ -155,15 +162,22 @@ def _cost(maker: Maker, study: Study, comm: "MPI.Comm", threads: int | None) -> 
 
 
 def _coarse(maker: Maker, study: Study, comm: "MPI.Comm", threads: int | None) -> _Trial | None:
-    """The solution on a coarser mesh, once it is one that comes to its end; None where there is none. Collective."""
-    coarser = maker.coarser(study)
-    if coarser is None:
-        return None
-    try:
-        trial = _Trial(maker, coarser, comm, threads, COARSE)
-    except RunError:  # it is too coarse to be solved
-        return None
-    return trial if trial.ended else _coarse(maker, coarser, comm, threads)
+    """The solution on the finest coarser mesh for which there is time; None where there is none. Collective."""
+    chain = [study]
+    while (coarser := maker.coarser(chain[-1])) is not None and len(chain) <= LEVELS:
+        chain.append(coarser)
+    best: _Trial | None = None
+    for one in reversed(chain[1:]):
+        if best is not None and comm.bcast(best.seconds * GROWTH > COARSE):
+            break
+        try:
+            trial = _Trial(maker, one, comm, threads, COARSE)
+        except RunError:  # it is too coarse to be solved
+            continue
+        if not trial.ended:
+            break
+        best = trial
+    return best
 
 
 def memory(comm: "MPI.Comm") -> str:

@@ -14,6 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from kinlim.provenance import command
+from kinlim.validation.mathml import mathml
 
 DPI = 120
 
@@ -61,6 +62,7 @@ def render(name: str, **context: Any) -> str:
         "—" if value is None else f"{_digits(100 * value, 2)}\N{NO-BREAK SPACE}%"
     )
     environment.filters["readable"] = readable
+    environment.filters["mathml"] = mathml
     return _folded(environment.get_template(name).render(context))
 
 

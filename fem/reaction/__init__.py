@@ -24,10 +24,10 @@ class Kinetic(Maker):
         return kinetic.solve(narrowed(study, ReactionStudy), keeper.comm, keeper=keeper)
 
     def coarser(self, study: Study) -> Study | None:
-        """A quarter of the cells."""
+        """Half of the cells."""
         settings = narrowed(study, ReactionStudy).kinetic
-        cells = 0 if settings is None else max(settings.cells // 4, 4)
-        return None if settings is None or cells == settings.cells else study.vary("kinetic", cells=cells)
+        cells = 0 if settings is None else max(settings.cells // 2, 4)
+        return None if settings is None or cells >= settings.cells else study.vary("kinetic", cells=cells)
 
 
 KINETIC = Kinetic()
