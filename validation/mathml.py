@@ -18,7 +18,7 @@ NAMES = {"pi": "π"}
 def mathml(text: str) -> str:
     """A formula of `kinlim.formula`, as inline MathML, in which every name and number is escaped."""
     body, _ = _walk(ast.parse(str(text).strip(), mode="eval").body)
-    return Markup(f"<math>{body}</math>")
+    return f"<math>{body}</math>"
 
 
 def _walk(node: ast.AST) -> tuple[str, int]:
