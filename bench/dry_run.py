@@ -83,7 +83,7 @@ def compare(name: str) -> list[tuple[str, float, float]]:
         for stage in ("solve", "simulate"):
             kinlim(ranks, stage, str(path), *words, "-o", str(folder / stage))
         logs = "".join((folder / stage / "log.txt").read_text() for stage in ("solve", "simulate"))
-        took = {file: float(seconds) for file, seconds in re.findall(r" (\S+\.nc)[^:]*: ([\d.]+) s on", logs)}
+        took = {file: float(seconds) for file, seconds in re.findall(r" (\S+\.nc).*: ([\d.]+) s on", logs)}
     return [(file, foretold[file], took[file]) for file in foretold]
 
 

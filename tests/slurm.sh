@@ -1,0 +1,79 @@
+#!/bin/bash
+# The recipes of docker/slurm on a Slurm of one node, on this machine: a job that is stopped twice and comes back, and a
+# sweep as a job array. As root on Debian, inside the environment: ./run tests/slurm.sh
+set -eu
+cd "$(dirname "$0")/.."
+here=$PWD work=$(mktemp -d)
+command -v slurmctld >/dev/null || {
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
+} >/dev/null 2>&1
+
+stop() {
+    scontrol shutdown >/dev/null 2>&1 || true
+    pkill slurmd || true
+    pkill munged || true
+    rm -rf "$work"
+}
+trap stop EXIT
+
+mkdir -p /run/munge /var/log/munge /etc/slurm "$work/state" "$work/spool"
+chown munge: /run/munge /var/log/munge
+pgrep munged >/dev/null || runuser -u munge -- /usr/sbin/munged
+cores=$(nproc)
+cat >/etc/slurm/slurm.conf <<EOF
+ClusterName=one
+SlurmctldHost=$(hostname -s)
+SlurmUser=root
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+ReturnToService=2
+StateSaveLocation=$work/state
+SlurmdSpoolDir=$work/spool
+SlurmctldLogFile=$work/ctld.log
+SlurmdLogFile=$work/d.log
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+MinJobAge=600
+OverTimeLimit=0
+KillWait=20
+NodeName=$(hostname -s) CPUs=$cores State=UNKNOWN
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+EOF
+cat >/etc/slurm/cgroup.conf <<EOF
+CgroupPlugin=disabled
+EOF
+slurmctld && slurmd && sleep 3
+sinfo
+
+finished() { # finished JOB: wait until it is done, and say in which state
+    while squeue -h -j "$1" 2>/dev/null | grep -q .; do sleep 2; done
+    scontrol show job "$1" 2>/dev/null | grep -oE 'JobState=\w+|Restarts=[0-9]+|ExitCode=[0-9:]+' | tr '\n' ' '
+    echo
+}
+
+echo "== a job that comes back"
+study=$here/examples/pinned-paper.toml
+sed 's/^replicas = .*/replicas = 700000/' "$study" >"$work/study.toml"
+# one minute, and the signal 40 s before its end; two minutes' work on two cores
+job=$(cd "$work" && sbatch --parsable --time=1 --signal=USR1@40 --ntasks="$cores" --cpus-per-task=1 \
+    --output=run.txt "$here/docker/slurm/run.sbatch" study.toml results/run)
+finished "$job"
+tail -n 3 "$work/run.txt"
+grep -c "stopped by a signal" "$work/run.txt" || true
+
+echo "== the same, never stopped"
+kinlim run "$work/study.toml" -o "$work/whole" --threads "$cores" -q | tail -n 1
+kinlim diff "$work/results/run" "$work/whole"
+
+echo "== a sweep as a job array"
+sed 's/^replicas = .*/replicas = 400/' "$study" >"$work/small.toml"
+points=(model.balls 100 200)
+array=$(cd "$work" && sbatch --parsable --array=0-1 --cpus-per-task=1 --output=array-%a.txt \
+    "$here/docker/slurm/sweep.sbatch" small.toml results/sweep "${points[@]}")
+join=$(cd "$work" && sbatch --parsable --dependency=afterok:"$array" --cpus-per-task=1 --output=join.txt \
+    "$here/docker/slurm/sweep.sbatch" small.toml results/sweep "${points[@]}")
+finished "$join"
+tail -n 3 "$work/join.txt"
