@@ -37,8 +37,8 @@ STUDIES: dict[str, tuple[str, int, list[str]]] = {
          "pde.shape=box", "pde.stepping=explicit", "particles.per_unit=20000", "particles.bias=1.0"],
     ),
     "Kac particles": ("kac-reservoir.toml", 1, ["exact.degree=5", "particles.replicas=200000"]),
-    "exclusion on a torus": ("gallery/exclusion_torus.toml", 1, ["pde.cells=64"]),
-    "Kuramoto": ("gallery/kuramoto.toml", 1, ["pde.cells=256"]),
+    "exclusion on a torus": ("gallery/exclusion_torus.toml", 1, ["particles.replicas=400000"]),
+    "Kuramoto": ("gallery/kuramoto.toml", 1, ["pde.cells=64"]),
 }  # fmt: skip
 """Study, ranks and what is set."""
 
