@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 here=$PWD work=$(mktemp -d)
+export KINLIM_MPI=${KINLIM_MPI-pmi2}
 command -v slurmctld >/dev/null || {
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
@@ -39,11 +40,12 @@ SelectTypeParameters=CR_Core
 MinJobAge=600
 OverTimeLimit=0
 KillWait=20
-NodeName=$(hostname -s) CPUs=$cores State=UNKNOWN
+NodeName=$(hostname -s) CPUs=$cores Boards=1 SocketsPerBoard=1 CoresPerSocket=$cores ThreadsPerCore=1 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 EOF
 cat >/etc/slurm/cgroup.conf <<EOF
-CgroupPlugin=disabled
+CgroupPlugin=cgroup/v1
+CgroupAutomount=yes
 EOF
 slurmctld && slurmd && sleep 3
 sinfo
@@ -56,8 +58,9 @@ finished() { # finished JOB: wait until it is done, and say in which state
 
 echo "== a job that comes back"
 study=$here/examples/pinned-paper.toml
-sed 's/^replicas = .*/replicas = 700000/' "$study" >"$work/study.toml"
-# one minute, and the signal 40 s before its end; two minutes' work on two cores
+sed 's/^replicas = .*/replicas = 500000/' "$study" >"$work/study.toml"
+# One minute, and the signal 40 s before its end; there is work for 36 s on two cores. Slurm waits two minutes before a
+# job that was queued again may begin.
 job=$(cd "$work" && sbatch --parsable --time=1 --signal=USR1@40 --ntasks="$cores" --cpus-per-task=1 \
     --output=run.txt "$here/docker/slurm/run.sbatch" study.toml results/run)
 finished "$job"
