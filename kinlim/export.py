@@ -5,8 +5,9 @@ Variables with the same dimensions make one table, with a row for each combinati
 
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from kinlim.errors import InputError, RunError
 from kinlim.results import Results
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 Frame = Any
 """A pandas.DataFrame, as xarray makes it."""
 
-Format = Literal["csv", "latex"]
 
-ENDINGS = {"csv": "csv", "latex": "tex"}
+class Format(StrEnum):
+    """What tables are written as."""
+
+    CSV = "csv"
+    LATEX = "latex"
+
+
+ENDINGS = {Format.CSV: "csv", Format.LATEX: "tex"}
 
 MOST_ROWS = 60
 """Of a table in LaTeX, which is for a page; longer ones are left out."""
@@ -30,13 +37,13 @@ DIGITS = 6
 SPECIAL = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "\\": r"\textbackslash "}
 
 
-def export(folder: Path, to: Path, form: Format = "csv") -> list[str]:
+def export(folder: Path, to: Path, form: Format = Format.CSV) -> list[str]:
     """Write the tables of all datasets of a folder; lines that say which.
 
     Args:
         folder: a result folder.
         to: where they are written, as DATASET-DIMENSIONS.csv or .tex; made if it is not there.
-        form: "csv", or "latex" with the tables that fit on a page.
+        form: CSV, or LaTeX with the tables that fit on a page.
 
     Raises:
         InputError: it is no result folder, a dataset is damaged, or a file is there already.
@@ -52,10 +59,10 @@ def export(folder: Path, to: Path, form: Format = "csv") -> list[str]:
     for name in names:
         for dimensions, table in _tables(results.read(name)):
             path = to / f"{Path(name).stem}-{'-'.join(dimensions) or 'numbers'}.{ENDINGS[form]}"
-            if form == "latex" and len(table) > MOST_ROWS:
+            if form is Format.LATEX and len(table) > MOST_ROWS:
                 lines.append(f"left out: {path.name} would have {len(table)} rows, more than the {MOST_ROWS} of a page")
             else:
-                tables[path] = table.to_csv(index=bool(dimensions)) if form == "csv" else _latex(table)
+                tables[path] = table.to_csv(index=bool(dimensions)) if form is Format.CSV else _latex(table)
                 lines.append(f"{path}: {len(table)} row(s) of {', '.join(map(str, table.columns))}")
     if taken := [path for path in tables if path.exists()]:
         raise InputError(f"{taken[0]}: is there already, and is kept; give another folder with -o")

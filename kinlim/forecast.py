@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 TRIAL = 3.0
-"""Seconds after which a side is stopped; later where it has not come forward yet."""
+"""Seconds after which a side is stopped; up to twice as many where it has not come forward `FORWARD` times by then, and
+as many as it takes to come forward once.
+"""
 
 FORWARD = 3
-"""Reports of progress that a trial waits for."""
 
 SHORT = 10.0
 """Seconds up to which tenths are told."""
@@ -111,7 +112,7 @@ class _Trial:
     def _note(self, elapsed: float, fraction: float) -> None:
         self.laps.append((elapsed, fraction))
         forward = len({lap[1] for lap in self.laps} - {0.0})
-        if elapsed >= self.limit and forward >= min(FORWARD, len(self.laps) - 1):
+        if forward >= (FORWARD if elapsed < 2 * self.limit else 1) and elapsed >= self.limit:
             self.enough = self.requests.received = True
 
     def at(self, fraction: float) -> float:

@@ -17,8 +17,11 @@ from kinlim.study import Study
 FOLDER = "KINLIM_RESULTS"
 """Variable that names the folder for results, instead of `results`."""
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A result folder.")]
-Folders = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A folder of result folders. [default: results]")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A result folder.", show_default=False)]
+Folders = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DIR]", help="A folder of result folders. [default: results]", show_default=False),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +127,10 @@ def list_folders(
 def view(
     folder: Folders = None,
     serve: Annotated[
-        int | None, typer.Option(metavar="PORT", help="Serve the pages to this machine until Ctrl-C; 0 for any port.")
+        int | None,
+        typer.Option(
+            metavar="PORT", help="Serve the pages to this machine until Ctrl-C; 0 for any port.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Open the report of a result folder in a browser; of a folder of them, an index."""
@@ -153,9 +159,12 @@ def diff(
 def export_tables(
     folder: Folder,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="DIR", help="Where to. [default: tables in the folder]")
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="DIR", help="Where to. [default: tables in the folder]", show_default=False
+        ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="CSV for programs, LaTeX for papers.")] = "csv",
+    form: Annotated[Format, typer.Option("--format", help="CSV for programs, LaTeX for papers.")] = Format.CSV,
 ) -> None:
     """Write the datasets of a result folder as tables."""
     to = folder / "tables" if output is None else folder_named(output)
@@ -165,7 +174,10 @@ def export_tables(
 def animate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with a solution.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="A .gif or .mp4. [default: NAME.gif in DIR]")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="A .gif or .mp4. [default: NAME.gif in DIR]", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Make a film of the solution of a result folder, with the particles beside it."""

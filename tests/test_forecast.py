@@ -72,8 +72,10 @@ def test_time_since_the_last_block_has_brought_nothing(monkeypatch):
 
 
 def test_a_long_first_block_is_waited_for(monkeypatch):
-    blocks = [(0.5, ((k + 1) // 20) / 3) for k in range(60)]
-    assert forecast._cost(Work(Clock(monkeypatch), blocks), "study", MPI.COMM_SELF, 1)[0] == pytest.approx(30.0)
+    clock = Clock(monkeypatch)
+    blocks = [(0.5, ((k + 1) // 20) / 30) for k in range(600)]
+    assert forecast._cost(Work(clock, blocks), "study", MPI.COMM_SELF, 1)[0] == pytest.approx(300.0)
+    assert clock.now == pytest.approx(110.0)  # and for no second one
 
 
 def test_time_steps_that_grow_are_measured_on_a_coarser_mesh(monkeypatch):
