@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from kinlim import compat, looking, models, sweeps, workflow
+from kinlim import compat, looking, models, progress, sweeps, workflow
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.looking import folder_named, results_folder, say, tell, write_new
 from kinlim.plain import let_streams_spell
-from kinlim.progress import compiling, listeners
+from kinlim.progress import compiling
 from kinlim.results import SWEEP, Results
 from kinlim.signals import end_at_once, ignore, limit, stopped_is_stopped
 from kinlim.study import Study, check, load, model_in, model_of, override
@@ -362,7 +362,7 @@ def main() -> NoReturn:
 def _tell_more_or_less(quiet: bool, verbose: bool) -> None:
     """Silence progress, or show on rank 0 what is logged."""
     if quiet:
-        listeners.append(lambda seconds, fraction: None)
+        progress.listeners.append(lambda seconds, fraction: None)
     if verbose and _rank() == 0:
         logging.basicConfig(format="%(message)s", stream=sys.stderr)
         logging.getLogger("kinlim").setLevel(logging.INFO)
