@@ -85,9 +85,7 @@ class EquationMaker(Refined, Drawable, Refereed):
         began = time.perf_counter()
         problem = self.problem(study, keeper.comm)
         record, end = Record(problem), float(study.model.times[-1])
-        chosen = (
-            {"stepping": why} if (why := problem.way.why) else {}
-        )  # before a kept state takes the place of the data
+        why = problem.way.why  # before a kept state takes the place of the data
         first_step = _horizon(study) * (FIRST_STEP if fixed_steps is None else 1 / fixed_steps)
         if (kept := keeper.found()) is None:
             record.begin()
@@ -113,7 +111,7 @@ class EquationMaker(Refined, Drawable, Refereed):
             keeper.comm,
             lambda: provenance(
                 keeper.comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - ready,
-                preconditioner=used, petsc_options=options, **chosen, **seconds, **counts,
+                preconditioner=used, petsc_options=options, **({"stepping": why} if why else {}), **seconds, **counts,
                 linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
             ),
         )  # fmt: skip

@@ -22,6 +22,9 @@ INDEX = "index.html"
 FIRST = (REPORT, f"{SWEEP}.html", f"{CONVERGENCE}.html")
 """Pages in the order in which they are looked for; any other page of the folder comes after them."""
 
+TITLE = "<title>kinlim: results</title>"
+"""By which such a page is known."""
+
 STYLE = """
 :root { color-scheme: light dark; --text: #222; --paper: #fff; --link: #1a56c4; }
 @media (prefers-color-scheme: dark) { :root { --text: #e4e4e4; --paper: #16181c; --link: #7aa7ff; } }
@@ -87,15 +90,19 @@ def write_index(folder: Path) -> Path:
     """Write a page with links to the pages of all folders; its path.
 
     Raises:
+        InputError: there is a page of that name that kinlim has not written.
         RunError: it cannot be written.
     """
     articles = "\n".join(_article(entry, folder) for entry in entries(folder))
     page = folder / INDEX
     text = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>kinlim: results</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        + TITLE
+        + '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head>\n<body><h1>Results</h1>\n{articles}\n</body></html>\n"
     )
+    if page.exists() and TITLE not in page.read_text(encoding="utf-8", errors="replace"):
+        raise InputError(f"{page}: is there already, not written by kinlim, and kept; move it away")
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

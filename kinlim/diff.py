@@ -1,8 +1,9 @@
 """`kinlim diff A B`: which keys of two studies differ, and whether their results do, beyond their standard errors.
 
 A variable NAME with standard errors NAME_se on both sides is compared by z = (a - b)/(se_a^2 + se_b^2)^(1/2), and its
-largest |z| is held against that of as many independent normal numbers, which makes too much of it where values are
-correlated, and never too little. Everything else has no noise: its difference is told as a relative L2 norm.
+largest |z| is held against that of as many independent normal numbers. Where values are correlated the probability of
+so much is less than that (Sidak's inequality), so that a difference is told too seldom rather than too often.
+Everything else has no noise: its difference is told as a relative L2 norm.
 """
 
 import tomllib

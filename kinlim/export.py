@@ -34,7 +34,8 @@ MOST_ROWS = 60
 DIGITS = 6
 """Of a number in LaTeX."""
 
-SPECIAL = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "\\": r"\textbackslash "}
+SPECIAL = {c: rf"\{c}" for c in "_%&#${}"} | {"\\": r"\textbackslash ", "^": r"\^{}", "~": r"\~{}"}
+"""What stands in LaTeX for characters that mean something there."""
 
 
 def export(folder: Path, to: Path, form: Format = Format.CSV) -> list[str]:

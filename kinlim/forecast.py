@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinlim import progress
-from kinlim.errors import RunError, Stopped
+from kinlim.errors import InputError, RunError, Stopped
 from kinlim.model import Maker
 from kinlim.progress import compiling, lasting, percent
 from kinlim.study import Study, model_of
@@ -173,7 +173,7 @@ def _coarse(maker: Maker, study: Study, comm: "MPI.Comm", threads: int | None) -
             break
         try:
             trial = _Trial(maker, one, comm, threads, COARSE)
-        except RunError:  # it is too coarse to be solved
+        except (InputError, RunError):  # it is too coarse to be solved
             continue
         if not trial.ended:
             break

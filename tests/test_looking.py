@@ -65,6 +65,17 @@ def test_the_index_leads_to_every_page(folders, monkeypatch, capsys):
     assert "begun (pinned" in capsys.readouterr().out
 
 
+def test_an_index_that_is_not_ours_is_kept(folders, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "study.toml").write_bytes((folders / "one" / "study.toml").read_bytes())
+    page = catalogue.write_index(tmp_path)
+    assert catalogue.write_index(tmp_path) == page  # its own is replaced
+    page.write_text("mine")
+    with pytest.raises(InputError, match=r"index.html: is there already, not written by kinlim"):
+        catalogue.page_of(tmp_path)
+    assert page.read_text() == "mine"
+
+
 def test_a_folder_can_be_named_by_the_environment(folders, monkeypatch, capsys):
     monkeypatch.setenv("KINLIM_RESULTS", str(folders))
     assert command("list", monkeypatch=monkeypatch) == 0

@@ -60,10 +60,14 @@ def animate(data: Datasets, solution: str, path: Path) -> int:
 
     film = FuncAnimation(figure, show, frames=count, blit=False)
     writer = PillowWriter(FRAMES_A_SECOND) if path.suffix == ".gif" else FFMpegWriter(FRAMES_A_SECOND)
+    part = path.with_name(f".part-{path.name}")  # whole or not at all
     try:
-        film.save(str(path), writer=writer, dpi=100)
+        film.save(str(part), writer=writer, dpi=100)
+        part.rename(path)
     except OSError as error:
         raise RunError(f"{path}: could not be written ({error.strerror or error})") from error
+    finally:
+        part.unlink(missing_ok=True)
     return count
 
 
