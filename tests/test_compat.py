@@ -114,3 +114,16 @@ def test_the_wrong_order_is_told_in_words():
     program = "from mpi4py import MPI\nimport dolfinx.io, dolfinx.fem.petsc\nimport kinlim"
     done = subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, text=True)
     assert "put `import kinlim`, or `import h5py`, before the imports of dolfinx" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "threads"),
+    [("/usr/bin/kinlim", None, "1"), ("/usr/bin/kinlim", "2", "2"), ("mine.py", None, "None")],
+)
+def test_a_command_has_one_thread_of_blas_unless_its_user_wants_more(name, given, threads):
+    """A script of a user's own keeps what he has."""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    environment |= {} if given is None else {"OMP_NUM_THREADS": given}
+    program = f"import os, sys; sys.argv = [{name!r}]; import kinlim; print(os.environ.get('OMP_NUM_THREADS'))"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == threads
