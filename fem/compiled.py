@@ -1,7 +1,14 @@
 """Forms, compiled by FFCx and the C compiler the first time that they are met, and kept by DOLFINx for the next."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 import ufl
-from dolfinx import fem
+from dolfinx import fem, jit
+from mpi4py import MPI
 
 from kinlim import caches
 from kinlim.errors import RunError
@@ -18,12 +25,39 @@ def compiled(form: ufl.Form) -> fem.Form:
         InputError: compiled forms cannot be kept.
         RunError: the compiler, or the loader, failed on rank 0 of several.
     """
+    return _compiled(form.ufl_domain().ufl_cargo().comm, lambda: fem.form(form))
+
+
+class Compiled(NamedTuple):
+    """An expression, evaluated at some points at a time.
+
+    Attributes:
+        address: of the function, as UFCx has it.
+        library: which it is in.
+    """
+
+    address: int
+    library: Any
+
+
+def compiled_expression(expression: Any, points: NDArray[np.float64], comm: MPI.Comm) -> Compiled:
+    """An expression at points of the reference cell, shape (points, dimension). Collective, as `compiled`.
+
+    Raises:
+        InputError: compiled forms cannot be kept.
+        RunError: the compiler, or the loader, failed on rank 0 of several.
+    """
+    found, library, *_ = _compiled(comm, lambda: jit.ffcx_jit(comm, (expression, points)))
+    return Compiled(int(library.ffi.cast("intptr_t", found.tabulate_tensor_float64)), library)
+
+
+def _compiled[T](comm: MPI.Comm, compile_: Callable[[], T]) -> T:
     caches.refused.clear()
     try:
         with compiling:
-            return fem.form(form)
+            return compile_()
     except RuntimeError as error:
         if FAILED not in str(error):
             raise
         why = caches.refused[0] if caches.refused else RunError(" ".join(str(error).split()))
-        raise form.ufl_domain().ufl_cargo().comm.bcast(why) from None
+        raise comm.bcast(why) from None

@@ -18,6 +18,7 @@ from petsc4py import PETSc
 from ufl.algorithms import expand_derivatives
 
 from kinlim.errors import InputError, RunError
+from kinlim.fem.boxes import Boxes
 from kinlim.fem.compiled import compiled
 from kinlim.fem.landing import Landing
 from kinlim.fem.rock4 import Scheme, reaching
@@ -122,7 +123,8 @@ class ExplicitStepper(Landing):
         self.inverse[held_owned] = 0.0
         u_t.x.array[:] = 0.0
         still = ufl.replace(residual, {u_t: ufl.zero(*u_t.ufl_shape)})
-        self.form = None if still.empty() else compiled(still)
+        self.boxes, rest = Boxes.of(still, u)
+        self.form = None if rest.empty() else compiled(rest)
         self.y = u.x.array[: self.owned].copy()
         self.slope = np.empty_like(self.y)
         self.direction: Array | None = None
@@ -282,10 +284,13 @@ class ExplicitStepper(Landing):
             )
         return found
 
-    def _assemble(self, form: fem.Form) -> Array:
+    def _assemble(self, form: fem.Form | None, boxes: Boxes | None = None) -> Array:
         """Assemble over all ranks; the entries of this rank. Collective."""
         self.vector.array[:] = 0.0
-        fem.assemble_vector(self.vector.array, form)
+        if boxes is not None:
+            boxes.add(self.vector.array)
+        if form is not None:
+            fem.assemble_vector(self.vector.array, form)
         if not self.alone:
             self.vector.scatter_reverse(la.InsertMode.add)
         return self.vector.array[: self.owned]
@@ -297,7 +302,7 @@ class ExplicitStepper(Landing):
             self.clock.value = t
         self._fill(self.u, y)
         self.evaluations += 1
-        slope = np.zeros(self.owned) if self.form is None else self.inverse * self._assemble(self.form)
+        slope = self.inverse * self._assemble(self.form, self.boxes)
         self.assembling += time.perf_counter() - began
         return slope
 

@@ -47,7 +47,10 @@ PART = 0.05
 """Of the whole time, a typical step."""
 
 WORTHWHILE = {1: (0, 0, 0, 0, 0), 2: (24, 24, 24, 96, 96), 3: (20, 20, 96, 96, 96)}
-"""Stages of an explicit step that take as long as an implicit one, by dimension and degree (bench/stepping.py)."""
+"""Stages of an explicit step that take as long as an implicit one (bench/stepping.py).
+
+By dimension and degree; the last number is for all higher degrees, too.
+"""
 
 BLOWN_UP = 1e4
 """Times the size of the data, beyond which an unknown is no solution."""
@@ -147,7 +150,8 @@ class Problem:
             stages = self._explicit(self._common(end, 0.0), dict(self.equation.options), False).stages(end * PART)
         except InputError as error:
             return Way(False, f"implicit steps ({error})")
-        most = WORTHWHILE[dimension][self.settings.degree]
+        row = WORTHWHILE[dimension]
+        most = row[min(self.settings.degree, len(row) - 1)]
         kind = "explicit" if stages <= most else "implicit"
         why = (
             f"{PART:g} of the time takes {stages:.0f} explicit stages; up to {most} are less work than an implicit step"

@@ -97,7 +97,7 @@ class MeshSettings(Table):
     grading: Annotated[float, Field(ge=1, le=4)] = 1.0
     mesh: Annotated[str | None, Field(min_length=1)] = None
     refinements: Annotated[int, Field(ge=0, le=10)] = 0
-    degree: Annotated[int, Field(ge=0, le=4)] = 2
+    degree: Annotated[int, Field(ge=0, le=8)] = 2
     rtol: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-6
     stepping: Literal["implicit", "explicit", "auto"] = "implicit"
 

@@ -314,7 +314,7 @@ class LimitEquation(EvolutionSettings):
     """
 
     cells: Annotated[int, Field(ge=3, le=10**6)] = 64
-    degree: Annotated[int, Field(ge=1, le=4)] = 2
+    degree: Annotated[int, Field(ge=1, le=8)] = 2
     lumped: bool = False
 
     @property
