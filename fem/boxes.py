@@ -1,11 +1,11 @@
-"""Integrals over boxes, axis by axis, for elements of degree p >= 2 with the nodes of a Gauss-Lobatto rule.
+"""Integrals over boxes, axis by axis, for Lagrange elements with Gauss-Lobatto nodes.
 
     R_a = integral of F(x, u, grad u) . grad phi_a + S(x, u, grad u) phi_a
 
-over cells that are parallel to the axes, by the rule of the nodes: u is known there, and a derivative along an axis is
-one of polynomials in one variable. That takes d (p + 1)^(d + 1) products a cell in place of (p + 1)^(2 d), and keeps
-the order p + 1; see Patera, "A spectral element method for fluid dynamics", J. Comput. Phys. 54 (1984) 468-488. FFCx
-compiles F and S, for a node of eight cells at a time.
+over cells parallel to the axes, by a Gauss rule. Interpolation to its points and derivatives there are those of
+polynomials in one variable, one axis after the other, which takes some 4 d (p + 1)^(d + 1) products a cell for degree p
+in place of (p + 1)^(2 d); see Orszag, "Spectral methods for problems in complex geometries", J. Comput. Phys. 37 (1980)
+70-92. FFCx compiles F and S, for a point of eight cells at a time. It is the sum that FFCx's own kernels form.
 """
 
 from dataclasses import dataclass
@@ -43,37 +43,44 @@ LANES = 8
 
 NOTHING = np.empty(0)
 
-BOXES = ("interval", "quadrilateral", "hexahedron")
+BOXES = ("quadrilateral", "hexahedron")
+
+LEAST = 2
+"""Degree from which on this is faster than FFCx's kernels; on intervals it never is."""
 
 PARALLEL = 1e-9
 """Deviation of a cell from a box parallel to the axes, over its size, that is rounding."""
 
 
 class Rule(NamedTuple):
-    """The Gauss-Lobatto rule on [0, 1]^d with n nodes an axis, of which the last is the fastest.
+    """A Gauss rule of q points an axis on [0, 1]^d, for polynomials given at n nodes an axis; the last axis is fastest.
 
     Attributes:
-        points: shape (n^d, d).
-        weights: shape (n^d,).
-        derivative: of the polynomial on [0, 1] that is 1 in the k-th node, at the i-th node; shape (n, n).
+        points: shape (q^d, d).
+        weights: shape (q^d,).
+        interpolation: values at the points of the polynomials that are 1 in a node and 0 in the others, shape (q, n).
+        derivative: of the polynomial of degree q - 1 that is 1 in the k-th point, at the i-th; shape (q, q).
     """
 
     points: Array
     weights: Array
+    interpolation: Array
     derivative: Array
 
     @classmethod
-    def of(cls, degree: int, dimension: int) -> Self:
-        """With the nodes of elements of a degree."""
+    def of(cls, exact: int, degree: int, dimension: int) -> Self:
+        """Exact for polynomials of one degree, for elements of another."""
+        points, weights = basix.make_quadrature(basix.CellType.interval, exact)
         element = _element(basix.CellType.interval, degree)
-        points, weights = basix.make_quadrature(basix.CellType.interval, 2 * degree - 1, rule=basix.QuadratureType.gll)
-        given, own = np.argsort(points[:, 0]), np.argsort(element.points[:, 0])
-        nodes, weights = element.points[own], weights[given]
-        assert np.allclose(points[given], nodes)
+        values = element.tabulate(0, points)[0, :, np.argsort(element.points[:, 0]), 0].T
+        lagrange = np.linalg.inv(np.polynomial.legendre.legvander(2 * points[:, 0] - 1, len(points) - 1))
+        slopes = np.polynomial.legendre.legder(lagrange, scl=2) if len(points) > 1 else np.zeros((1, 1))
+        derivative = np.polynomial.legendre.legval(2 * points[:, 0] - 1, slopes).T
         return cls(
-            np.stack(np.meshgrid(*dimension * [nodes[:, 0]], indexing="ij"), axis=-1).reshape(-1, dimension),
+            np.stack(np.meshgrid(*dimension * [points[:, 0]], indexing="ij"), axis=-1).reshape(-1, dimension),
             np.ravel(reduce(np.multiply.outer, dimension * [weights])),
-            element.tabulate(1, nodes)[1, :, own, 0].T.copy(),
+            values.copy(),
+            derivative.copy(),
         )
 
 
@@ -89,8 +96,8 @@ class Cells:
 
     Attributes:
         count: cells.
-        numbers: of each cell: its volume; volume over width, one an axis; 1 over width; the corner that the reference
-            cell has at 0; width, which may be negative. Shape (batches, 1 + 4 d, LANES).
+        numbers: of each cell: volume over width, one an axis; 1 over width; the corner that the reference cell has at
+            0; width; and the volume. Shape (batches, 4 d + 1, LANES).
     """
 
     count: int
@@ -109,11 +116,11 @@ class Cells:
             low, width = corners[:, 0], corners[:, -1] - corners[:, 0]
             bits = np.arange(2**dimension)[:, None] >> np.arange(dimension) & 1
             bent = np.abs(corners - (low[:, None] + bits * width[:, None])).max(axis=(1, 2))
-            straight = bool((bent <= PARALLEL * np.abs(width).min(axis=1)).all())
+            straight = bool((bent <= PARALLEL * width.min(axis=1)).all())
         if not mesh.comm.allreduce(straight, MPI.LAND):
             return None
-        volume = np.abs(width).prod(axis=1, keepdims=True)
-        return cls(count, batches(np.hstack([volume, volume / width, 1 / width, low, width])))
+        volume = width.prod(axis=1, keepdims=True)
+        return cls(count, batches(np.hstack([volume / width, 1 / width, low, width, volume])))
 
 
 def batches(cells: NDArray[Any]) -> NDArray[Any]:
@@ -124,17 +131,17 @@ def batches(cells: NDArray[Any]) -> NDArray[Any]:
 
 
 class Boxes:
-    """Those integrals of a form that can be summed so.
+    """Those integrals of a form that can be summed so, by one rule.
 
-    What is known at a node is numbered: with m unknowns u_c in dimension d, first u_c as c, then its derivative along
+    What is known at a point is numbered: with m unknowns u_c in dimension d, first u_c as c, then its derivative along
     the axis j as m + c d + j, then the coordinate x_j as m + m d + j; test functions and their derivatives likewise.
     """
 
-    def __init__(self, u: fem.Function, cells: Cells, integrands: list[Any]) -> None:
-        """Compile the integrands. Collective."""
+    def __init__(self, u: fem.Function, cells: Cells, exact: int, integrands: list[Any]) -> None:
+        """Compile the integrands, for a rule that is exact to a degree. Collective."""
         space, mesh = u.function_space, u.function_space.mesh
         degree, dimension, block = space.ufl_element().embedded_superdegree, mesh.topology.dim, space.dofmap.bs
-        self.u, self.cells, self.rule = u, cells, Rule.of(degree, dimension)
+        self.u, self.cells, self.rule = u, cells, Rule.of(exact, degree, dimension)
         kind, points = mesh.topology.cell_name(), np.full((LANES, dimension), 0.5)
         lanes = basix.ufl.quadrature_element(kind, points=points, weights=np.full(LANES, 1 / LANES))
         values = ufl.FunctionSpace(mesh.ufl_domain(), lanes)
@@ -146,50 +153,52 @@ class Boxes:
         read = [known.index(c) for c in extract_coefficients(expression)]
         self.constants = [np.asarray(c.value).reshape(-1) for c in extract_constants(expression)]
         self.compiled = compiled_expression(expression, points, mesh.comm)
-        self.plan = _plan(read, written, block, dimension, degree + 1)
+        self.plan = _plan(read, written, block, dimension)
         nodes = _element(basix.CellType[kind], degree).points
         order = np.lexsort(np.round(nodes, 12).T[::-1])  # the last axis is the fastest
         self.first = batches(space.dofmap.list[: cells.count, order] * np.int64(block))
 
     @classmethod
-    def of(cls, form: ufl.Form, u: fem.Function) -> tuple[Self | None, ufl.Form]:
-        """What can be summed axis by axis, or None, and the rest of the form. Collective.
+    def of(cls, form: ufl.Form, u: fem.Function) -> tuple[list[Self], ufl.Form]:
+        """What can be summed axis by axis, rule by rule, and the rest of the form. Collective.
 
         Args:
             form: linear in one test function of u's space, without u_t.
-            u: the unknown, of continuous Lagrange elements of degree 2 and more if anything is to be summed so.
+            u: the unknown, of Lagrange elements of degree `LEAST` or more if anything is to be summed so.
         """
         space = u.function_space
-        element, scalar = space.ufl_element(), space.ufl_element()
-        if space.dofmap.bs > 1:
-            (scalar,) = set(element.sub_elements)
+        (element,) = set(space.ufl_element().sub_elements) if space.dofmap.bs > 1 else {space.ufl_element()}
         suits = (
-            not form.empty()
-            and getattr(scalar, "lagrange_variant", None) == basix.LagrangeVariant.gll_warped
-            and not scalar.discontinuous
-            and element.embedded_superdegree > 1
+            getattr(element, "lagrange_variant", None) == basix.LagrangeVariant.gll_warped
+            and element.embedded_superdegree >= LEAST
         )
         cells = Cells.of(space.mesh) if suits else None
-        if cells is None:
-            return None, form
-        integrals = expand_derivatives(form).integrals()
-        ours = [integral for integral in integrals if _is_pointwise(integral, u)]
-        if not ours:
-            return None, form
-        rest = ufl.Form([integral for integral in integrals if integral not in ours])
-        return cls(u, cells, [apply_algebra_lowering(remove_complex_nodes(i.integrand())) for i in ours]), rest
+        if cells is None or form.empty():
+            return [], form
+        rules: dict[int, list[Any]] = {}
+        rest = []
+        for integral in expand_derivatives(form).integrals():
+            exact = integral.metadata().get("quadrature_degree", -1)
+            if isinstance(exact, int) and exact >= 2 * element.embedded_superdegree and _is_pointwise(integral, u):
+                integrand = apply_algebra_lowering(remove_complex_nodes(integral.integrand()))
+                rules.setdefault(exact, []).append(integrand)
+            else:
+                rest.append(integral)
+        return [cls(u, cells, exact, integrands) for exact, integrands in rules.items()], ufl.Form(rest)
 
     def add(self, vector: Array) -> None:
         """Add the integrals over this rank's cells to a vector of its unknowns and ghosts, unrolled."""
         constants = np.concatenate([NOTHING, *self.constants])
         _add(
-            vector, self.u.x.array, self.first, self.cells.count, self.cells.numbers, self.rule.points,
-            self.rule.weights, self.rule.derivative, *self.plan, self.compiled.address, constants,
+            vector, self.u.x.array, self.first, self.cells.count, self.cells.numbers, *self.rule, *self.plan,
+            self.compiled.address, constants,
         )  # fmt: skip
 
 
 def _is_pointwise(integral: Any, u: fem.Function) -> bool:
-    """Whether an integral is one over all cells of what only depends on x, u, grad u, constants, and the test."""
+    """Whether an integral is one over all cells, by Gauss, of x, u, grad u, constants, and the test alone."""
+    if integral.metadata().get("quadrature_rule", "default") != "default":
+        return False
     if integral.integral_type() != "cell" or integral.subdomain_id() not in ("everywhere", ("everywhere",), -1, (-1,)):
         return False
     for node in unique_pre_traversal(integral.integrand()):
@@ -216,31 +225,22 @@ def _part(integrand: Any, u: fem.Function, known: list[Coefficient], number: int
     return expand_indices(ufl.replace(integrand, replaced))
 
 
-def _plan(read: list[int], written: list[int], block: int, dimension: int, n: int) -> tuple[Indices, ...]:
-    """What is done with columns of numbers at the nodes; the first ones are those `read`, in this order.
+def _plan(read: list[int], written: list[int], block: int, dimension: int) -> tuple[Indices, ...]:
+    """What is done with columns of numbers at the points; the first ones are those `read`, in this order.
 
     Returns:
-        gathered (column, component); derived (column, column of the unknown, axis, nodes between two of the axis);
-        placed (column, axis); and of what is `written` (component, row of `Cells.numbers`, nodes between two of the
-        axis, or 0 for no derivative).
+        interpolated (column, component); derived (column, column of the unknown, axis); placed (column, axis); and of
+        what is `written` (component, axis, or -1 for no derivative).
     """
     tests = block * (1 + dimension)
     derivatives = {k: divmod(k - block, dimension) for k in range(block, tests)}
-    between = [n ** (dimension - 1 - axis) for axis in range(dimension)]
     numbers = dict.fromkeys([*read, *(derivatives[k][0] for k in read if k in derivatives)])
     columns = {k: column for column, k in enumerate(numbers)}
-    gathered = [(column, k) for k, column in columns.items() if k < block]
-    derived = [
-        (columns[k], columns[derivatives[k][0]], derivatives[k][1], between[derivatives[k][1]])
-        for k in read
-        if k in derivatives
-    ]
+    interpolated = [(column, k) for k, column in columns.items() if k < block]
+    derived = [(columns[k], columns[derivatives[k][0]], derivatives[k][1]) for k in read if k in derivatives]
     placed = [(columns[k], k - tests) for k in read if k >= tests]
-    tested = [
-        (k, 0, 0) if k < block else (derivatives[k][0], 1 + derivatives[k][1], between[derivatives[k][1]])
-        for k in written
-    ]
-    plan = ((gathered, 2), (derived, 4), (placed, 2), (tested, 3))
+    tested = [derivatives.get(k, (k, -1)) for k in written]
+    plan = ((interpolated, 2), (derived, 3), (placed, 2), (tested, 2))
     return tuple(np.array(rows, np.int64).reshape(-1, width) for rows, width in plan)
 
 
@@ -262,66 +262,80 @@ COMPILED: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"
 
 
 @njit(**COMPILED)
-def _along(f, p, derivative, inner, out, r):  # type: ignore[no-untyped-def]
-    """Add the derivative of f's column p along an axis to out's column r; `inner` nodes lie between two of the axis.
+def _along(f, matrix, inner, out):  # type: ignore[no-untyped-def]
+    """Add the products of a matrix with f's numbers along an axis to out; `inner` of them lie between two neighbours.
 
-    Both have the shape (nodes, columns, LANES). Indices are unsigned: none counts from the end, which takes time.
+    Both have the shape (numbers, LANES). Indices are unsigned: none counts from the end, which takes time.
     """
-    n, inner, p, r = uintp(len(derivative)), uintp(inner), uintp(p), uintp(r)
-    for o in range(uintp(len(f)) // (n * inner)):
-        for i in range(n):
+    (rows, columns), inner = matrix.shape, uintp(inner)
+    for o in range(uintp(len(f)) // (uintp(columns) * inner)):
+        for i in range(uintp(rows)):
             for m in range(inner):
-                row = (o * n + i) * inner + m
-                for k in range(n):
-                    factor, column = derivative[i, k], (o * n + k) * inner + m
+                row = (o * uintp(rows) + i) * inner + m
+                for k in range(uintp(columns)):
+                    factor, column = matrix[i, k], (o * uintp(columns) + k) * inner + m
                     for lane in range(uintp(LANES)):
-                        out[row, r, lane] += factor * f[column, p, lane]
+                        out[row, lane] += factor * f[column, lane]
+
+
+@njit(**COMPILED)
+def _everywhere(f, matrix, dimension):  # type: ignore[no-untyped-def]
+    """The products of a matrix with numbers along each of the axes, shape (numbers, LANES)."""
+    rows, columns = matrix.shape
+    for axis in range(dimension):
+        inner = columns ** (dimension - 1 - axis)
+        out = np.zeros((len(f) // columns * rows, LANES))
+        _along(f, matrix, inner, out)
+        f = out
+    return f
 
 
 @njit(**COMPILED)
 def _add(  # type: ignore[no-untyped-def]
-    vector, u, first, count, cells, points, weights, derivative, gathered, derived, placed, tested, function, constants
-):
-    """See `Boxes.add` and `_plan`."""
-    (number, size, _), lanes = first.shape, uintp(LANES)
-    adjoint = derivative.T.copy()
-    known = np.empty((size, len(gathered) + len(derived) + len(placed), LANES))
-    outputs, found = np.empty((LANES, len(tested))), np.empty((size, len(tested), LANES))
+    vector, u, first, count, cells, points, weights, interpolation, derivative,
+    interpolated, derived, placed, tested, function, constants,
+):  # fmt: skip
+    """See `Boxes.add`, `Rule` and `_plan`."""
+    (number, nodes, _), (size, dimension), lanes = first.shape, points.shape, uintp(LANES)
+    back, adjoint = interpolation.T.copy(), derivative.T.copy()
+    known = np.empty((len(interpolated) + len(derived) + len(placed), size, LANES))
+    inputs, outputs = np.empty((len(known), LANES)), np.empty((LANES, len(tested)))
+    scale, rows = np.ones((len(known), LANES)), tested[:, 1] % cells.shape[1]  # the last, the volume, for no derivative
+    at_nodes, found = np.empty((nodes, LANES)), np.empty((len(tested), size, LANES))
     components = 1 + tested[:, 0].max()
-    total = np.empty((size, components, LANES))
     for batch in range(number):
-        for p, c in gathered:
-            for q in range(uintp(size)):
+        for p, c in interpolated:
+            for node in range(uintp(nodes)):
                 for lane in range(lanes):
-                    known[q, uintp(p), lane] = u[uintp(first[batch, q, lane] + c)]
-        for p, source, axis, between in derived:
-            known[:, p] = 0.0
-            _along(known, source, derivative, between, known, p)
-            row = uintp(1 + points.shape[1] + axis)
-            for q in range(uintp(size)):
-                for lane in range(lanes):
-                    known[q, uintp(p), lane] *= cells[batch, row, lane]
+                    at_nodes[node, lane] = u[uintp(first[batch, node, lane] + c)]
+            known[p] = _everywhere(at_nodes, interpolation, dimension)
+        for p, source, axis in derived:
+            known[p] = 0.0
+            _along(known[source], derivative, len(derivative) ** (dimension - 1 - axis), known[p])
+            scale[p] = cells[batch, dimension + axis]
         for p, axis in placed:
-            low, width = 1 + 2 * points.shape[1] + axis, 1 + 3 * points.shape[1] + axis
             for q in range(size):
-                known[q, p] = cells[batch, low] + points[q, axis] * cells[batch, width]
+                x = points[q, axis] * cells[batch, 3 * dimension + axis]
+                known[p, q] = cells[batch, 2 * dimension + axis] + x
         for q in range(uintp(size)):
-            outputs[:] = 0.0
-            _call(function, outputs.ctypes.data, known[q].ctypes.data, constants.ctypes.data)
-            for p in range(uintp(len(tested))):
-                row = uintp(tested[p, 1])
+            for p in range(uintp(len(known))):
                 for lane in range(lanes):
-                    found[q, p, lane] = weights[q] * cells[batch, row, lane] * outputs[lane, p]
-        total[:] = 0.0
-        for p in range(len(tested)):
-            c, _, between = tested[p]
-            if between:
-                _along(found, p, adjoint, between, total, c)
-            else:
-                for q in range(uintp(size)):
-                    for lane in range(lanes):
-                        total[q, uintp(c), lane] += found[q, uintp(p), lane]
-        for lane in range(uintp(min(LANES, count - batch * LANES))):
-            for q in range(uintp(size)):
-                for c in range(uintp(components)):
-                    vector[uintp(first[batch, q, lane]) + c] += total[q, c, lane]
+                    inputs[p, lane] = known[p, q, lane] * scale[p, lane]
+            outputs[:] = 0.0
+            _call(function, outputs.ctypes.data, inputs.ctypes.data, constants.ctypes.data)
+            for p in range(uintp(len(tested))):
+                for lane in range(lanes):
+                    found[p, q, lane] = weights[q] * cells[batch, uintp(rows[p]), lane] * outputs[lane, p]
+        for c in range(components):
+            total = np.zeros((size, LANES))
+            for p in range(len(tested)):
+                axis = tested[p, 1]
+                if tested[p, 0] == c:
+                    if axis < 0:
+                        total += found[p]
+                    else:
+                        _along(found[p], adjoint, len(derivative) ** (dimension - 1 - axis), total)
+            summed = _everywhere(total, back, dimension)
+            for lane in range(uintp(min(LANES, count - batch * LANES))):
+                for node in range(uintp(nodes)):
+                    vector[uintp(first[batch, node, lane] + c)] += summed[node, lane]

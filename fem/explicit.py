@@ -7,6 +7,7 @@ Comput. Appl. Math. 88 (1998) 315-326. No matrix is assembled and no system is s
 """
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from kinlim.errors import InputError, RunError
 from kinlim.fem.boxes import Boxes
 from kinlim.fem.compiled import compiled
 from kinlim.fem.landing import Landing
+from kinlim.fem.place import SIMPLICES
 from kinlim.fem.rock4 import Scheme, reaching
 
 Array = NDArray[np.float64]
@@ -45,9 +47,6 @@ CLOSE, MOST_ITERATIONS = 0.01, 100
 
 MOST_REJECTED = 60
 """Times that a step may be shortened."""
-
-SIMPLICES = ("triangle", "tetrahedron")
-"""Cells on which sums of a mass's rows are positive for degree 1 alone."""
 
 
 class ExplicitStepper(Landing):
@@ -108,7 +107,7 @@ class ExplicitStepper(Landing):
         if clock is not None and condition is not None and clock in condition.constants():
             raise InputError(f"{where}, and conditions that depend on time cannot be held so")
         cell, degree = space.mesh.topology.cell_name(), space.ufl_element().embedded_superdegree
-        if cell in SIMPLICES and degree > 1:
+        if cell in SIMPLICES and degree > 1:  # sums of a mass's rows are positive for degree 1 alone
             raise InputError(
                 f"{where}, and a mass of degree {degree} on cells of the kind {cell} cannot be lumped; take "
                 "degree = 1, or boxes (shape = 'box') on a torus"
@@ -284,11 +283,11 @@ class ExplicitStepper(Landing):
             )
         return found
 
-    def _assemble(self, form: fem.Form | None, boxes: Boxes | None = None) -> Array:
+    def _assemble(self, form: fem.Form | None, boxes: Sequence[Boxes] = ()) -> Array:
         """Assemble over all ranks; the entries of this rank. Collective."""
         self.vector.array[:] = 0.0
-        if boxes is not None:
-            boxes.add(self.vector.array)
+        for part in boxes:
+            part.add(self.vector.array)
         if form is not None:
             fem.assemble_vector(self.vector.array, form)
         if not self.alone:

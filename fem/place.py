@@ -9,6 +9,9 @@ from dolfinx import fem, mesh
 
 from kinlim.meshes.domain import Built
 
+SIMPLICES = ("triangle", "tetrahedron")
+"""Cells whose width is told by their vertices; intervals and boxes have a volume."""
+
 
 class Place:
     """The domain as forms see it. One object serves all forms of a problem.
@@ -17,7 +20,7 @@ class Place:
         x: the coordinate, in dimension 1; a vector beyond.
         t: the time, which the time stepper sets.
         n: the outer normal at facets; `n("+")` on interior ones. In dimension 1 a number, 1 or -1.
-        h: width of a cell.
+        h: width of a cell: the diameter of the circle or sphere through its vertices, or the d-th root of its volume.
         mesh: the mesh, for what only DOLFINx can do.
         dx: over cells.
         ds: over the whole boundary; `ds("left")` over a part of it.
@@ -31,7 +34,7 @@ class Place:
         coordinates, normal = ufl.SpatialCoordinate(domain), ufl.FacetNormal(domain)
         self.x: Any = coordinates[0] if dimension == 1 else coordinates
         self.n: Any = normal[0] if dimension == 1 else normal
-        self.h = 2 * ufl.Circumradius(domain) if dimension > 1 else ufl.CellVolume(domain)
+        self.h = _width(domain)
         self.t = fem.Constant(domain, 0.0)
         self.dx = ufl.Measure("dx", domain, metadata=metadata)
         self.mesh = domain
@@ -41,6 +44,13 @@ class Place:
     def constant(self, value: float) -> fem.Constant:
         """A number that forms may have another value of without being compiled anew."""
         return fem.Constant(self.mesh, float(value))
+
+
+def _width(domain: mesh.Mesh) -> Any:
+    """See `Place.h`."""
+    if domain.topology.cell_name() in SIMPLICES:
+        return 2 * ufl.Circumradius(domain)
+    return abs(ufl.JacobianDeterminant(domain)) ** (1 / domain.topology.dim)
 
 
 class Boundary:

@@ -13,6 +13,7 @@ from dolfinx.mesh import exterior_facet_indices
 from mpi4py import MPI
 
 from kinlim.equation import Torus
+from kinlim.fem.place import Place
 from kinlim.fem.samples import CellValues, sampler
 from kinlim.fem.vtx import write_grid
 from kinlim.grid import uniform
@@ -38,6 +39,14 @@ def built(u, dimension):
 
 def integral(mesh, form):
     return mesh.comm.allreduce(fem.assemble_scalar(fem.form(form)))
+
+
+@pytest.mark.parametrize(("dimension", "shape"), KINDS)
+def test_every_kind_of_cell_has_a_width(dimension, shape):
+    u = interpolant(MPI.COMM_SELF, 4, dimension, shape, 1)
+    place = Place(built(u, dimension), 1)
+    width = np.sqrt(dimension) / 4 if shape == "simplex" else 1 / 4  # the circle through the vertices; a side
+    assert integral(place.mesh, place.h * place.dx) == pytest.approx(width, rel=1e-13)
 
 
 @pytest.mark.parallel
