@@ -36,6 +36,9 @@ DEFAULTS = {
 OWNED = ("ts_dt", "ts_time_step", "ts_init_time", "ts_max_time", "ts_max_steps", "ts_exact_final_time")
 """Options that the step loop sets itself."""
 
+OF_ONE = ("pc_factor_mat_", "pc_hypre_", "pc_gamg_", "pc_mg_", "mg_")
+"""Beginnings of options of one preconditioner, which are not there for another one of the user's."""
+
 IMPLICIT = {"rosw", "bdf", "dirk", "theta", "cn", "beuler", "alpha"}
 """Types of PETSc TS for F(t, u, u') = 0 that can be stopped and go on bit by bit.
 
@@ -201,7 +204,13 @@ class Stepper(Landing):
         everything = PETSc.Options().getAll()
         self.dirk = str(everything.get(f"{prefix}ts_dirk_type", chosen.get("ts_dirk_type", "es...")))
         self.given = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
-        ours = {key: value for key, value in chosen.items() if not database.hasName(key)}
+        if "snes_mf" in self.given:
+            raise InputError(
+                f"-{prefix}snes_mf: kinlim needs the Jacobian that PETSc would not ask for; a step without any matrix is "
+                "stepping = 'explicit'"
+            )
+        other = OF_ONE if "pc_type" in self.given else ()
+        ours = {key: value for key, value in chosen.items() if not (database.hasName(key) or key.startswith(other))}
         for key, value in ours.items():
             database[key] = value
         try:

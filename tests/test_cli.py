@@ -403,6 +403,7 @@ def test_a_folder_for_paraview_that_is_not_ours_is_kept(tmp_path, file, monkeypa
         (["garbage"], "'garbage' after --: is neither a PETSc option"),
         (["-pde_ts_max_steps", "3"], "-pde_ts_max_steps: is set by kinlim itself"),
         (["-pde_ts_init_time", "5"], "-pde_ts_init_time: is set by kinlim itself"),
+        (["-pde_snes_mf"], "-pde_snes_mf: kinlim needs the Jacobian"),
         (["-pde_ts_type", "rk"], "-pde_ts_type rk: is not a scheme for implicit equations"),
         (["-pde_ts_tipe", "rk"], "-pde_ts_tipe: no part of PETSc that this solution uses knows this option"),
         (["-options_file", "/nonexistent"], "PETSc does not start with the options"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from test_equations import Wave2, solved
 
 import basix.ufl
 import ufl
@@ -128,3 +129,21 @@ def test_unknown_options_are_refused_by_the_check_of_a_study(example, request):
             side.maker().check(study, MPI.COMM_SELF)
         finally:
             database.delValue("snes_max_it")
+
+
+@pytest.mark.parametrize("kind", ["ilu", "jacobi", "gamg"])
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_another_preconditioner_is_taken_by_its_name_alone(dimension, kind):
+    """What kinlim has chosen for its own, such as MUMPS in the plane, is no option of the user's."""
+    from petsc4py import PETSc
+
+    equation = type("Wave", (Wave2,), {"dimension": dimension, "__module__": Wave2.__module__})
+    given = {"pde_pc_type": kind, "pde_ksp_type": "gmres"}
+    for key, value in given.items():
+        PETSc.Options()[key] = value
+    try:
+        found = solved(equation, cells=4, degree=1, rtol=1e-3)
+    finally:
+        for key in given:
+            PETSc.Options().delValue(key)
+    assert found.attrs["preconditioner"] == kind
