@@ -206,8 +206,8 @@ class Stepper(Landing):
         self.given = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
         if "snes_mf" in self.given:
             raise InputError(
-                f"-{prefix}snes_mf: kinlim needs the Jacobian that PETSc would not ask for; stepping = 'explicit' needs "
-                "no matrix"
+                f"-{prefix}snes_mf: kinlim needs the Jacobian that PETSc would not ask for; stepping = 'explicit' "
+                "needs no matrix"
             )
         other = OF_ONE if "pc_type" in self.given else ()
         ours = {key: value for key, value in chosen.items() if not (database.hasName(key) or key.startswith(other))}

@@ -3,6 +3,7 @@
 import os
 import webbrowser
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,9 +84,27 @@ def on_root[T](action: Callable[[], T]) -> T:
     return parallel.on_root(parallel.world(), action)
 
 
-def paraview(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with a solution.")]) -> None:
-    """Write the solution of a result folder for ParaView, such as pde.bp (VTX)."""
-    say(f"For ParaView: {on_root(lambda: workflow.paraview(folder))}")
+class Fields(StrEnum):
+    """Formats of files for ParaView."""
+
+    vtx = "vtx"
+    xdmf = "xdmf"
+
+
+def paraview(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder.")],
+    form: Annotated[
+        Fields,
+        typer.Option(
+            "--format",
+            help="vtx: the solution with its elements, such as pde.bp. xdmf: all that the datasets have "
+            "over space and time, particles as well as solutions, in the folder xdmf.",
+        ),
+    ] = Fields.vtx,
+) -> None:
+    """Write fields of a result folder for ParaView."""
+    write = workflow.paraview if form is Fields.vtx else workflow.paraview_xdmf
+    say(f"For ParaView: {on_root(lambda: write(folder))}")
 
 
 def compare(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder with both datasets.")]) -> None:

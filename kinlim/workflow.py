@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from kinlim import api, layout, statements
+from kinlim import api, layout, statements, xdmf
 from kinlim.errors import InputError
 from kinlim.model import Drawable, Refined, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
@@ -381,16 +381,52 @@ def paraview(folder: str | Path) -> Path:
     results = Results(Path(folder))
     study = results.study()
     side = model_of(study).side(study)
-    target = results.path / f"{side.name}.bp"
-    if target.exists() and not any(name.startswith(f"{target.name}/") for name in results.manifest.sums()):
-        raise InputError(f"{target}: is there already, not written by kinlim, and kept; move it away")
     maker = side.maker()
     if not isinstance(maker, Drawable):
-        raise InputError(f"study.model = '{study.study.model}': its solution has no fields that ParaView could show")
+        raise InputError(
+            f"study.model = '{study.study.model}': its solution has no fields that ParaView could show as VTX"
+        )
+    name = f"{side.name}.bp"
+    _refuse_strange(results, name)
     dataset = results.read(side.file)
     with results.claim():
-        results.write_folder(target.name, lambda path: maker.paraview(dataset, path))
-    return target
+        results.write_folder(name, lambda path: maker.paraview(dataset, path))
+    return results.path / name
+
+
+def paraview_xdmf(folder: str | Path) -> Path:
+    """Write whatever the datasets of a result folder have over space and time as XDMF, into its folder xdmf.
+
+    On this rank alone; as for `paraview`, an earlier one is replaced.
+
+    Raises:
+        InputError: no dataset has such variables; or there is a folder xdmf that is not kinlim's.
+    """
+    results = Results(Path(folder))
+    study = results.study()
+    there = [side.file for side in model_of(study).sides if (results.path / side.file).exists()]
+    datasets = {Path(file).stem: dataset for file in there if xdmf.fields(dataset := results.read(file))}
+    if not datasets:
+        raise InputError(
+            f"{results.path}: no dataset there has numbers over time and space; it has {', '.join(there) or 'none'}"
+        )
+    _refuse_strange(results, "xdmf")
+
+    def make(path: Path) -> None:
+        path.mkdir()
+        for name, dataset in datasets.items():
+            xdmf.write(dataset, path / name)
+
+    with results.claim():
+        results.write_folder("xdmf", make)
+    return results.path / "xdmf"
+
+
+def _refuse_strange(results: Results, name: str) -> None:
+    """Raise InputError if there is a folder of this name that kinlim has not written."""
+    target = results.path / name
+    if target.exists() and not any(known.startswith(f"{name}/") for known in results.manifest.sums()):
+        raise InputError(f"{target}: is there already, not written by kinlim, and kept; move it away")
 
 
 def animate(folder: Path, path: Path | None = None) -> tuple[Path, int]:

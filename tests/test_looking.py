@@ -273,3 +273,21 @@ def test_fields_of_two_dimensions_become_maps(tmp_path):
     assert animate({"pde": field}, "pde", tmp_path / "film.gif") == 3
     with pytest.raises(InputError, match="no field over space and time"):
         animate({"pde": field.assign_attrs(unknowns="")}, "pde", tmp_path / "none.gif")
+
+
+def test_particles_and_solutions_are_written_as_xdmf(folders, monkeypatch, capsys):
+    folder = folders / "one"
+    for _ in range(2):  # one that is there already is made again
+        assert command("paraview", folder, "--format", "xdmf", monkeypatch=monkeypatch) == 0
+        assert str(folder / "xdmf") in capsys.readouterr().out
+    names = sorted(path.name for path in (folder / "xdmf").iterdir())
+    assert names == ["particles.h5", "particles.xdmf", "pde.h5", "pde.xdmf"]
+    assert command("verify", folder, monkeypatch=monkeypatch) == 0
+
+
+def test_a_folder_of_that_name_that_is_not_ours_is_kept(folders, monkeypatch, capsys):
+    (folders / "two" / "xdmf").mkdir()
+    assert command("paraview", folders / "two", "--format", "xdmf", monkeypatch=monkeypatch) == 2
+    assert "not written by kinlim, and kept" in capsys.readouterr().err
+    assert command("paraview", folders / "begun", "--format", "xdmf", monkeypatch=monkeypatch) == 2
+    assert "no dataset there has numbers over time and space" in capsys.readouterr().err
