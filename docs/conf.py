@@ -28,8 +28,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]
 
-# The notebooks a-first-*.md are run anew at each build, in folders of their own. A cell that raises is a warning with its
-# traceback, and -W makes that an error.
+# The notebooks a-first-*.md are run anew at each build, in folders of their own. A cell that raises is a warning, with
+# its traceback, and -W makes that an error.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_show_tb = True
