@@ -32,8 +32,8 @@ class Physics(Table):
     """What both sides share: above all, when they are observed.
 
     Attributes:
-        LIMITS: parameters that a limit theorem is about, by their keys, and where they go: "up" to infinity as the
-            number of particles does, or "down" to 0.
+        LIMITS: parameters that a limit theorem is about, by their keys: "up" for one that goes to infinity, as the
+            number of particles does, "down" for one that goes to 0.
         end_time: T.
         observe: when both sides are recorded, as increasing fractions of T.
     """
