@@ -32,8 +32,8 @@ class Physics(Table):
     """What both sides share: above all, when they are observed.
 
     Attributes:
-        LIMITS: parameters that a limit theorem is about, by their keys, and where they go: "up" to infinity as the
-            number of particles does, or "down" to 0.
+        LIMITS: parameters that a limit theorem is about, by their keys: "up" for one that goes to infinity, as the
+            number of particles does, "down" for one that goes to 0.
         end_time: T.
         observe: when both sides are recorded, as increasing fractions of T.
     """
@@ -99,11 +99,6 @@ class Study(Table):
     def vary(self, table: str | None = None, /, **settings: Any) -> Self:
         """The same study with other settings, by the keys of the file.
 
-        As in::
-
-            study.vary("pde", cells=200)
-            study.vary(**{"model.balls": 200, "pde.cells": 200})
-
         Args:
             table: that has all of them; without one, keys have their table before a dot.
             settings: the values.
@@ -111,6 +106,13 @@ class Study(Table):
         Raises:
             InputError: a key names no table of the study.
             ValidationError: pydantic's, where a table does not allow them.
+
+        Examples:
+            >>> study = kinlim.load("mine.toml")
+            >>> finer = study.vary("pde", cells=800)
+            >>> small = study.vary(**{"model.balls": 200, "pde.cells": 200})
+            >>> study.pde.cells, finer.pde.cells, small.pde.cells, small.model.balls
+            (400, 800, 200, 200)
         """
         own: dict[str, dict[str, Any]] = {}
         for key, value in settings.items():

@@ -31,7 +31,11 @@ SENSITIVITY, SENSITIVE = "sensitivity_", "t du/dt, its change for a relative err
 
 @dataclass(frozen=True)
 class Interval:
-    """The interval [a, b], with the boundaries "left" and "right"."""
+    """The interval [a, b], with the boundaries "left" and "right".
+
+    >>> kinlim.Interval(-1, 1).grid().coordinates["x"][[0, -1]].tolist()
+    [-1.0, 1.0]
+    """
 
     a: float = 0.0
     b: float = 1.0
@@ -45,7 +49,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Torus:
-    """The unit torus [0, 1)^d, d from 1 to 3: everything is periodic, and there is no boundary."""
+    """The unit torus [0, 1)^d, d from 1 to 3: everything is periodic, and there is no boundary.
+
+    >>> kinlim.Torus(2).grid().shape
+    (64, 64)
+    """
 
     dimension: int = 1
 

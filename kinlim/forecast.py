@@ -135,6 +135,11 @@ def forecast(
     Raises:
         InputError: a side cannot be made.
         RunError: a side failed as it began.
+
+    Examples:
+        >>> study = kinlim.load("mine.toml", ["model.balls=100"])
+        >>> [cost.file for cost in forecast(study, ["solve"])]
+        ['pde.nc']
     """
     from kinlim.parallel import world
 

@@ -59,6 +59,13 @@ MAX_DEPTH = 100
 class Formula:
     """A real function of the model's coordinates, such as ``erf(27*(x-1/2)**3)``.
 
+    >>> Formula.parse("sin(pi*x)/2")(x=np.array([0.0, 0.5])).tolist()
+    [0.0, 0.5]
+    >>> Formula.parse("open(x)")
+    Traceback (most recent call last):
+    ...
+    kinlim.errors.InputError: 'open' is not a known function; the functions are sin, cos, tan, exp, log, ...
+
     Attributes:
         text: the formula as written.
         variables: the coordinates it may use.

@@ -39,7 +39,11 @@ class Grid:
 
 
 class Points(Grid):
-    """Values are taken at the points of a grid, such as `Points(x=np.arange(n)/n)`."""
+    """Values are taken at the points of a grid, such as `Points(x=np.arange(n)/n)`.
+
+    >>> kinlim.Points(x=[0.0, 0.5], y=[0.0, 0.25, 0.5]).shape
+    (2, 3)
+    """
 
     def __init__(self, **axes: ArrayLike) -> None:
         """Of points along x, y, z; an axis alone makes a grid in one dimension.
@@ -52,6 +56,9 @@ class Points(Grid):
 
 class Bins(Grid):
     """Means are taken over the bins between edges, such as `Bins(x=np.linspace(0, 1, 41))`.
+
+    >>> kinlim.Bins(x=[0.0, 0.5, 1.0]).coordinates["x"].tolist()
+    [0.25, 0.75]
 
     Attributes:
         edges: of the bins along each axis, shape (count + 1,) each.

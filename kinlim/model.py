@@ -299,6 +299,24 @@ class Model:
         commands: of this model alone, by name.
         tables: class of its studies, where tables depend on each other; otherwise made of physics and settings.
         source: the file that it was read from, if it is not installed.
+
+    Examples:
+        A model of what is known exactly, without particles. Its `start` is the study that ``kinlim new`` prints.
+
+        >>> import numpy as np
+        >>> class Decay(kinlim.Physics):
+        ...     rate: kinlim.Positive = 1.0
+        >>> def left(study):
+        ...     return {"left": ("time", np.exp(-study.model.rate * study.model.times), "what is left")}
+        >>> model = kinlim.Model(name="decay", physics=Decay, sides=(kinlim.Known(left),))
+        >>> print(model.start().partition("[model]")[2])
+        <BLANKLINE>
+        end_time =                # has no default: fill it in
+        observe =                # has no default: fill it in
+        rate = 1.0
+        <BLANKLINE>
+        [exact]
+        <BLANKLINE>
     """
 
     name: str

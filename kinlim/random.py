@@ -4,6 +4,15 @@ A stream is four words, such as `streams[:, r]` of the array of shape (4, replic
 each call advances it. Use these inside functions compiled with `numba.njit`, or from Python. The generator is
 xoshiro256++, one stream to a replica, so that results depend on neither threads nor ranks.
 
+>>> import numpy as np
+>>> from kinlim import random
+>>> stream = np.array([1, 2, 3, 4], np.uint64)
+>>> again = stream.copy()
+>>> random.uniform(stream) == random.uniform(again)
+True
+>>> 0 <= random.integer(stream, 6) < 6
+True
+
 Sources: Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021); Lemire, "Fast random integer
 generation in an interval" (2019); Box and Muller (1958); Hörmann, "The transformed rejection method for generating
 Poisson random variables" (1993).

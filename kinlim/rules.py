@@ -241,6 +241,13 @@ def rules(*some: Rule) -> Callable[[], Comparison]:
 
     Raises:
         ValueError: two have one label; raised where the model declares them, so that its file and line are named.
+
+    Examples:
+        >>> compare = kinlim.rules(kinlim.Means("rho"), kinlim.Means("rho", norm="L1", label="rho in L1"))
+        >>> kinlim.rules(kinlim.Means("rho"), kinlim.Means("rho", norm="L1"))
+        Traceback (most recent call last):
+        ...
+        ValueError: two rules are called 'rho': give one of them another label=
     """
     labels = [rule.label for rule in some]
     if twice := sorted({label for label in labels if labels.count(label) > 1}):

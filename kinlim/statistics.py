@@ -40,6 +40,10 @@ def block_means(values: Any, bins: int) -> Array:
 
     Returns:
         Shape (replicas, bins).
+
+    Examples:
+        >>> block_means(np.array([[1, 2, 3, 4]]), 2).tolist()
+        [[1.5, 3.5]]
     """
     replicas, n = values.shape
     width = n // bins
@@ -62,6 +66,10 @@ def histogram(positions: Any, low: float, high: float, bins: int) -> Array:
 
     Returns:
         Shape (replicas, bins).
+
+    Examples:
+        >>> histogram(np.array([[0.1, 0.2, 0.3, 0.9]]), 0.0, 1.0, 2).tolist()
+        [[1.5, 0.5]]
     """
     replicas, count = positions.shape
     width = (high - low) / bins
@@ -84,6 +92,11 @@ def fourier(values: Any, waves: int) -> Array:
 
     Returns:
         Shape (replicas, waves, 2): the cosine, then the sine.
+
+    Examples:
+        >>> x = np.arange(8) / 8
+        >>> fourier(3 * np.cos(2 * np.pi * x)[None], 1).round(12).tolist()
+        [[[3.0, 0.0]]]
     """
     replicas, n = values.shape
     found = np.zeros((replicas, waves, 2))

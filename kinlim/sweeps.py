@@ -161,10 +161,6 @@ def sweep(
 ) -> dict[str, Any]:
     """Go through all points of a sweep, each in a result folder of its own, and fit power laws. Collective.
 
-    As in::
-
-        kinlim.sweep(study, {"model.reservoir": [100, 1000, 10000]}, "results/reservoirs")
-
     Args:
         study: that the points vary.
         points: values by ``table.key``, of which all combinations are run; or the points themselves, at least one.
@@ -176,6 +172,16 @@ def sweep(
 
     Returns:
         The content of sweep.json; raises as `run` does.
+
+    Examples:
+        kac.toml is what ``kinlim new kac`` prints. Its equations alone:
+
+        >>> study = kinlim.load("kac.toml", ["exact.degree=2"])
+        >>> found = kinlim.sweep(study, {"model.reservoir": [100, 1000]}, "results/reservoirs", stages=["solve"])
+        >>> [point["model.reservoir"] for point in found["points"]]
+        [100, 1000]
+        >>> found["verdicts"][0]["sentence"]
+        'plateau in reservoir: slope -0.482, of too few points to be sure of, where -1 is claimed.'
     """
     from kinlim.parallel import default_threads, on_root, world
     from kinlim.provenance import provenance

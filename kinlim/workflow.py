@@ -169,6 +169,14 @@ def run(
             particles cannot be simulated as wanted, or the equations cannot use the initial data.
         RunError: a stage failed, or a file could not be written.
         Stopped: a signal came; the checkpoint of the stage is written, or the stage done.
+
+    Examples:
+        >>> study = kinlim.load("mine.toml", ["model.balls=100", "particles.replicas=1000"])
+        >>> numbers = kinlim.run(study, "results/mine")
+        >>> [verdict["outcome"] for verdict in numbers["verdicts"]]
+        ['differ', 'differ']
+        >>> sorted(path.suffix for path in Path("results/mine").iterdir() if path.is_file())
+        ['', '.checkpoint', '.html', '.json', '.nc', '.nc', '.toml', '.txt']
     """
     from kinlim.parallel import world
 

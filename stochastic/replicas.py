@@ -179,7 +179,10 @@ def label(particles: Particles[Any], statistics: Statistics, study: Study) -> xr
         coords={
             "time": ("time", physics.times, {"long_name": "time"}),
             "fraction": ("time", np.asarray(physics.observe), {"long_name": "fraction of end_time"}),
-            **{dim: (dim, np.asarray(values)) for dim, values in _coordinates(particles).items()},
+            **{
+                dim: (dim, np.asarray(values), {} if dim in particles.labels else {"long_name": "position"})
+                for dim, values in _coordinates(particles).items()
+            },
         },
     )
 

@@ -1,4 +1,7 @@
-"""Reference pages made from the program: the keys of studies from their classes, the commands from their help."""
+"""Reference pages made from the program.
+
+The keys of studies come from their classes, the commands from their help, the datasets from small studies that are run.
+"""
 
 import contextlib
 import re
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -22,6 +26,8 @@ def write(folder: Path) -> None:
     for name in models.BUILT_IN:
         (folder / f"study-{name}.md").write_text("\n".join(_study(name)) + "\n", encoding="utf-8")
     (folder / "commands.md").write_text("\n".join(_commands()) + "\n", encoding="utf-8")
+    for page, text in datasets.pages():
+        (folder / f"{page}.md").write_text(text + "\n", encoding="utf-8")
 
 
 def _study(name: str) -> Iterator[str]:
