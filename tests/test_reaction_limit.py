@@ -14,9 +14,10 @@ from kinlim.errors import InputError, Stopped
 from kinlim.fem import evolution_refinement, multigrid
 from kinlim.fem.reaction.diffusion import density_of
 from kinlim.fem.reaction.layer import lifetime
-from kinlim.fem.reaction.limit import CORRECTED, LIMIT, measures, solve
+from kinlim.fem.reaction.limit import CORRECTED, LIMIT, iterative, measures, solve
 from kinlim.fem.reaction.monotone import is_monotone
 from kinlim.keeper import Keeper
+from kinlim.models.reaction.tables import LimitEquation
 from kinlim.study import check
 
 TABLES = {
@@ -341,6 +342,15 @@ def test_iterations_hardly_grow_under_refinement(tables, chosen, name):
         assert found.attrs["preconditioner"] == name
         means.append(found.attrs["linear_iterations_mean"])
     assert means[1] < 1.75 * means[0]
+
+
+def test_in_space_few_unknowns_need_no_multigrid(tables):
+    tables["model"]["dimension"] = 3
+    tables["pde"] = {"cells": 4, "degree": 1, "rtol": 1e-3}
+    assert solve(check(tables), MPI.COMM_SELF).attrs["preconditioner"] == "jacobi"
+    for refinements, kind in ((0, "jacobi"), (1, multigrid.multigrid(3, 4, 1e-6)["pc_type"])):
+        settings = LimitEquation(cells=16, degree=4, refinements=refinements)  # 64 and 128 nodes along an axis
+        assert iterative(3, settings)["pc_type"] == kind
 
 
 def test_the_preconditioner_that_was_used_is_named(tables, chosen):

@@ -16,7 +16,7 @@ from kinlim.errors import InputError
 from kinlim.fem.compiled import compiled
 from kinlim.fem.conserving import ConservingStepper
 from kinlim.fem.evolution import EquationMaker
-from kinlim.fem.multigrid import multigrid
+from kinlim.fem.multigrid import DIAGONAL, LINEAR, multigrid
 from kinlim.fem.problem import Problem
 from kinlim.fem.reaction.diffusion import density_of, entropy, residual, source
 from kinlim.fem.reaction.layer import corrected, lifetime
@@ -32,6 +32,9 @@ ROUNDING = 1e-9
 
 BEYOND = 2
 """Degree of quadrature of the entropy and of Fourier modes over that of m: their error is of higher order than m's."""
+
+FEW = 64
+"""Nodes along an axis, in space, with which the diagonal is a better preconditioner than multigrid."""
 
 AT_ONCE = 1024
 """Nodes whose initial data are integrated over velocities at a time."""
@@ -55,6 +58,13 @@ def measures(settings: LimitEquation) -> Measures:
     return Measures(flux, ufl.dx(metadata=vertices if settings.lumped else {"quadrature_degree": 2 * p}))
 
 
+def iterative(dimension: int, settings: LimitEquation) -> dict[str, Any]:
+    """PETSc options for the linear systems: none in dimension 1, where they are direct."""
+    if dimension == 3 and settings.all_cells * settings.degree <= FEW:
+        return DIAGONAL | {"ksp_rtol": LINEAR * settings.rtol}
+    return multigrid(dimension, settings.degree, settings.rtol) if dimension > 1 else {}
+
+
 class DiffusionLimit(Equation):
     """m_t = div(D(m) grad m), see `kinlim.fem.reaction.diffusion`, from m = rho_f - rho_g at time 0.
 
@@ -71,8 +81,7 @@ class DiffusionLimit(Equation):
         this = narrowed(study, ReactionStudy)
         self.study, self.model, self.settings = this, this.model, this.pde
         self.domain, self.dx = Torus(this.model.dimension), measures(this.pde)
-        iterative = multigrid(2, this.pde.degree, this.pde.rtol) if this.model.dimension == 2 else {}
-        self.options = {"ts_rtol": 0.0, **iterative}
+        self.options = {"ts_rtol": 0.0, **iterative(this.model.dimension, this.pde)}
 
     def initial(self, *x: Array) -> Array:
         """Densities' difference, shape (points,); densities and fluxes stay in `moments`, for `shifted`."""
