@@ -16,8 +16,9 @@ from kinlim.errors import InputError
 from kinlim.model import Comparison, Datasets, Measured, Verdict
 from kinlim.rules import Means, Numbers, Rule
 from kinlim.validation import standard_figures
+from kinlim.validation.drawing import png
 from kinlim.validation.profiles import changes, distances, speeds
-from kinlim.validation.report import embedded, model_of, png, render
+from kinlim.validation.report import model_of, render
 
 Array = NDArray[np.float64]
 
@@ -156,7 +157,7 @@ class Standard(Comparison):
             numbers=numbers,
             said=self.tell(numbers),
             rules=[rule.label for rule in self.rules],
-            pictures={name: embedded(picture) for name, picture in pictures.items()},
+            pictures=pictures,
             captions=self.captions,
             sides={name: dataset.attrs for name, dataset in data.items()},
             meanings={

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kinlim.grid import AXES
+from kinlim.validation.drawing import legend
 from kinlim.validation.reaction.expectation import mode_of
 from kinlim.validation.reaction.limit import gaps
+from kinlim.validation.standard_figures import ranges
 
 Array = NDArray[np.float64]
 
@@ -43,7 +45,12 @@ def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
         axis.set(xlabel="x")
         axis.set_title(SYMBOL[name], fontsize=11)
         axis.grid(alpha=0.25)
-    figure.axes[0].legend(fontsize=8, frameon=False)
+    legend(figure)
+    sides = {"kinetic system": kinetic, "limit equation": pde}
+    times = pde["time"].to_numpy()
+    figure.set_label(
+        " ".join(f"m of the {name} {ranges(times, side['m'])}." for name, side in sides.items() if side is not None)
+    )
     return figure
 
 
@@ -104,8 +111,7 @@ def decay(
     right.set_xlabel("time t")
     for axis in (left, right):
         axis.grid(alpha=0.25)
-        if axis.lines:
-            axis.legend(fontsize=8, frameon=False)
+        legend(axis)
     return figure
 
 
@@ -166,7 +172,7 @@ def entropy(
     right.set_title("invariant region (dotted) and equilibrium ρ∞", fontsize=10)
     for axis in (left, right):
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=8, frameon=False)
+        legend(axis)
     return figure
 
 
