@@ -17,6 +17,7 @@ from kinlim.model import Comparison, Datasets, Measured, Verdict
 from kinlim.rules import Means, Numbers, Rule
 from kinlim.validation import standard_figures
 from kinlim.validation.drawing import png
+from kinlim.validation.explore import profiles
 from kinlim.validation.profiles import changes, distances, speeds
 from kinlim.validation.report import model_of, render
 
@@ -158,6 +159,7 @@ class Standard(Comparison):
             said=self.tell(numbers),
             rules=[rule.label for rule in self.rules],
             pictures=pictures,
+            explored=profiles(self.rules_of(data), comparison, data),
             captions=self.captions,
             sides={name: dataset.attrs for name, dataset in data.items()},
             meanings={
