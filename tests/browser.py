@@ -21,6 +21,7 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 import kinlim
 from kinlim import catalogue, workflow
@@ -72,6 +73,12 @@ RING = {
 }
 
 RUNS = {"pinned": TABLES, "reaction": REACTION, "kac": KAC, "own": RING}
+FILLED = """
+const svg = document.querySelector(".explore svg"), there = svg.getBoundingClientRect();
+return (Math.max(...[...svg.querySelectorAll(".grid")].map(e => e.getBoundingClientRect().right)) - there.x) / there.width;
+"""
+"""Part of a picture's width that is drawn."""
+
 PAGES = (*RUNS, "sweep", "convergence", "iterate", "check", "index")
 
 EXPLORED = {"pinned": ["mu", "sigma"], "reaction": ["rho_f", "rho_g", "m"], "own": ["rho"]}
@@ -274,3 +281,15 @@ def test_without_scripts_and_on_paper_the_figures_remain(pages, browser, name):
         assert browser.find_element(By.TAG_NAME, "img").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_profiles_follow_the_width(pages, browser):
+    """Of a page that is laid out later, or turned: what was drawn without a width said NaN."""
+    show(browser, pages["own"], 1280, media="print")
+    for width in (1280, 390, 768):
+        size = {"width": width, "height": 1600, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        WebDriverWait(browser, 60).until(lambda browser: 0.95 < browser.execute_script(FILLED) <= 1)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -52,8 +52,8 @@ def illegible(figure):
     for legend in (*figure.legends, *(panel.get_legend() for panel in panels if panel.get_legend())):
         box = legend.get_window_extent(renderer)
         wrong += [f"legend over {what}" for what, there in taken.items() if box.overlaps(there)]
-    titles = [(what, box) for what, box in taken.items() if what.startswith("title")]
-    return wrong + [f"{a} over {b}" for (a, one), (b, two) in combinations(titles, 2) if one.overlaps(two)]
+    words = [(what, box) for what, box in taken.items() if what.startswith(("title", "x label"))]
+    return wrong + [f"{a} over {b}" for (a, one), (b, two) in combinations(words, 2) if one.overlaps(two)]
 
 
 def tick_labels(axis):

@@ -115,6 +115,7 @@ def figure(verdict: dict[str, Any]) -> Figure:
     families = {name: FAMILIES[name] for name in FAMILIES if name in verdict["families"]}
     columns = max(-(-len(families) // 2), 1)
     figure = Figure(figsize=(4.4 * columns, 8), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.08)
     axes = figure.subplots(2, columns, squeeze=False).ravel()
     found = []
     for axis in axes[len(families) :]:

@@ -29,6 +29,9 @@ DPI = 120
 BELOW = 38 / 72
 """Inches from the lower end of a panel to its legend, so that the labels of its axis have room."""
 
+MOST = 0.9
+"""Part of a panel's share of a figure that its legend may take."""
+
 DECADES, NARROW = 2.0, 0.7
 """Powers of ten from which on an axis has ticks at these alone, and below which it has them as a linear axis does."""
 
@@ -60,14 +63,16 @@ def legend(where: Axes | Figure, **options: Any) -> None:
         handles, labels = where.get_legend_handles_labels()
         offset = ScaledTranslation(0, -BELOW, where.figure.dpi_scale_trans)
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": where.transAxes + offset}
-        room = where.get_position().width * where.figure.bbox.width
+        spec = where.get_subplotspec()
+        share = len(spec.colspan) / spec.get_gridspec().ncols if spec else where.get_position().width
+        room = MOST * share * where.figure.bbox.width
     else:
         found = [axis.get_legend_handles_labels() for axis in where.axes]
         once = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
         handles, labels = list(once.values()), list(once)
-        place, room = {"loc": "outside upper center"}, where.bbox.width
+        place, room = {"loc": "outside upper left"}, where.bbox.width
     for columns in range(len(labels), 0, -1):
-        drawn = where.legend(handles, labels, ncols=columns, frameon=False, fontsize=8, **place, **options)
+        drawn = where.legend(handles, labels, ncols=columns, frameon=False, fontsize=9, **place, **options)
         if columns == 1 or drawn.get_window_extent().width <= room:
             return
         drawn.remove()
@@ -108,8 +113,10 @@ def course(x: Array, y: Array) -> str:
 
 
 def plain(value: float) -> str:
-    """A coordinate in words and titles."""
-    return f"{value:.3g}".replace("-", "−") if abs(value) < 1000 else f"{value:,.0f}"
+    """A coordinate in words."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}".replace("-", "−") if abs(value) >= 1e-3 or value == 0 else number(value)
 
 
 def _values(axis: Axis) -> list[float]:

@@ -26,11 +26,13 @@ function chart(of) {
   }
 
   function draw() {
+    const width = svg.clientWidth;
+    if (!width) return; // not laid out: nothing is seen, and nothing can be placed
     const t = +slider.value, all = time.flatMap((_, k) => {
       const [means, errors, expected] = curves(k);
       return [...expected, ...means.flatMap((v, j) => [v - errors[j], v + errors[j]])];
     });
-    const width = svg.clientWidth, ends = of.x.length > 1 ? [of.x[0], of.x[last]] : [of.x[0] - 1, of.x[0] + 1];
+    const ends = of.x.length > 1 ? [of.x[0], of.x[last]] : [of.x[0] - 1, of.x[0] + 1];
     let low = all.reduce((a, b) => Math.min(a, b)), high = all.reduce((a, b) => Math.max(a, b));
     const room = (high - low) / 20 || 1;
     [low, high] = [low - room, high + room];
@@ -42,7 +44,7 @@ function chart(of) {
     place = (k) => across(of.x[k]);
     svg.innerHTML = ticks(low, high, 5).map((y) => `<path class="grid" d="M${LEFT} ${up(y)}H${width - RIGHT}"/>` +
         `<text x="${LEFT - 6}" y="${up(y) + 4}" text-anchor="end">${said(y)}</text>`).join("") +
-      ticks(...ends, width / 90).map((x) => `<path class="grid" d="M${across(x)} ${TOP}V${HEIGHT - BOTTOM}"/>` +
+      ticks(...ends, width / 65).map((x) => `<path class="grid" d="M${across(x)} ${TOP}V${HEIGHT - BOTTOM}"/>` +
         `<text x="${across(x)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${said(x)}</text>`).join("") +
       `<text x="${across((ends[0] + ends[1]) / 2)}" y="${HEIGHT - 4}" text-anchor="middle">${of.axis}</text>` +
       `<path class="expected" d="M${line.join("L")}"/><path class="bars" d="${bars.join("")}"/>` +
@@ -87,6 +89,6 @@ function show() {
 }
 slider.addEventListener("input", show);
 apart.addEventListener("input", show);
-addEventListener("resize", show);
+new ResizeObserver(show).observe(slider.closest("p"));
 show();
 }

@@ -23,7 +23,7 @@ PRINTED = (
 WORDS = "Description"
 """Key of the words in a PNG, one of those that the format names."""
 
-SIGNS = {"+-": "±", "chi2": "χ²"}
+SIGNS = {"+-": "±", "chi2": "χ²", "||": "‖", "<=": "≤", ">=": "≥"}
 """What a terminal's sentences have, and what a page has in its place."""
 
 

@@ -58,7 +58,11 @@ class Standard(Comparison):
         return {}
 
     def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
-        """Further figures of the comparison, by name; here none."""
+        """Further figures of the comparison, by name; here none.
+
+        What a figure has found its label says in words, `figure.set_label(...)`, for those who do not see it; without a
+        label the page says where its curves come from and go to.
+        """
         return {}
 
     def solution_figures(self, data: Datasets) -> dict[str, Figure]:

@@ -115,7 +115,7 @@ def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: x
         "difference / standard error": (compared[f"difference_{rule.label}"] / error.where(error > 0)).isel(time=-1),
     }
     low, high = (float(f(panels["expected"])) for f in (np.min, np.max))
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = Figure(figsize=(11, 3.4), layout="compressed")
     for axis, (title, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         limits = {"vmin": -5, "vmax": 5, "cmap": "RdBu_r"} if title.startswith("diff") else {"vmin": low, "vmax": high}
         image = axis.pcolormesh(*flat(values, axes), shading="nearest", **limits)
@@ -138,7 +138,7 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
         )
     )
     t = compared["time"].to_numpy()
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     largest = np.argsort(-np.abs(expected.to_numpy()).max(axis=0), kind="stable")[:CURVES]
     for k, entry in enumerate(largest):
@@ -234,7 +234,7 @@ def flat(values: xr.DataArray, axes: list[str]) -> tuple[Any, Any, Any]:
 
 def across(times: list[int]) -> float:
     """Inches of a figure that has a panel for each of these times, and room for a legend."""
-    return max(2.7 * len(times) + 1, 6.4)
+    return max(2.2 * len(times) + 1, 6.4)
 
 
 def shown(dataset: xr.Dataset) -> list[int]:

@@ -19,7 +19,7 @@ def distance(exact: xr.Dataset) -> Figure:
     """Draw the distance over time with all bounds, of this h0 and of the worst of each degree."""
     size, t = exact.attrs["resolved"], exact["frame_time"].to_numpy()[1:]
     here = exact["distance"][1:] / size
-    figure = Figure(figsize=(13, 5.6), layout="constrained")
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     left.plot(t, here.sel(part="joint"), color=COLOR["reservoir"], lw=2.2, label="‖h − h̃‖, system and reservoir")
     left.plot(
@@ -69,7 +69,7 @@ def distance(exact: xr.Dataset) -> Figure:
 def simulated(particles: xr.Dataset, exact: xr.Dataset, comparison: xr.Dataset) -> Figure:
     """Draw the distance that the simulation shows, and what coupling gains."""
     coupled, size = bool(particles.attrs["coupled"]), exact.attrs["resolved"]
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, 1 + coupled))
     t = exact["time"].to_numpy()
     axes[0].plot(t, comparison["sampled_exact"] / size, color=COLOR["reservoir"], lw=1, label="exact")

@@ -432,6 +432,7 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
     """Draw the changes by iteration, the front, the inequalities by iteration, and a_{k+1} against b_k."""
     T, k = trace["time"].to_numpy(), trace["iteration"].to_numpy()
     figure = Figure(figsize=(11, 8), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.08)
     (changes, progress), (ratios, powers) = figure.subplots(2, 2)
     rows = verdict["convergence"]
     shown = [rows[i] for i in sorted(set(np.linspace(0, len(rows) - 1, min(len(rows), 4)).round().astype(int)))]

@@ -30,7 +30,7 @@ KINETIC, LIMIT = "tab:blue", "tab:red"
 
 def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
     """Draw rho_f, rho_g and m at some times, of the kinetic system and of the limit."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     limit = {"rho_f": pde["rho"], "rho_g": 1 / pde["rho"], "m": pde["m"]}
     for axis, name in zip(figure.subplots(1, 3, sharex=True), SYMBOL, strict=True):
         for t in _some(pde.sizes["time"]):
@@ -68,7 +68,7 @@ def decay(
         kinetic: the kinetic system.
         corrected: the limit equation from the corrected datum.
     """
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = pde["time"].to_numpy()
     along = slowest_axis(pde)
@@ -140,7 +140,7 @@ def entropy(
         functionals: H0 and H1 along it, see `kinlim.validation.reaction.functionals`.
         region: of Theorem 1.1.
     """
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = pde["time"].to_numpy()
     least = entropy_least(float(pde.attrs["rho_inf"]))

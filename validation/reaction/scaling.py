@@ -58,7 +58,7 @@ def overlay(
     ]
     if not drawn:
         return {}, {}
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
     for k, (values, gap) in enumerate(drawn):
         label = ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items())

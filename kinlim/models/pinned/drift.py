@@ -205,7 +205,7 @@ class Drift(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """Remainders against n, and drifts against x."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         n, rest = dataset["n"].to_numpy(), dataset["remainder"].to_numpy()
         for m, equation in enumerate(("(2.6)", "(2.7)")):

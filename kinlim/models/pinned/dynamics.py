@@ -144,7 +144,7 @@ class Dynamics(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """The ends over time, and distances against lambda."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         for name, what in (("left", "μ(a, t)"), ("right", "μ(b, t)"), ("least", "least μ(x, t)")):
             left.plot(dataset["time"], dataset[name], lw=1.2, ls="--" if name == "least" else "-", label=what)

@@ -102,7 +102,7 @@ class Noise(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """Rejections over time, and spectra."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         part = np.array(_rejected(dataset)) / dataset.attrs["runs"]
         for k, what in enumerate(TESTS.values()):

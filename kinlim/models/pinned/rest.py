@@ -140,7 +140,7 @@ class Rest(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """Means over x, and the spread of each batch."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         x = dataset["x"].to_numpy()
         left.plot(x, dataset["mu"].mean("batch"), "o", ms=3, color="tab:red", label="particles")
