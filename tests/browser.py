@@ -74,8 +74,9 @@ RING = {
 
 RUNS = {"pinned": TABLES, "reaction": REACTION, "kac": KAC, "own": RING}
 FILLED = """
-const svg = document.querySelector(".explore svg"), there = svg.getBoundingClientRect();
-return (Math.max(...[...svg.querySelectorAll(".grid")].map(e => e.getBoundingClientRect().right)) - there.x) / there.width;
+const svg = document.querySelector(".explore svg"), whole = svg.getBoundingClientRect();
+const ends = [...svg.querySelectorAll(".grid")].map(e => e.getBoundingClientRect().right);
+return (Math.max(...ends) - whole.x) / whole.width;
 """
 """Part of a picture's width that is drawn."""
 
