@@ -76,7 +76,7 @@ RUNS = {"pinned": TABLES, "reaction": REACTION, "kac": KAC, "own": RING}
 FILLED = """
 const svg = document.querySelector(".explore svg"), whole = svg.getBoundingClientRect();
 const ends = [...svg.querySelectorAll(".grid")].map(e => e.getBoundingClientRect().right);
-return (Math.max(...ends) - whole.x) / whole.width;
+return whole.width ? (Math.max(whole.x, ...ends) - whole.x) / whole.width : 0;
 """
 """Part of a picture's width that is drawn."""
 
