@@ -224,6 +224,9 @@ def test_a_figure_that_says_nothing_is_read():
     assert report.words(drawing.png(figure)) == (
         "Decay over t: u falls from 2.00 at 0 to 1.00 at 1. Curves: v rises from 3.00 at 1 to 4.00 at 2."
     )
+    right.clear()
+    right.plot(["one", "two"], [3, 4])  # of a user: what has no numbers stops no report
+    assert "rises from 3.00 at 0 to 4.00 at 1" in report.words(drawing.png(figure))
     figure.set_label("u halves: 2 → 1")
     assert report.words(drawing.png(figure)) == "u halves: 2 → 1"
 

@@ -172,7 +172,7 @@ def _curves(axis: Axes) -> Iterator[tuple[str, Array, Array]]:
     named = [(label, _line(handle)) for handle, label in zip(handles, labels, strict=True)]
     for label, line in named or [("", line) for line in axis.lines]:
         if line is not None:
-            x, y = (np.asarray(values, np.float64) for values in line.get_data())
+            x, y = (np.asarray(values, np.float64) for values in line.get_data(orig=False))
             if np.isfinite(y).any():
                 yield label, x, y
 
