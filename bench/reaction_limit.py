@@ -1,6 +1,6 @@
 """The limit equation of generation and recombination: linear iterations, time steps, seconds, ranks.
 
-    OMP_NUM_THREADS=1 python bench/reaction_limit.py [--only iterations multigrid ranks ...] [--rounds 3]
+    OMP_NUM_THREADS=1 python bench/reaction_limit.py [--only preconditioners ranks ...] [--rounds 3]
 
 Data: m between -0.9 and 4.6, full D1, up to t = 0.01, rtol 1e-4 unless a table says otherwise. Seconds are those of
 time stepping, split into assembly, linear solver (preconditioner included) and all else, which is Python and PETSc's
@@ -21,12 +21,15 @@ from petsc4py import PETSc
 
 from kinlim.compat import on_this_machine
 from kinlim.fem.multigrid import CYCLE, GAMG, HYPRE
+from kinlim.fem.multigrid import multigrid as algebraic
 from kinlim.fem.reaction.limit import solve
 from kinlim.fem.refinement import distance
 from kinlim.study import check
 
 WAVES = ("cos(2*pi*x)", "cos(2*pi*(x+y))", "cos(2*pi*(x+y+z))")
 FULL = [[1.0, 0.3, 0.3], [0.3, 1.2, 0.3], [0.3, 0.3, 0.8]]
+
+TABLES = ["iterations", "multigrid", "preconditioners", "ranks", "schemes", "overshoot"]
 
 SCHEMES: dict[str, dict[str, Any]] = {
     "rosw rodaspr2": {},
@@ -36,6 +39,14 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "arkimex 3": {"ts_type": "arkimex", "ts_arkimex_type": "3"},
     "bdf": {"ts_type": "bdf"},
 }
+
+
+MESHES = (
+    (2, 16, 2, "simplex"), (2, 64, 2, "simplex"), (2, 128, 2, "simplex"), (2, 16, 4, "box"),
+    (3, 20, 1, "simplex"), (3, 40, 1, "simplex"), (3, 10, 2, "simplex"), (3, 24, 1, "box"), (3, 12, 2, "box"),
+    (3, 8, 3, "box"), (3, 4, 4, "box"),
+)  # fmt: skip
+"""Dimension, cells along an axis, degree and shape, for the table of preconditioners."""
 
 
 def study(dimension: int, cells: int, data: tuple[str, str] | None = None, end: float = 0.01, **pde: Any) -> Any:
@@ -115,6 +126,23 @@ def multigrid(rounds: int) -> None:
                 print(line(f"{dimension}D P{degree} {cells}^{dimension} {name}", found), flush=True)
 
 
+def preconditioners(rounds: int) -> None:
+    """Multigrid beside ILU(0) and the diagonal, on short and on long steps; the fastest of some rounds."""
+    database = PETSc.Options("pde_")
+    for end in (0.01, 1.0):
+        print(f"\npreconditioners, up to t = {end:g}\n{HEAD}")
+        for dimension, cells, degree, shape in MESHES:
+            for name in ("multigrid", "bjacobi", "jacobi"):
+                options = algebraic(dimension, degree, 1e-4) if name == "multigrid" else {"pc_type": name}
+                for key, value in options.items():
+                    database[key] = value
+                asked = study(dimension, cells, end=end, degree=degree, shape=shape)
+                best = min((solve(asked) for _ in range(rounds)), key=lambda found: _seconds(found.attrs))
+                for key in options:
+                    database.delValue(key)
+                print(line(f"{dimension}D P{degree} {shape} {cells}^{dimension} {name}", best), flush=True)
+
+
 def ranks(cells: int, rounds: int) -> None:
     """One and two ranks."""
     print(f"\n{cells}^3 P1 simplices, {cells**3} unknowns, fastest of {rounds}\n{HEAD}")
@@ -184,7 +212,7 @@ def overshoot() -> None:
 def main() -> None:
     """Read the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--only", nargs="+", default=["iterations", "multigrid", "ranks", "schemes", "overshoot"])
+    parser.add_argument("--only", nargs="+", default=TABLES, choices=TABLES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cells", type=int, default=64, help="along each axis, for the table of ranks")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
@@ -195,8 +223,8 @@ def main() -> None:
     for name in arguments.only:
         if name == "ranks":
             ranks(arguments.cells, arguments.rounds)
-        elif name == "multigrid":
-            multigrid(arguments.rounds)
+        elif name in ("multigrid", "preconditioners"):
+            {"multigrid": multigrid, "preconditioners": preconditioners}[name](arguments.rounds)
         else:
             {"iterations": iterations, "schemes": schemes, "overshoot": overshoot}[name]()
 

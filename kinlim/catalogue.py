@@ -179,8 +179,10 @@ def _said(path: Path) -> str:
 
 
 def _article(entry: Entry, folder: Path) -> str:
+    from kinlim.validation.report import readable
+
     path = html.escape(str(entry.path.relative_to(folder)))
     page = entry.page
     link = path if page is None else f'<a href="{html.escape(os.path.relpath(page, folder))}">{path}</a>'
     about = html.escape(f"{entry.name}, {entry.model}, {entry.when}")
-    return f'<article><h2>{link}</h2><p>{html.escape(entry.said)}</p><p class="about">{about}</p></article>'
+    return f'<article><h2>{link}</h2><p>{html.escape(readable(entry.said))}</p><p class="about">{about}</p></article>'

@@ -222,8 +222,8 @@ def _conclude(
     study: Study, points: Sequence[Point], results: Results, stages: Sequence[Stage], about: dict[str, Any]
 ) -> dict[str, Any]:
     """Fit, draw and write what the points have measured, on rank 0 alone."""
-    from kinlim.validation import report
     from kinlim.validation import sweep as sweeping
+    from kinlim.validation.drawing import png
 
     comparison = model_of(study).compare()
     found, solutions = [], []
@@ -238,7 +238,7 @@ def _conclude(
     verdict = {**sweeping.judge(dataset), "stages": list(stages)}
     more, captions = comparison.overlay(solutions)
     drawn = any(law["exponents"] for law in verdict["laws"])
-    pictures = {**more, **({SWEEP: report.png(sweeping.figure(dataset, verdict))} if drawn else {})}
+    pictures = {**more, **({SWEEP: png(sweeping.figure(dataset, verdict))} if drawn else {})}
     results.write_dataset(f"{SWEEP}.nc", layout.seal(dataset, f"{SWEEP}.nc"))
     write_pictures(results, pictures)
     results.write_text(f"{SWEEP}.html", sweeping.html(dataset, verdict, pictures, captions))

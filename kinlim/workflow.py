@@ -260,7 +260,7 @@ def _examine(study: Study, results: Results, examination: Examination, comm: "MP
     """The same in a folder that is claimed, for a study that is checked."""
     from kinlim.parallel import on_root
     from kinlim.provenance import provenance
-    from kinlim.validation import report
+    from kinlim.validation.drawing import png
 
     name = examination.name
     on_root(comm, lambda: results.prepare(study, tuple(f"{name}.{kind}" for kind in ("nc", "json", "html"))))
@@ -270,7 +270,7 @@ def _examine(study: Study, results: Results, examination: Examination, comm: "MP
     verdict = examination.judge(dataset)
 
     def write() -> None:
-        picture = report.png(examination.figure(dataset, verdict))
+        picture = png(examination.figure(dataset, verdict))
         page = examination.html(dataset, verdict, picture)
         results.write_dataset(f"{name}.nc", dataset)
         write_pictures(results, {name: picture})
@@ -316,7 +316,7 @@ class Check(Examination):
             title=str(dataset.attrs["title"]),
             heading=self.heading,
             sentences=[Statement(**one).sentence for one in verdict[STATEMENTS]],
-            picture=report.embedded(picture),
+            picture=picture,
             caption=self.caption,
             tables=self.tables(dataset),
             about=dataset.attrs,

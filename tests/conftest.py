@@ -1,5 +1,6 @@
 """Small studies, and what all tests have in common."""
 
+import base64
 import copy
 import os
 import tempfile
@@ -100,7 +101,13 @@ def study(tables: dict[str, dict[str, Any]]) -> Study:
     return check(tables)
 
 
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A PNG."""
+
+
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made and not rendered, for tests of what becomes of the files, not of what they show."""
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"not rendered"))
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(PIXEL))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from conftest import PIXEL
 
 from kinlim import workflow
 from kinlim.errors import InputError
@@ -12,7 +13,7 @@ from kinlim.validation import report
 from kinlim.validation.pinned import COMPARISON
 
 SITES, REPLICAS = 400, 500
-NO_PICTURES = {"mu": b"", "sigma": b"", "spreads": b""}
+NO_PICTURES = dict.fromkeys(("mu", "sigma", "spreads"), PIXEL)
 STUDY = '[model]\ninterval = [0.0, 1.0]\nmu0 = "cos(3*x)/2"\nsigma0 = "0.3 + 0.1*x"\n'
 
 

@@ -16,8 +16,8 @@ import kinlim
 from kinlim import api, sweeps, workflow
 from kinlim.errors import InputError
 from kinlim.study import check, dump
-from kinlim.validation import report as report_module
 from kinlim.validation.chance import sure
+from kinlim.validation.drawing import png
 from kinlim.validation.kac import COMPARISON
 
 
@@ -223,7 +223,7 @@ def test_a_sweep_only_gets_more(tmp_path, file, monkeypatch, capsys):
 @pytest.mark.slow
 def test_a_signal_between_stages(tmp_path, file, monkeypatch):
     # outside the particles too a signal ends with what is done, and not in the middle of a word
-    run, draw = ("run", file, "-o", tmp_path / "r", "--replicas", 100), report_module.png
+    run, draw = ("run", file, "-o", tmp_path / "r", "--replicas", 100), png
 
     def stop(figure):
         os.kill(os.getpid(), signal.SIGTERM)

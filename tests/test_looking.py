@@ -23,11 +23,11 @@ from kinlim.workflow import run
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Two runs with other seeds and tolerances, not drawn, and a folder that has a study alone."""
-    from conftest import TABLES
+    from conftest import PIXEL, TABLES
 
     there = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"not rendered"))
+        patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(PIXEL))
         for name, seed, rtol in (("one", 3, 1e-7), ("two", 4, 1e-5)):
             study = kinlim.load(TABLES).vary(**{"particles.seed": seed, "pde.rtol": rtol})
             run(study, there / name)

@@ -1,12 +1,17 @@
-"""What pages are made of: formulas as mathematics, sections that fold, signs of print."""
+"""What pages are made of: formulas as mathematics, sections that fold, signs of print, profiles to look into."""
 
+import json
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import xarray as xr
 
+import kinlim
+from kinlim.validation import explore
 from kinlim.validation.mathml import mathml
-from kinlim.validation.report import _folded, readable
+from kinlim.validation.report import _folded, readable, render
 
 
 @pytest.mark.parametrize(
@@ -61,3 +66,55 @@ def test_sections_fold_and_nothing_is_lost():
 
 def test_signs_of_print():
     assert readable("chi2 is 1.1, where noise makes 1 +- 0.1") == "χ² is 1.1, where noise makes 1 ± 0.1"
+
+
+def profiles(times, points, axes=("x",), rules=("u",)):
+    """What a page has of made-up means; the first standard error is not known."""
+    shape, dims = (times, *(points for _ in axes)), ("time", *axes)
+    means = np.arange(np.prod(shape)).reshape(shape) / 7
+    errors = np.full(shape, 0.0123456)
+    errors[0, 0] = np.nan
+    coordinates = {"time": np.arange(times) / 3, **{axis: np.linspace(0, 1, points) for axis in axes}}
+    data = {"particles": xr.Dataset(dict.fromkeys(rules, (dims, means)), coordinates)}
+    compared = xr.Dataset(
+        {f"expected_{name}": (dims, means + 1) for name in rules}
+        | {f"difference_{name}_se": (dims, errors) for name in rules},
+        coordinates,
+    )
+    return explore.profiles([kinlim.Means(name) for name in rules], compared, data)
+
+
+def test_profiles_hold_all_points_where_there_are_few():
+    """Digits are cut as said, and what is not known is null: NaN is no JSON."""
+    found = profiles(times=2, points=50)
+    assert found["time"] == [0.0, 0.3333]
+    (one,) = found["profiles"]
+    assert (one["every"], one["points"], one["axis"], one["name"]) == (1, 50, "x", "u")
+    assert one["particles"][1][3] == 7.57143
+    assert one["expected"][1][3] == 8.57143
+    assert one["error"][0][:2] == [None, 0.0123]
+    json.loads(json.dumps(found, allow_nan=False))
+
+
+@pytest.mark.parametrize(("times", "points", "rules"), [(6, 1000, "uv"), (6, 10_000, "u"), (40, 3000, "uvw")])
+def test_profiles_stay_small(times, points, rules):
+    """A page stays a file to send: some 100 kB of numbers, and never fewer than 60 points each."""
+    found = profiles(times, points, rules=tuple(rules))
+    assert len(json.dumps(found)) < 200_000
+    for one in found["profiles"]:
+        assert len(one["x"]) == len(one["particles"][0]) >= explore.DOTS
+        assert one["x"][1] == pytest.approx(one["every"] / (points - 1), rel=1e-5)
+
+
+def test_maps_and_numbers_are_no_profiles():
+    assert profiles(times=2, points=5, axes=("x", "y"))["profiles"] == []
+    assert profiles(times=2, points=5, axes=("wave",))["profiles"] == []
+
+
+def test_names_in_profiles_are_not_markup():
+    """A user's label stands in a script element: it must not end it."""
+    found = profiles(times=1, points=3)
+    found["profiles"][0]["name"] = found["profiles"][0]["about"] = "</script><b>"
+    page = render("explore.html", explored=found)
+    assert page.count("</script>") == 2
+    assert json.loads(re.search(r'json">(.*)</script>', page)[1]) == found

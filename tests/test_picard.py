@@ -18,7 +18,7 @@ from kinlim.fem.pinned import picard, solve
 from kinlim.fem.pinned.picard import QUANTITIES, STAGES, HeatEquations, equations, iterate, step_ends
 from kinlim.meshes.interval import graded, interval
 from kinlim.study import check
-from kinlim.validation import report
+from kinlim.validation.drawing import png
 from kinlim.validation.pinned import inequalities, wellposed
 
 
@@ -284,7 +284,7 @@ def test_spread_at_the_ends_is_refused():
 def present(trace, verdict):
     """Render all that shows a verdict."""
     json.dumps(verdict, allow_nan=False)
-    picture = report.png(wellposed.figure(trace, verdict))
+    picture = png(wellposed.figure(trace, verdict))
     page = wellposed.html(trace, verdict, picture)
     assert "nan" not in wellposed.text(verdict)
     assert page.count("<tr>") > len(verdict["inequalities"])

@@ -16,7 +16,7 @@ import kinlim
 from kinlim import workflow
 from kinlim.errors import InputError
 from kinlim.study import check, dump
-from kinlim.validation import report as report_module
+from kinlim.validation.drawing import png
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_what_is_done_is_kept_and_the_rest_is_made(tmp_path, file, monkeypatch, 
 
 @pytest.mark.slow
 def test_a_signal_between_the_solutions(tmp_path, file, monkeypatch):
-    run, draw = ("run", file, "-o", tmp_path / "r"), report_module.png
+    run, draw = ("run", file, "-o", tmp_path / "r"), png
 
     def stop(figure):
         os.kill(os.getpid(), signal.SIGTERM)

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kinlim.validation import report
+from kinlim.validation import drawing, report
 
 Array = NDArray[np.float64]
 
@@ -115,7 +115,9 @@ def figure(verdict: dict[str, Any]) -> Figure:
     families = {name: FAMILIES[name] for name in FAMILIES if name in verdict["families"]}
     columns = max(-(-len(families) // 2), 1)
     figure = Figure(figsize=(4.4 * columns, 8), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.08)
     axes = figure.subplots(2, columns, squeeze=False).ravel()
+    found = []
     for axis in axes[len(families) :]:
         axis.set_visible(False)
     for axis, (family, (what, refined)) in zip(axes, families.items(), strict=False):
@@ -150,7 +152,12 @@ def figure(verdict: dict[str, Any]) -> Figure:
         values = sorted({row["value"] for row in rows})
         axis.set_xticks(values, [f"{value:.3g}" for value in values])
         axis.minorticks_off()
-        axis.legend(fontsize=8, frameon=False)
+        drawing.legend(axis)
+        lowest = {name: _lowest(some[-1]) for name, some in groups.items()}
+        orders = [f"{name} {order:.2f}" for name, order in lowest.items() if order is not None]
+        if orders:
+            found.append(f"{what} in {refined}: {', '.join(orders)}")
+    figure.set_label(f"Orders on the finest pairs. {'; '.join(found)}.")
     return figure
 
 
@@ -160,7 +167,7 @@ def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
     Args:
         rows: as for `judge`.
         verdict: as `judge` gives it.
-        picture: `figure` as PNG, from `kinlim.validation.report.png`.
+        picture: `figure` as PNG, from `kinlim.validation.drawing.png`.
     """
     return report.render(
         "convergence.html",
@@ -170,7 +177,7 @@ def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
         less=LESS,
         unknowns=unknowns,
         written=written,
-        picture=report.embedded(picture),
+        picture=picture,
     )
 
 

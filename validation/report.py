@@ -9,26 +9,10 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-import matplotlib as mpl
 import xarray as xr
-from matplotlib.figure import Figure
+from PIL import Image
 
-from kinlim.provenance import command
 from kinlim.validation.mathml import mathml
-
-DPI = 120
-
-if command():  # a stranger's matplotlibrc in the current folder decides nothing; a notebook's settings are its user's
-    mpl.rcdefaults()
-
-
-def png(figure: Figure) -> bytes:
-    """Render a figure."""
-    buffer = io.BytesIO()
-    with mpl.rc_context({"font.family": "DejaVu Sans"}):
-        figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
-
 
 PRINTED = (
     "<script>addEventListener('beforeprint', () => document.querySelectorAll('details').forEach(d => d.open = true))"
@@ -36,7 +20,10 @@ PRINTED = (
 )
 """On paper nothing is folded."""
 
-SIGNS = {"+-": "±", "chi2": "χ²"}
+WORDS = "Description"
+"""Key of the words in a PNG, one of those that the format names."""
+
+SIGNS = {"+-": "±", "chi2": "χ²", "||": "‖", "<=": "≤", ">=": "≥"}
 """What a terminal's sentences have, and what a page has in its place."""
 
 
@@ -62,6 +49,8 @@ def render(name: str, **context: Any) -> str:
         "—" if value is None else f"{_digits(100 * value, 2)}\N{NO-BREAK SPACE}%"
     )
     environment.filters["readable"] = readable
+    environment.filters["words"] = words
+    environment.filters["base64"] = lambda picture: base64.b64encode(picture).decode()
     environment.filters["mathml"] = mathml
     return _folded(environment.get_template(name).render(context))
 
@@ -87,9 +76,10 @@ def _folded(page: str) -> str:
     return f"{head}{''.join(folded)}{PRINTED}\n{end}{tail}"
 
 
-def embedded(picture: bytes) -> str:
-    """A PNG as text for an HTML page."""
-    return base64.b64encode(picture).decode()
+def words(picture: bytes) -> str:
+    """What a PNG says of itself; empty if it says nothing."""
+    with Image.open(io.BytesIO(picture)) as image:
+        return str(image.info.get(WORDS, ""))
 
 
 def model_of(dataset: xr.Dataset) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from kinlim.errors import InputError
 from kinlim.model import Comparison, Datasets, Measured, Verdict
 from kinlim.rules import Means, Numbers, Rule
 from kinlim.validation import standard_figures
+from kinlim.validation.drawing import png
+from kinlim.validation.explore import profiles
 from kinlim.validation.profiles import changes, distances, speeds
-from kinlim.validation.report import embedded, model_of, png, render
+from kinlim.validation.report import model_of, render
 
 Array = NDArray[np.float64]
 
@@ -56,7 +58,11 @@ class Standard(Comparison):
         return {}
 
     def figures(self, comparison: xr.Dataset, data: Datasets) -> dict[str, Figure]:
-        """Further figures of the comparison, by name; here none."""
+        """Further figures of the comparison, by name; here none.
+
+        What a figure has found its label says in words, `figure.set_label(...)`, for those who do not see it; without a
+        label the page says where its curves come from and go to.
+        """
         return {}
 
     def solution_figures(self, data: Datasets) -> dict[str, Figure]:
@@ -156,7 +162,8 @@ class Standard(Comparison):
             numbers=numbers,
             said=self.tell(numbers),
             rules=[rule.label for rule in self.rules],
-            pictures={name: embedded(picture) for name, picture in pictures.items()},
+            pictures=pictures,
+            explored=profiles(self.rules_of(data), comparison, data),
             captions=self.captions,
             sides={name: dataset.attrs for name, dataset in data.items()},
             meanings={

@@ -6,12 +6,18 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from kinlim.grid import AXES
 from kinlim.model import Datasets
+from kinlim.validation.drawing import course, legend, plain
+from kinlim.validation.report import number
+from kinlim.validation.verdicts import SURE, percent
 
 if TYPE_CHECKING:
     from kinlim.rules import Means, Numbers
+
+Array = NDArray[np.float64]
 
 COLUMNS = 6
 """Panels side by side; of more times, this many are drawn, first and last among them."""
@@ -35,7 +41,7 @@ def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Fi
     if len(axes) > 1:
         return _profile_as_maps(rule, compared, particles, axes)
     times = shown(compared)
-    figure = Figure(figsize=(2.7 * len(times) + 1, 5), layout="constrained")
+    figure = Figure(figsize=(across(times), 5), layout="constrained")
     upper, lower = figure.subplots(2, len(times), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
     x = particles[axes[0]].to_numpy()
     every = -(-len(x) // DOTS)
@@ -48,24 +54,56 @@ def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Fi
         below.axhline(0, color="0.3", lw=0.6)
         chi2 = float(compared[f"chi2_{rule.label}"][t])
         text = f"χ² per point {chi2:.3g}" if chi2 < 1000 else f"χ² per point {chi2:,.0f}"
-        below.text(0.5, 0.03, f"{text} (noise: 1)", transform=below.transAxes, fontsize=8, ha="center")
-        below.margins(y=0.15)
         top.set_title(f"t = {float(compared.time[t]):.3g}", fontsize=10)
-        below.set_xlabel(axes[0])
+        below.set_xlabel(f"{axes[0]}\n{text} (noise: 1)", fontsize=9)
     upper[0].set_ylabel(rule.label)
     lower[0].set_ylabel("particles − expected")
     _scientific(lower[0])
-    labels = [axis.get_legend_handles_labels() for axis in (upper[0], lower[0])]
-    handles = [handle for some, _ in labels for handle in some]
-    figure.legend(
-        handles,
-        [text for _, some in labels for text in some],
-        loc="outside upper center",
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-    )
+    legend(figure)
+    figure.set_label(_found(rule, compared, axes))
     return figure
+
+
+def _found(rule: "Means | Numbers", compared: xr.Dataset, axes: list[str], last: int = 0) -> str:
+    """How the particles' means compare with what is expected, at all times or at the last ones."""
+    compared = compared.isel(time=slice(-last, None))
+    d, s, u = (
+        compared[key].transpose("time", ...).to_numpy()
+        for key in (f"difference_{rule.label}", f"difference_{rule.label}_se", f"expected_{rule.label}")
+    )
+    t, gaps = compared["time"].to_numpy(), [_gap(*one) for one in zip(d, s, u, strict=True)]
+    said = []
+    for sign, word in ((-1, "smaller"), (1, "larger")):
+        if sizes := [sign * gap for gap in gaps if sign * gap > 0]:
+            how_often = f"all {len(t)}" if len(sizes) == len(t) else f"{len(sizes)} of {len(t)}"
+            low, high = percent(min(sizes)), percent(max(sizes))
+            by = low if low == high else f"{low} to {high}"
+            said.append(f"{word} than expected by {by}" + (f" at {how_often} times" if len(t) > 1 else ""))
+    what = " and ".join(said) or "on the whole as large as expected, but for noise"
+    at = f"t = {plain(t[0])}" + (f" to {plain(t[-1])}" if len(t) > 1 else "")
+    found = f"{rule.about} over {' and '.join(axes)}, {at}: the particles' values are {what}."
+    return f"{found} {_off(np.divide(d, s, out=np.full_like(d, np.nan), where=s > 0), t)}"
+
+
+def _gap(d: Array, s: Array, u: Array) -> float:
+    """Signed relative size of a difference along the solution; 0 where noise makes it."""
+    size = float((u**2).sum())
+    gap, error = float((d * u).sum()), SURE * float(np.sqrt(((s * u) ** 2).sum()))
+    return gap / size if size and abs(gap) > error else 0.0
+
+
+def _off(z: Array, t: Array) -> str:
+    """How many of these are far from 0, and the farthest; `t` are the times along their first axis."""
+    known = np.where(np.isfinite(z), np.abs(z), -1)
+    size = known[known >= 0]
+    if not size.size:
+        return "No mean has a standard error."
+    when = plain(t[known.reshape(len(t), -1).max(axis=1).argmax()])
+    return (
+        f"{(size > 2).sum():,} of {size.size:,} means are more than two standard errors off, where noise makes about "
+        f"{max(size.size / 20, 1):,.0f}; the largest difference is {number(float(size.max()), 2)} standard errors, at "
+        f"t = {when}."
+    )
 
 
 def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: xr.DataArray, axes: list[str]) -> Figure:
@@ -77,13 +115,14 @@ def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: x
         "difference / standard error": (compared[f"difference_{rule.label}"] / error.where(error > 0)).isel(time=-1),
     }
     low, high = (float(f(panels["expected"])) for f in (np.min, np.max))
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = Figure(figsize=(11, 3.4), layout="compressed")
     for axis, (title, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         limits = {"vmin": -5, "vmax": 5, "cmap": "RdBu_r"} if title.startswith("diff") else {"vmin": low, "vmax": high}
         image = axis.pcolormesh(*flat(values, axes), shading="nearest", **limits)
         axis.set(xlabel=axes[0], ylabel=axes[1], aspect="equal")
         axis.set_title(f"{title}, t = {float(compared.time[-1]):.3g}", fontsize=10)
         figure.colorbar(image, ax=axis, shrink=0.85)
+    figure.set_label(_found(rule, compared, axes, last=1))
     return figure
 
 
@@ -99,7 +138,7 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
         )
     )
     t = compared["time"].to_numpy()
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     largest = np.argsort(-np.abs(expected.to_numpy()).max(axis=0), kind="stable")[:CURVES]
     for k, entry in enumerate(largest):
@@ -112,12 +151,18 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
     left.set(xlabel="time t", ylabel=rule.label, title="dots: particles ± 2 standard errors; lines: expected")
     left.set_xscale("symlog" if spread_out else "linear", **({"linthresh": t[t > 0][0]} if spread_out else {}))
     if expected.sizes["entry"] > 1:
-        left.legend(fontsize=8, frameon=False, ncols=2)
+        legend(left)
     x, there = np.linspace(-4.5, 4.5, 200), z.to_numpy()[np.isfinite(z.to_numpy())]
     if there.size:
         right.hist(np.clip(there, -4.5, 4.5), bins=[k / 4 for k in range(-18, 19)], density=True, color="0.8")
     right.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="0.2", lw=1)
     right.set(xlabel="z = (particles − expected)/(standard error)", title=f"{there.size} z, and N(0, 1)")
+    first = int(largest[0])
+    name = _name_of(expected, first)
+    figure.set_label(
+        f"{rule.about} over time: {name or rule.label} {course(t, value.to_numpy()[:, first])}, where "
+        f"{number(float(expected[-1, first]))} is expected. {_off(z.to_numpy(), t)}"
+    )
     return figure
 
 
@@ -149,13 +194,24 @@ def field(dataset: xr.Dataset, name: str) -> Figure:
             axis.plot(x, shades[0])
         axis.set_title(title, fontsize=11)
         axis.set_xlabel(axes[0])
+    change = np.abs(values - values[0]).max(axis=0)
+    where = f"{number(float(change.max()))} at {axes[0]} = {plain(x[change.argmax()])}"
+    figure.set_label(f"{name} as solved {ranges(t, values)}. Its largest change is {where}.")
     return figure
+
+
+def ranges(t: Array, values: Any) -> str:
+    """Between which values a field over (time, ...) lies at first and at last."""
+    return "lies " + " and ".join(
+        f"between {number(float(values[k].min()))} and {number(float(values[k].max()))} at t = {plain(t[k])}"
+        for k in dict.fromkeys((0, len(t) - 1))
+    )
 
 
 def _maps(dataset: xr.Dataset, name: str, axes: list[str]) -> Figure:
     times = shown(dataset)[-4:]
     values = dataset[name]
-    figure = Figure(figsize=(3.3 * len(times) + 1, 3.5), layout="constrained")
+    figure = Figure(figsize=(3.3 * len(times) + 1, 3.5), layout="compressed")
     panels = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
     low, high = float(values.min()), float(values.max())
     for axis, t in zip(panels, times, strict=True):
@@ -164,6 +220,7 @@ def _maps(dataset: xr.Dataset, name: str, axes: list[str]) -> Figure:
         axis.set_title(f"{name}, t = {float(dataset.time[t]):.3g}", fontsize=10)
     panels[0].set_ylabel(axes[1])
     figure.colorbar(image, ax=panels, shrink=0.85)
+    figure.set_label(f"{name} as solved {ranges(dataset.time.to_numpy(), values.transpose('time', ...))}.")
     return figure
 
 
@@ -173,6 +230,11 @@ def flat(values: xr.DataArray, axes: list[str]) -> tuple[Any, Any, Any]:
         values = values.isel({axes[2]: values.sizes[axes[2]] // 2})
     across, up = axes[:2]
     return values[across].to_numpy(), values[up].to_numpy(), values.transpose(up, across).to_numpy()
+
+
+def across(times: list[int]) -> float:
+    """Inches of a figure that has a panel for each of these times, and room for a legend."""
+    return max(2.2 * len(times) + 1, 6.4)
 
 
 def shown(dataset: xr.Dataset) -> list[int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kinlim.layout import NAN_WHERE
 from kinlim.model import Measured
 from kinlim.validation import powers
-from kinlim.validation.report import embedded, number, render
+from kinlim.validation.report import number, render
 from kinlim.validation.verdicts import VAGUE, of_exponent
 
 Array = NDArray[np.float64]
@@ -147,6 +147,7 @@ def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
     varied, names = verdict["varied"], [law["quantity"] for law in verdict["laws"] if law["exponents"] is not None]
     drawn = Figure(figsize=(max(4.0 * len(varied), 9), 2.1 * max(len(names), 1) + 0.4), layout="constrained")
     axes = drawn.subplots(max(len(names), 1), max(len(varied), 1), squeeze=False, sharey="row", sharex="col")
+    said: dict[str, list[str]] = {key: [] for key in varied}
     for row, name in enumerate(names):
         y, error = sweep[name].to_numpy(), sweep[f"{name}_se"].to_numpy()
         for column, key in enumerate(varied):
@@ -165,10 +166,12 @@ def figure(sweep: xr.Dataset, verdict: Mapping[str, Any]) -> Figure:
             axis.grid(alpha=0.25)
             law = next(law for law in verdict["laws"] if law["quantity"] == name)["exponents"][key]
             axis.set_title(_title(law), fontsize=9)
+            said[key].append(f"{name}, {_title(law)}")
             if row == len(names) - 1:
                 limit = WAYS.get(verdict["limits"].get(key, ""), "")
                 axis.set_xlabel(f"{key} → {limit}" if limit else key)
         axes[row, 0].set_ylabel(name, fontsize=9)
+    drawn.set_label(" ".join(f"{_short(key)}: {'; '.join(said[key])}." for key in varied))
     return drawn
 
 
@@ -187,7 +190,7 @@ def html(
         "sweep.html",
         sweep=sweep.attrs,
         verdict=verdict,
-        pictures={name: embedded(data) for name, data in pictures.items()},
+        pictures=pictures,
         captions=captions,
         ways=WAYS,
         vague=VAGUE,

@@ -9,7 +9,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from kinlim.model import Datasets, Measured
-from kinlim.validation.report import png
+from kinlim.validation.drawing import legend, png
+from kinlim.validation.report import number
 
 LASTING, EARLY = {"system": 1.0, "reservoir": -1.0}, {"system": 1.0, "reservoir": -0.5}
 """Exponents of M and N that the paper's abstract and theorem state: M/N in the long run, M/sqrt(N) before."""
@@ -56,10 +57,12 @@ def overlay(
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(4.3 * columns, 3.2 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    ends = []
     for axis, p in zip(axes.flat, chosen, strict=False):
         values, exact = points[p][0], points[p][1]["exact"]
         t, size = exact["frame_time"].to_numpy()[1:], exact.attrs["resolved"]
         joint, marginal = (exact["distance"].sel(part=part)[1:] / size for part in ("joint", "marginal"))
+        ends.append(f"{number(float(joint[-1]))} and {number(float(marginal[-1]))} for {_named(values)}")
         axis.plot(t, joint, color="tab:blue", lw=2, label="joint law")
         axis.plot(t, marginal, color="tab:orange", lw=2, label="system alone")
         axis.plot(t, exact["bound_paper"][1:], color="tab:red", lw=1, label="the paper's bound")
@@ -67,14 +70,19 @@ def overlay(
         axis.plot(t, exact["bound_marginal"][1:], color="0.35", lw=1, ls="-.", label="(M/N)(1 − e$^{-μt/3}$)")
         axis.set(xscale="log", yscale="log")
         axis.grid(alpha=0.25)
-        axis.set_title(", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items()), fontsize=10)
+        axis.set_title(_named(values), fontsize=10)
     for axis in axes[-1]:
         axis.set_xlabel("time t")
     for axis in axes.flat[len(chosen) :]:
         axis.set_visible(False)
     axes[0, 0].set_ylim(bottom=1e-9)
-    handles, texts = axes[0, 0].get_legend_handles_labels()
     figure.supylabel("distance over ‖h₀ − 1‖", fontsize=10)
-    figure.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    legend(figure)
+    figure.set_label(f"Distances over ‖h₀ − 1‖ at the last time, joint law and system alone: {'; '.join(ends)}.")
     caption = "Distance over ‖h₀ − 1‖ against time for this h₀, with the paper's bound and the sharper ones."
     return {"distances": png(figure)}, {"distances": caption}
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    """The parameters of a point."""
+    return ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kinlim.errors import InputError
 from kinlim.statements import STATEMENTS, Statement, dump
-from kinlim.validation import report
+from kinlim.validation import drawing, report
 from kinlim.validation.pinned.comparison import PAPER, SURE
 from kinlim.validation.pinned.inequalities import FLOOR, Inequality, careful_recursion, inequalities, lemma_time
 from kinlim.validation.profiles import distances
@@ -432,6 +432,7 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
     """Draw the changes by iteration, the front, the inequalities by iteration, and a_{k+1} against b_k."""
     T, k = trace["time"].to_numpy(), trace["iteration"].to_numpy()
     figure = Figure(figsize=(11, 8), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.08)
     (changes, progress), (ratios, powers) = figure.subplots(2, 2)
     rows = verdict["convergence"]
     shown = [rows[i] for i in sorted(set(np.linspace(0, len(rows) - 1, min(len(rows), 4)).round().astype(int)))]
@@ -464,8 +465,6 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
         style = "-" if one.kind == "printed" else "--"
         ratios.semilogy(one.first + np.arange(len(ratio)), _positive(ratio), style, lw=1.2, label=one.label)
     ratios.axhline(1, color="0.3", lw=0.8)
-    low, high = ratios.get_ylim()
-    ratios.set_ylim(bottom=low * (low / high) ** 0.6)  # room for the legend
     ratios.set(title="Left side over right side, worst T'; above 1 it fails", xlabel="iterate on the left, k")
 
     columns = np.searchsorted(T, [row["time"] for row in shown])
@@ -477,9 +476,8 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
             powers.loglog(span, top * (span / span[1]) ** power, style, color="0.6", lw=1, label=f"a ∝ {name}")
     powers.set(title="aₖ₊₁ against bₖ", xlabel="bₖ = ‖wₖ − wₖ₋₁‖", ylabel="aₖ₊₁ = ‖μₖ₊₁ − μₖ‖")
     for axis in (changes, progress, ratios, powers):
-        if axis.get_legend_handles_labels()[0]:
-            place = "center right" if axis is changes else "best"
-            axis.legend(fontsize=7, frameon=False, ncols=2 if axis is ratios else 1, loc=place)
+        drawing.legend(axis)
+    figure.set_label(" ".join([verdict["headline"], *_of_printed(verdict)[:-1]]))
     return figure
 
 
@@ -489,14 +487,14 @@ def html(trace: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
     Args:
         trace: as `kinlim.fem.pinned.picard.iterate` returns it.
         verdict: as `judge` gives it.
-        picture: `figure` as PNG, from `kinlim.validation.report.png`.
+        picture: `figure` as PNG, from `kinlim.validation.drawing.png`.
     """
     return report.render(
         "pinned/wellposed.html",
         trace=trace.attrs,
         verdict=verdict,
         model=report.model_of(trace),
-        picture=report.embedded(picture),
+        picture=picture,
     )
 
 

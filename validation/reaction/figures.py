@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kinlim.grid import AXES
+from kinlim.validation.drawing import legend
 from kinlim.validation.reaction.expectation import mode_of
 from kinlim.validation.reaction.limit import gaps
+from kinlim.validation.standard_figures import ranges
 
 Array = NDArray[np.float64]
 
@@ -28,7 +30,7 @@ KINETIC, LIMIT = "tab:blue", "tab:red"
 
 def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
     """Draw rho_f, rho_g and m at some times, of the kinetic system and of the limit."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     limit = {"rho_f": pde["rho"], "rho_g": 1 / pde["rho"], "m": pde["m"]}
     for axis, name in zip(figure.subplots(1, 3, sharex=True), SYMBOL, strict=True):
         for t in _some(pde.sizes["time"]):
@@ -43,7 +45,12 @@ def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
         axis.set(xlabel="x")
         axis.set_title(SYMBOL[name], fontsize=11)
         axis.grid(alpha=0.25)
-    figure.axes[0].legend(fontsize=8, frameon=False)
+    legend(figure)
+    sides = {"kinetic system": kinetic, "limit equation": pde}
+    times = pde["time"].to_numpy()
+    figure.set_label(
+        " ".join(f"m of the {name} {ranges(times, side['m'])}." for name, side in sides.items() if side is not None)
+    )
     return figure
 
 
@@ -61,7 +68,7 @@ def decay(
         kinetic: the kinetic system.
         corrected: the limit equation from the corrected datum.
     """
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = pde["time"].to_numpy()
     along = slowest_axis(pde)
@@ -104,8 +111,7 @@ def decay(
     right.set_xlabel("time t")
     for axis in (left, right):
         axis.grid(alpha=0.25)
-        if axis.lines:
-            axis.legend(fontsize=8, frameon=False)
+        legend(axis)
     return figure
 
 
@@ -134,7 +140,7 @@ def entropy(
         functionals: H0 and H1 along it, see `kinlim.validation.reaction.functionals`.
         region: of Theorem 1.1.
     """
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     t = pde["time"].to_numpy()
     least = entropy_least(float(pde.attrs["rho_inf"]))
@@ -166,7 +172,7 @@ def entropy(
     right.set_title("invariant region (dotted) and equilibrium ρ∞", fontsize=10)
     for axis in (left, right):
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=8, frameon=False)
+        legend(axis)
     return figure
 
 

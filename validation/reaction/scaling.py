@@ -8,9 +8,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from kinlim.model import Datasets, Measured
+from kinlim.validation.drawing import legend, png
 from kinlim.validation.reaction import facts
 from kinlim.validation.reaction.limit import gaps
-from kinlim.validation.report import png
 
 LEMMA = "Lemma 3.1"
 
@@ -58,7 +58,7 @@ def overlay(
     ]
     if not drawn:
         return {}, {}
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
     for k, (values, gap) in enumerate(drawn):
         label = ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items())
@@ -67,11 +67,11 @@ def overlay(
         axes[0].plot(late["time"], late["gap_m"], "o-", ms=3, lw=1, color=shade, label=label)
         if "gap_corrected" in late:
             axes[0].plot(late["time"], late["gap_corrected"], "s--", ms=3, lw=1, color=shade)
-        axes[1].plot(late["time"], late["gap_product"], "o-", ms=3, lw=1, color=shade)
+        axes[1].plot(late["time"], late["gap_product"], "o-", ms=3, lw=1, color=shade, label=label)
     axes[0].set_title("‖ρ_f − ρ_g − m‖ (dashed: corrected m(0))", fontsize=10)
     axes[1].set_title("‖ρ_f ρ_g − 1‖", fontsize=10)
     for axis in axes:
         axis.set(xscale="log", yscale="log", xlabel="time t")
         axis.grid(alpha=0.25)
-    axes[0].legend(fontsize=8, frameon=False)
+    legend(figure)
     return {"gaps": png(figure)}, {"gaps": "Distance of the kinetic system from the limit equation against time."}

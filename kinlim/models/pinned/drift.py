@@ -14,6 +14,7 @@ from kinlim.parallel import on_root, world
 from kinlim.statements import Found, Statement
 from kinlim.stochastic.pinned.one_collision import after_one_collision
 from kinlim.validation.chance import sure
+from kinlim.validation.drawing import legend
 from kinlim.validation.pinned.comparison import PAPER
 from kinlim.validation.pinned.one_step import drift, lemma_coefficient, printed
 from kinlim.validation.report import number
@@ -204,14 +205,14 @@ class Drift(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """Remainders against n, and drifts against x."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         n, rest = dataset["n"].to_numpy(), dataset["remainder"].to_numpy()
         for m, equation in enumerate(("(2.6)", "(2.7)")):
             left.loglog(n, rest[:, m], "o-", ms=4, label=equation)
         left.loglog(n, rest[-1, 0] * (n / n[-1]) ** ORDER, ":", color="0.4", label="n⁻³")
         left.set(xlabel="balls n", ylabel="largest remainder")
-        left.legend(frameon=False)
+        legend(left)
         x, chosen = dataset["x"].to_numpy(), dataset["chosen"].to_numpy() - 1
         right.plot(x, dataset["drift"][0], lw=1.2, label="exact")
         right.plot(x, dataset["formula"][0], "--", lw=1.2, label="(2.6)")
@@ -225,7 +226,7 @@ class Drift(Check):
             label="kernel",
         )
         right.set(xlabel="x", ylabel=f"drift of the mean, n = {n[0]}")
-        right.legend(frameon=False)
+        legend(right)
         return figure
 
 

@@ -13,6 +13,7 @@ from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import world
 from kinlim.statements import Statement
 from kinlim.validation import powers
+from kinlim.validation.drawing import legend
 from kinlim.validation.pinned.comparison import PAPER
 from kinlim.validation.report import number
 from kinlim.workflow import Check, examine
@@ -143,18 +144,18 @@ class Dynamics(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """The ends over time, and distances against lambda."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         for name, what in (("left", "μ(a, t)"), ("right", "μ(b, t)"), ("least", "least μ(x, t)")):
             left.plot(dataset["time"], dataset[name], lw=1.2, ls="--" if name == "least" else "-", label=what)
         left.set(xlabel="time t")
-        left.legend(frameon=False)
+        legend(left)
         lam, distance = dataset["lam"].to_numpy(), dataset["distance"].to_numpy()
         for m, field in enumerate(("μ", "σ")):
             right.loglog(lam, distance[:, m], "o-", ms=4, label=field)
         right.loglog(lam, distance[-1, 0] * (lam / lam[-1]) ** ORDER, ":", color="0.4", label="λ⁻¹")
         right.set(xlabel="λ", ylabel="relative L² distance")
-        right.legend(frameon=False)
+        legend(right)
         return figure
 
 

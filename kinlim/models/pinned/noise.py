@@ -15,6 +15,7 @@ from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import on_root, world
 from kinlim.statements import Statement
 from kinlim.validation.chance import sure
+from kinlim.validation.drawing import legend
 from kinlim.validation.pinned import modes, single_runs, white_noise
 from kinlim.validation.pinned.comparison import COMPARISON, PAPER, SURE
 from kinlim.validation.pinned.single_runs import LAGS, TESTS
@@ -101,14 +102,14 @@ class Noise(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """Rejections over time, and spectra."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         part = np.array(_rejected(dataset)) / dataset.attrs["runs"]
         for k, what in enumerate(TESTS.values()):
             left.plot(dataset["fraction"], part[:, k], "o-", ms=3, lw=1, label=what)
         left.axhline(single_runs.LEVEL, color="0.5", ls=":", lw=1)
         left.set(xlabel="t/T", ylabel="part of the runs rejected", ylim=(-0.03, 1.03))
-        left.legend(frameon=False, fontsize=8)
+        legend(left)
         n = dataset.attrs["balls"]
         edges = np.unique(np.geomspace(1, n, 25).astype(int))
         for t in sorted({0, dataset.sizes["time"] // 2, dataset.sizes["time"] - 1}):
@@ -118,7 +119,7 @@ class Noise(Check):
             line = right.plot(middle, mean, "o-", ms=3, lw=1, label=f"{float(dataset['fraction'][t]):g} T")[0]
             right.axhline(float(dataset["variance_pde"][t]), color=line.get_color(), ls=":", lw=1)
         right.set(xscale="log", yscale="log", xlabel="wave number k, of waves 2n/k balls long", ylabel="n S_k")
-        right.legend(frameon=False)
+        legend(right)
         return figure
 
 

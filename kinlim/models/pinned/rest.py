@@ -16,6 +16,7 @@ from kinlim.models.pinned.tables import PinnedStudy
 from kinlim.parallel import world
 from kinlim.statements import Statement
 from kinlim.validation.chance import sure
+from kinlim.validation.drawing import legend
 from kinlim.validation.pinned.comparison import COMPARISON, PAPER
 from kinlim.validation.pinned.pairs import rest
 from kinlim.validation.report import number
@@ -139,20 +140,20 @@ class Rest(Check):
 
     def figure(self, dataset: xr.Dataset, verdict: object) -> Figure:
         """Means over x, and the spread of each batch."""
-        figure = Figure(figsize=(12, 4.2), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         x = dataset["x"].to_numpy()
         left.plot(x, dataset["mu"].mean("batch"), "o", ms=3, color="tab:red", label="particles")
         for ends, style in zip(ENDS, ("-", "--"), strict=True):
             left.plot(x, dataset["mu_pde"].sel(ends=ends), style, lw=1.2, label=f"(B'), {ends}")
         left.set(xlabel="x", ylabel="mean velocity")
-        left.legend(frameon=False)
+        legend(left)
         right.plot(np.arange(1, BATCHES + 1), dataset["spread"], "o", color="tab:red", label="batches")
         for name, value, color in (("(B')", 1.0, "0.2"), ("(B_n)", b_n.balanced(), "tab:blue"),
                                    ("normal pairs", rest().local, "tab:green")):  # fmt: skip
             right.axhline(value, color=color, lw=1.2, label=name)
         right.set(xlabel="batch", ylabel="σ λ/μ_x")
-        right.legend(frameon=False, loc="center right")
+        legend(right)
         return figure
 
 
