@@ -1,4 +1,4 @@
-"""The kinetic side of a reaction study: the system (9) at its epsilon, in dimension 1, as a labelled dataset."""
+"""The kinetic side of a reaction study: the system (9) at its epsilon, in dimension 1 or 2, as a labelled dataset."""
 
 import time
 
@@ -54,7 +54,7 @@ def solve(
 
     Args:
         study: the study, which has a table [kinetic].
-        comm: the ranks. Collective; rank 0 does it, since a step takes milliseconds.
+        comm: the ranks. Collective; rank 0 does it, the others wait.
         keeper: what to go on from, bit by bit with a one-step scheme.
         fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
