@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags_array, kron
+from scipy.sparse import csr_matrix, eye_array, kron
 
 import basix
 from basix import CellType, ElementFamily, LagrangeVariant, QuadratureType
@@ -72,7 +72,7 @@ class Line(Elements):
     def even_at(self, x: Array) -> csr_matrix:
         """Evaluation of even parts at x in [0, 1), shape (len(x), N)."""
         cell, local = self._find(x)
-        table = lagrange(self._reference_nodes(), local)[0]
+        table = lagrange(self.reference_nodes(), local)[0]
         return self._rows(cell, np.arange(self.degree + 1), table)
 
     def odd_at(self, x: Array) -> csr_matrix:
@@ -82,7 +82,7 @@ class Line(Elements):
         cells give the value at the vertex between, the points of a cell and its two vertices a continuous function.
         """
         cell, local = self._find(x)
-        points, p = self._reference_points(), self.degree
+        points, p = self.reference_points(), self.degree
         vertex = lagrange(np.concatenate([points, points + 1]) / 2, np.full(1, 0.5))[0][0]  # from 2p points around
         table = lagrange(np.concatenate([[0.0], points, [1.0]]), local)[0]
         wide = np.zeros((len(x), 3 * p))  # on the points of the cells before, here, and after
@@ -103,10 +103,12 @@ class Line(Elements):
         rows = np.broadcast_to(np.arange(len(cell))[:, None], columns.shape)
         return csr_matrix((table.ravel(), (rows.ravel(), columns.ravel())), shape=(len(cell), size))
 
-    def _reference_nodes(self) -> Array:
+    def reference_nodes(self) -> Array:
+        """Nodes of a cell [0, 1]."""
         return np.append(self.nodes[: self.degree, 0] * self.cells, 1.0)
 
-    def _reference_points(self) -> Array:
+    def reference_points(self) -> Array:
+        """Points of a cell [0, 1]."""
         return np.asarray(self.points[: self.degree, 0] * self.cells, np.float64)
 
 
@@ -114,10 +116,11 @@ class Square(Elements):
     """Dimension 2, N = (n p)^2 and P = (n (p + 1))^2."""
 
     def on_grid(self, count: int) -> tuple[csr_matrix, csr_matrix]:
-        """Evaluation of even parts, and of odd ones after a projection that makes them continuous."""
-        along = line(self.cells, self.degree).even_at(np.arange(count) / count)
-        even = csr_matrix(kron(along, along))
-        return even, csr_matrix(even @ diags_array(1 / self.w) @ self.gather)
+        """Evaluation of even parts, and of odd ones from the Gauss points, where derivatives are most accurate."""
+        x, one = np.arange(count) / count, line(self.cells, self.degree)
+        to_gauss = lagrange(one.reference_nodes(), one.reference_points())[0]
+        even, odd = one.even_at(x), one.odd_at(x) @ kron(eye_array(self.cells), to_gauss)
+        return csr_matrix(kron(even, even)), csr_matrix(kron(odd, odd))
 
 
 def line(cells: int, degree: int) -> Line:

@@ -1,4 +1,4 @@
-"""The linear systems of an implicit step of the kinetic system in dimension 1, solved exactly by elimination down to one density.
+"""The linear systems of an implicit step of the kinetic system in dimension 1, solved by elimination to one density.
 
 A step asks for (c + rates' derivative) d = r with c = epsilon^2 shift: for each species and pair of velocities, with
 a = c + rho', b = c + R rho' for the density rho' of the other species,
