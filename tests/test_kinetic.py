@@ -113,6 +113,9 @@ def test_elements(degree):
     np.testing.assert_allclose(grid.values @ hat, np.abs(grid.points[:, 0] - 0.5), atol=1e-14)
     assert grid.w.sum() == pytest.approx(1, abs=1e-14)
     assert grid.omega.sum() == pytest.approx(1, abs=1e-14)
+    x = np.cos(grid.points[:, 0])  # full matrices, where a column counted twice or in the wrong row would show
+    for made, right in ((grid.stiffness, grid.derivative[0]), (grid.transport, grid.values)):
+        np.testing.assert_allclose(made(x), (grid.derivative[0].T.multiply(x) @ right).toarray(), atol=1e-12)
     assert np.abs(grid.adjoint[0] @ np.ones_like(grid.points[:, 0])).max() < 1e-12
 
 

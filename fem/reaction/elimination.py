@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, lu_factor, lu_solve
 
 from kinlim.errors import RunError
-from kinlim.fem.reaction.elements import Elements
+from kinlim.fem.reaction.elements import Elements, Line
 from kinlim.fem.reaction.system import KineticSystem, Species
 from kinlim.fem.reaction.velocities import Velocities
 
@@ -86,7 +86,8 @@ class Elimination:
         Raises:
             RunError: u holds values that are no numbers, or densities are so negative that nothing can be factorised.
         """
-        self.system, self.c = system, system.epsilon**2 * shift
+        assert isinstance(system.mesh, Line), "other meshes are for `twolevel`"
+        self.system, self.mesh, self.c = system, system.mesh, system.epsilon**2 * shift
         f, g = system.split(u)
         rho_f, rho_g = f.e @ system.v_f.mass, g.e @ system.v_g.mass
         self.f, self.g = self._modes(f, rho_g, system.v_f), self._modes(g, rho_f, system.v_g)
@@ -98,7 +99,7 @@ class Elimination:
 
     def solve(self, r: Array, out: Array) -> None:
         """Put the solution for the right side r into `out`, both vectors as those of the unknowns."""
-        (r_f, r_g), (d_f, d_g), mesh = self.system.split(r), self.system.split(out), self.system.mesh
+        (r_f, r_g), (d_f, d_g), mesh = self.system.split(r), self.system.split(out), self.mesh
         x_f, x_g = self._project(self.f, r_f), self._project(self.g, r_g)
         s_f = self.f.z @ (self.f.kept * x_f).sum(axis=1)
         known = mesh.w * (r_f.e @ self.f.q.mass - r_g.e @ self.g.q.mass)
@@ -110,43 +111,43 @@ class Elimination:
         self._back(self.g, r_g, rho_f, d_g)
 
     def _modes(self, own: Species, rho: Array, q: Velocities) -> Modes:
-        mesh, epsilon = self.system.mesh, self.system.epsilon
+        mesh, epsilon = self.mesh, self.system.epsilon
         a, b = collisions(mesh, self.c, rho)
         wa = mesh.w * a
-        scaled = mesh.derivative[0].multiply(epsilon / np.sqrt(wa)).tocsr()
-        stiffness = (scaled.T @ scaled.multiply((mesh.omega / b)[:, None])).toarray()
+        root = np.sqrt(wa)
+        stiffness = mesh.stiffness(epsilon**2 * mesh.omega / b) / np.multiply.outer(root, root)
         decay, q_modes = eigh(stiffness, driver="evd", overwrite_a=True, check_finite=False)
         decay = np.maximum(decay, 0)
         decay[0] = 0  # of constants: that the flux changes no mass must not depend on rounding
-        z = q_modes / np.sqrt(wa)[:, None]
+        z = q_modes / root[:, None]
         flight = (mesh.derivative[0] @ z) * (epsilon * mesh.omega / b)[:, None]
         square = decay[:, None] * q.v[0] ** 2
         kept = q.mass / (1 + square)
         lost = kept * square
         dual = z * wa[:, None]
-        carried = mesh.adjoint[0].multiply(epsilon * (own.o @ (q.mass * q.v[0])) / b) @ mesh.values
+        carried = mesh.transport(epsilon * (own.o @ (q.mass * q.v[0])) * mesh.omega / b)
         response = z @ self._received(own, q, z, flight, kept).T
-        drift = dual @ self._received(own, q, z, flight, lost).T - carried.toarray()
+        drift = dual @ self._received(own, q, z, flight, lost).T - carried
         return Modes(own, q, rho, b, z, dual, flight, kept, lost, response, drift)
 
     def _received(self, own: Species, q: Velocities, z: Array, flight: Array, share: Array) -> Array:
         """What the modes get of a density of the others, weighted by shares: shape (N, N), the modes last."""
-        mesh = self.system.mesh
+        mesh = self.mesh
         flown = mesh.values.T @ (flight * (own.o @ (share * q.v[0]).T))
         return np.asarray(z * ((own.e * mesh.w[:, None]) @ share.T) + flown, np.float64)
 
     def _project(self, m: Modes, r: Species) -> Array:
         """The right side of T_j de_j = ..., but for densities, in modes: shape (N, K/2)."""
-        return np.asarray(m.z.T @ (r.e * self.system.mesh.w[:, None]) + (m.flight.T @ r.o) * m.q.v[0], np.float64)
+        return np.asarray(m.z.T @ (r.e * self.mesh.w[:, None]) + (m.flight.T @ r.o) * m.q.v[0], np.float64)
 
     def _source(self, m: Modes, r: Species, x: Array) -> Array:
         """What the flux brings to the density, but for that of the others."""
         flux = self.system.epsilon * (r.o @ (m.q.mass * m.q.v[0])) / m.b
-        return np.asarray(self.system.mesh.adjoint[0] @ flux - m.dual @ (m.lost * x).sum(axis=1), np.float64)
+        return np.asarray(self.mesh.adjoint[0] @ flux - m.dual @ (m.lost * x).sum(axis=1), np.float64)
 
     def _back(self, m: Modes, r: Species, density: Array, out: Species) -> None:
         """All unknowns of a species from the density of the other."""
-        mesh, flight = self.system.mesh, self.system.epsilon * m.q.v[0]
+        mesh, flight = self.mesh, self.system.epsilon * m.q.v[0]
         even = r.e - m.own.e * density[:, None]
         odd = r.o - m.own.o * (mesh.values @ density)[:, None]
         x = self._project(m, Species(even, odd))
