@@ -246,6 +246,10 @@ def test_defaults_and_the_coarser_mesh_of_an_error_estimate():
     made = ReactionStudy.model_validate(tables(0.1) | {"kinetic": {}})
     assert (made.kinetic.modes, made.kinetic.cells, made.kinetic.degree) == (8, 8, 4)
     assert KINETIC.coarser(made).kinetic.cells == 4
+    better = KINETIC.better(made)
+    assert better["mesh"].kinetic.cells == 16
+    assert better["velocities"].kinetic.modes == 12
+    assert KINETIC.better(study(0.1, modes=4, cells=48, degree=4))["mesh"].kinetic.cells == 24  # 96 are too many
     planar = tables(0.1, {"f0": "1.5+0.5*sin(2*pi*x)", "g0": "1"}) | {"kinetic": {}}
     assert ReactionStudy.model_validate(planar).kinetic.modes == 32
 
@@ -259,8 +263,8 @@ def test_refusals():
     }
     with pytest.raises(InputError, match=r"model\.chi2\.family = 'mixture'.*leave the table \[kinetic\] out"):
         check(study(0.1, chi2=mixture), MPI.COMM_SELF)
-    with pytest.raises(ValueError, match=r"kinetic\.modes = 32 and kinetic\.cells = 64 of degree 2 make .* unknowns"):
-        study(0.1, modes=32, cells=64, degree=2)
+    with pytest.raises(InputError, match=r"kinetic\.modes = 32 and kinetic\.cells = 64 of degree 2 make .* unknowns"):
+        check(study(0.1, modes=32, cells=64, degree=2), MPI.COMM_SELF)
     deep = tables(0.1, chi1=OBLIQUE | {"covariance": 1.0}, chi2=HEAVY | {"k": 4.0})
     deep["model"]["dimension"] = 3
     with pytest.raises(ValueError, match=r"in dimension 3 the kinetic system is solved in x and vx only"):

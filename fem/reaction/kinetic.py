@@ -29,7 +29,7 @@ LAYER = 0.1
 FIRST_STEP = 1e-3
 """The longest one, as a fraction of the whole time."""
 
-COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
+COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves", "linear_iterations")
 
 
 def check(study: ReactionStudy, comm: MPI.Comm) -> None:
@@ -158,7 +158,7 @@ class _Run:
         arrays = kept.arrays
         times = [float(t) for t in arrays["times"]]
         run = cls(arrays["u"], list(arrays["observed"]), times, list(arrays["rates"]), float(kept.attrs["next_step"]))
-        run.before = {key: int(kept.attrs[key]) for key in COUNTS}
+        run.before = {key: int(kept.attrs.get(key, 0)) for key in COUNTS}
         return run
 
     def note(self, time: float, rates: Array) -> None:

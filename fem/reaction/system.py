@@ -16,11 +16,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kinlim.errors import InputError
 from kinlim.fem.reaction.elements import Elements, line, square
 from kinlim.fem.reaction.velocities import Velocities, velocities
 from kinlim.models.reaction.tables import KineticReaction, KineticSettings
 
 Array = NDArray[np.float64]
+
+MOST_UNKNOWNS = 5 * 10**6
+"""In dimension 2."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,14 @@ class KineticSystem:
         """Discretise a model, in dimension 1 if it is `planar`.
 
         Raises:
-            InputError: so many velocities cannot represent chi1 or chi2.
+            InputError: so many velocities cannot represent chi1 or chi2, or there are too many unknowns.
         """
         profiles = {"chi1": model.chi1, "chi2": model.chi2}
         dimension = 1 if model.planar else model.dimension
         if model.planar:
             profiles = {key: chi.marginal(model.dimension) for key, chi in profiles.items()}
+        else:
+            _few(settings)
         return cls(
             model.epsilon,
             (line if dimension == 1 else square)(settings.cells, settings.degree),
@@ -157,6 +163,15 @@ class KineticSystem:
 def relative(even: Array, odd: Array, q: Velocities) -> Array:
     """Densities relative to chi at all velocities, increasing, from even and odd parts at the same points."""
     return q.both((even - odd) / (1 - q.odd), (even + odd) / (1 + q.odd))
+
+
+def _few(settings: KineticSettings) -> None:
+    nodes, points = settings.cells * settings.degree, settings.cells * (settings.degree + 1)
+    if (count := settings.modes**2 * (nodes**2 + points**2)) > MOST_UNKNOWNS:
+        raise InputError(
+            f"kinetic.modes = {settings.modes} and kinetic.cells = {settings.cells} of degree {settings.degree} make "
+            f"{count:.3g} unknowns in dimension 2; at most {MOST_UNKNOWNS:g} are possible"
+        )
 
 
 def _padded(values: Array, dimension: int) -> Array:
