@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kinlim.errors import InputError
 from kinlim.fem.reaction.elements import Elements, line, square
 from kinlim.fem.reaction.velocities import Velocities, velocities
-from kinlim.models.reaction.tables import KineticReaction, KineticSettings
+from kinlim.models.reaction.tables import PLANE, KineticReaction, KineticSettings
 
 Array = NDArray[np.float64]
 
@@ -170,7 +170,8 @@ def _few(settings: KineticSettings) -> None:
     if (count := settings.modes**2 * (nodes**2 + points**2)) > MOST_UNKNOWNS:
         raise InputError(
             f"kinetic.modes = {settings.modes} and kinetic.cells = {settings.cells} of degree {settings.degree} make "
-            f"{count:.3g} unknowns in dimension 2; at most {MOST_UNKNOWNS:g} are possible"
+            f"{count:.3g} unknowns in dimension 2; at most {MOST_UNKNOWNS:g} are possible, and the defaults there, "
+            f"{PLANE['modes']}, {PLANE['cells']} and {PLANE['degree']}, make 1.68e+05"
         )
 
 
