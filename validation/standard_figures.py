@@ -155,7 +155,7 @@ def field(dataset: xr.Dataset, name: str) -> Figure:
 def _maps(dataset: xr.Dataset, name: str, axes: list[str]) -> Figure:
     times = shown(dataset)[-4:]
     values = dataset[name]
-    figure = Figure(figsize=(3.3 * len(times) + 1, 3.5), layout="constrained")
+    figure = Figure(figsize=(3.3 * len(times) + 1, 4.0), layout="constrained")
     panels = figure.subplots(1, len(times), sharex=True, sharey=True, squeeze=False)[0]
     low, high = float(values.min()), float(values.max())
     for axis, t in zip(panels, times, strict=True):
