@@ -6,6 +6,7 @@ from scipy.integrate import solve_ivp
 
 from mpi4py import MPI
 
+import kinlim
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.reaction.elements import line
 from kinlim.fem.reaction.elimination import Elimination
@@ -341,6 +342,21 @@ def test_higher_dimensions_are_those_of_the_marginals():
     one = solve(study(0.1, chi1=NORMAL, chi2=HEAVY, modes=16))
     two = solve(study(0.1, model=flat, modes=16))
     np.testing.assert_allclose(two.m, one.m, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_estimated_errors_are_those_that_are_made():
+    # of cells, steps and velocities each for itself; a study compared with itself has none
+    made = study(0.1, chi2=HEAVY, observe=(1.0,), cells=4, degree=2, modes=6, rtol=1e-3)
+    found = kinlim.solve(made, "kinetic", estimate_error=True)
+    real = {
+        "mesh": solve(made.vary("kinetic", cells=16)),
+        "steps": solve(made.vary("kinetic", rtol=1e-7)),
+        "velocities": solve(made.vary("kinetic", modes=32)),
+    }
+    for source, better in real.items():
+        error = float(np.linalg.norm(found.rho_f - better.rho_f) / np.linalg.norm(better.rho_f))
+        assert error / 2 < float(found.error_rho_f.sel(source=source)[-1]) < 2 * error
 
 
 @pytest.mark.parallel
