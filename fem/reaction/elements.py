@@ -8,6 +8,7 @@ In dimension 1 what is odd has degree p - 1, and the points are the p Gauss poin
 both axes share no space smaller than all polynomials of degree p: the points are the nodes, in each cell anew.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +26,7 @@ ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
-class Elements:
+class Elements(ABC):
     """The matrices, for N nodes and P points.
 
     Attributes:
@@ -55,9 +56,9 @@ class Elements:
         """D."""
         return len(self.derivative)
 
+    @abstractmethod
     def on_grid(self, count: int) -> tuple[csr_matrix, csr_matrix]:
         """Evaluation of even and of odd parts on the uniform grid i/count, the last axis first to move."""
-        raise NotImplementedError
 
 
 class Weighted:

@@ -1,4 +1,4 @@
-"""Time integration of the kinetic system by PETSc TS, with its exact linear solves."""
+"""Time integration of the kinetic system by PETSc TS, with linear solves of its own."""
 
 from typing import Any
 
