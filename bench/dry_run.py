@@ -43,7 +43,7 @@ STUDIES: dict[str, tuple[str, int, list[str]]] = {
 """Study, ranks and what is set."""
 
 WITHOUT_KINETIC = ("the same in the plane", "the same in space, two ranks", "the same in space, explicit")
-"""The kinetic system is for dimension 1."""
+"""The example's kinetic system is for dimension 1."""
 
 LEAST = 3.0
 """Seconds of sides that are shown."""

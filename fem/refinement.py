@@ -10,10 +10,10 @@ from mpi4py import MPI
 
 from kinlim.base import Study
 from kinlim.keeper import Keeper
-from kinlim.model import Maker
+from kinlim.model import Estimated
 
 
-def estimate(maker: Maker, others: Mapping[str, Study], solution: xr.Dataset, comm: MPI.Comm) -> xr.Dataset:
+def estimate(maker: Estimated, others: Mapping[str, Study], solution: xr.Dataset, comm: MPI.Comm) -> xr.Dataset:
     """Estimate the error of a solution from better ones. Collective.
 
     The relative L2 difference that each makes, over all points, estimates the error of its source.
@@ -21,15 +21,15 @@ def estimate(maker: Maker, others: Mapping[str, Study], solution: xr.Dataset, co
     Args:
         maker: solves.
         others: for each source of error, a study that has less of it, or whose solution is as far as that one's is.
-        solution: whose errors are wanted, those of the variables that its attribute `unknowns` names.
+        solution: whose errors are wanted.
         comm: the ranks.
 
     Returns:
-        With (source, time): error_NAME for each unknown, and with (time): error_NAME_total, their sums.
+        With (source, time): error_NAME for each variable, and with (time): error_NAME_total, their sums.
     """
     solutions = [maker.make(other, Keeper(comm)) for other in others.values()]
     result = xr.Dataset(coords={"source": ("source", list(others)), "time": solution["time"]})
-    for name in str(solution.attrs["unknowns"]).split():
+    for name in maker.estimated or str(solution.attrs["unknowns"]).split():
         found = np.array([distance(solution[name], other[name]) for other in solutions])
         about = {"long_name": f"estimated relative L2 error of {name} at the points of the dataset"}
         result[f"error_{name}"] = (("source", "time"), found, about)

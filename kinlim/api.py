@@ -13,7 +13,7 @@ from kinlim import layout
 from kinlim import study as studies
 from kinlim.base import Study
 from kinlim.errors import InputError
-from kinlim.model import Maker, Refereed, Refined, Side
+from kinlim.model import Estimated, Maker, Refereed, Refined, Side
 from kinlim.study import model_of
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def make(
         InputError: as `Maker.make` of `kinlim.model`; or its errors are to be estimated, or a referee asked, and it has
             none.
     """
-    maker = refined(side, study, "--estimate-error") if estimate_error else side.maker()
+    maker = estimated(side, study) if estimate_error else side.maker()
     dataset = maker.make(study, keeper, threads)
-    if isinstance(maker, Refined) and estimate_error:
+    if isinstance(maker, Estimated) and estimate_error:
         from kinlim.fem.refinement import estimate
 
         errors = estimate(maker, maker.better(study), dataset, keeper.comm)
@@ -160,16 +160,29 @@ def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
     Raises:
         InputError: there is nothing to refine.
     """
-    return refined(model_of(study).side(study), study, "kinlim converge").converge(study, _keeper(comm, None).comm)
+    return refined(model_of(study).side(study), study).converge(study, _keeper(comm, None).comm)
 
 
-def refined(side: Side, study: Study, what: str) -> Refined:
-    """What makes a dataset that has errors of meshes and time steps, which `what` measures.
+def refined(side: Side, study: Study) -> Refined:
+    """What makes a dataset that has errors of meshes and time steps, which can be measured.
 
     Raises:
         InputError: it has none.
     """
-    return _that_is(Refined, side, study, f"`{what}` refines meshes and time steps, and this model's solution has none")
+    return _that_is(Refined, side, study, NONE.format("kinlim converge"))
+
+
+def estimated(side: Side, study: Study) -> Estimated:
+    """What makes a dataset that has errors, which can be estimated.
+
+    Raises:
+        InputError: it has none.
+    """
+    return _that_is(Estimated, side, study, NONE.format("kinlim solve --estimate-error"))
+
+
+NONE = "`{}` refines meshes and time steps, and this model's solution has none"
+"""What a command says of a model whose solution is exact."""
 
 
 def refereed(side: Side, study: Study) -> Refereed:

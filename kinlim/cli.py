@@ -16,6 +16,7 @@ import threading
 import time
 import tomllib
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -32,6 +33,8 @@ from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from kinlim.parallel import Meeting
 
 DEMO_REPLICAS = 5000
@@ -512,22 +515,28 @@ def _foretell(
 
 
 def _errors(results: Results) -> str:
-    """What the estimates of errors in the first solution say of the last time."""
+    """What the estimates of errors in the solutions say of the last time."""
     study = results.study()
-    dataset = results.read(model_of(study).side(study).file).isel(time=-1)
-    lines = [str(dataset.attrs["referee"])] if "referee" in dataset.attrs else []
-    totals = [str(name) for name in dataset.data_vars if re.fullmatch("error_.*_total", str(name))]
-    if totals:
-        lines.append(f"Estimated relative L2 errors at {float(dataset.fraction):g} T:")
-    for total in totals:
+    sides = model_of(study).wanted(study, "solve")
+    found = {side.file: results.read(side.file).isel(time=-1) for side in sides}
+    first = next(iter(found.values()))
+    lines = [str(first.attrs["referee"])] if "referee" in first.attrs else []
+    estimates = [line for file, dataset in found.items() for line in _estimates(dataset, file)]
+    if estimates:
+        lines += [f"Estimated relative L2 errors at {float(first.fraction):g} T:", *estimates]
+    if not lines:
+        file = results.path / sides[0].file
+        return f"{file} was there, and nothing was said of its errors then; move it away to have it solved again"
+    return "\n".join(lines)
+
+
+def _estimates(dataset: "xr.Dataset", file: str) -> Iterator[str]:
+    """A line for every variable whose errors are estimated."""
+    for total in (str(name) for name in dataset.data_vars if re.fullmatch("error_.*_total", str(name))):
         name = total.removesuffix("_total")
         values = zip(dataset["source"].to_numpy(), dataset[name].to_numpy(), strict=True)
         parts = ", ".join(f"{source} {float(value):.2g}" for source, value in values)
-        lines.append(f"  {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})")
-    if not lines:
-        file = results.path / model_of(study).side(study).file
-        return f"{file} was there, and nothing was said of its errors then; move it away to have it solved again"
-    return "\n".join(lines)
+        yield f"  {file}, {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})"
 
 
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: Any) -> None:

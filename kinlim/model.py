@@ -113,19 +113,27 @@ class Maker(ABC):
         return None
 
 
-class Refined(Maker):
-    """A maker whose datasets have errors of meshes and time steps, which can be measured.
+class Estimated(Maker):
+    """A maker whose datasets have errors, which better ones tell.
 
-    The attribute `unknowns` of such a dataset names the variables whose errors are estimated, with spaces between.
+    Attributes:
+        estimated: the variables whose errors are estimated; None for those that the attribute `unknowns` of a dataset
+            names, with spaces between.
     """
 
-    @abstractmethod
-    def converge(self, study: Study, comm: "MPI.Comm") -> "xr.Dataset":
-        """Measure errors under refinement: see `kinlim.validation.convergence.judge` for the rows. Collective."""
+    estimated: tuple[str, ...] | None = None
 
     @abstractmethod
     def better(self, study: Study) -> Mapping[str, Study]:
         """For each source of error, a study that has less of it, or whose solution is as far as that one's is."""
+
+
+class Refined(Estimated):
+    """A maker whose datasets have errors of meshes and time steps, which can be measured."""
+
+    @abstractmethod
+    def converge(self, study: Study, comm: "MPI.Comm") -> "xr.Dataset":
+        """Measure errors under refinement: see `kinlim.validation.convergence.judge` for the rows. Collective."""
 
 
 class Refereed(Maker):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from kinlim import api, layout, statements, xdmf
 from kinlim.errors import InputError
-from kinlim.model import Drawable, Refined, Side
+from kinlim.model import Drawable, Estimated, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
 from kinlim.statements import STATEMENTS, Statement
 from kinlim.study import Study, dump, model_of
@@ -67,7 +67,7 @@ class Run:
         """Raise InputError for what cannot work. Collective."""
         model = model_of(self.study)
         if self.estimate_error:
-            api.refined(model.side(self.study), self.study, "kinlim solve --estimate-error")
+            api.estimated(model.side(self.study), self.study)
         try:
             if "compare" in stages:
                 model.compare().check(self.study)
@@ -117,7 +117,7 @@ class Run:
         if self.resume:
             self.on_root(lambda: found.append(results.read_checkpoint(kept)))
         keeper = Keeper(self.comm, found[-1], lambda state: results.write_checkpoint(kept, state))
-        estimate = self.estimate_error and isinstance(side.maker(), Refined)
+        estimate = self.estimate_error and isinstance(side.maker(), Estimated)
         referee = self.referee and side is model_of(self.study).side(self.study)
         dataset = api.make(side, self.study, keeper, self.threads, estimate_error=estimate, referee=referee)
         self.on_root(lambda: results.finish(side.file, dataset))
@@ -338,7 +338,7 @@ class Convergence(Examination):
 
     def check(self) -> None:
         """Raise InputError if the equations cannot be solved, or nothing in them can be refined."""
-        api.refined(model_of(self.study).side(self.study), self.study, "kinlim converge")
+        api.refined(model_of(self.study).side(self.study), self.study)
         api.check(self.study, comm=self.comm)
 
     def measure(self) -> "xr.Dataset":

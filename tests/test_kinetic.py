@@ -6,6 +6,7 @@ from scipy.integrate import solve_ivp
 
 from mpi4py import MPI
 
+import kinlim
 from kinlim.errors import InputError, RunError, Stopped
 from kinlim.fem.reaction.elements import line
 from kinlim.fem.reaction.elimination import Elimination
@@ -71,11 +72,11 @@ def test_masses_have_the_moments_of_chi(table, modes):
     q = velocities(chi, modes)
     d = chi.covariance_matrix(1)[0, 0]
     assert q.masses.min() > 0
-    assert (np.diff(q.nodes) > 0).all()
-    np.testing.assert_array_equal(q.nodes, -q.nodes[::-1])
+    assert (np.diff(q.nodes[0]) > 0).all()
+    np.testing.assert_array_equal(q.nodes, -q.nodes[:, ::-1])
     assert q.masses.sum() == pytest.approx(1, abs=1e-14)
-    assert q.masses @ q.nodes == pytest.approx(0, abs=1e-14)
-    assert q.masses @ q.nodes**2 == pytest.approx(d, rel=1e-11)
+    assert q.masses @ q.nodes[0] == pytest.approx(0, abs=1e-14)
+    assert q.masses @ q.nodes[0] ** 2 == pytest.approx(d, rel=1e-11)
 
 
 def test_masses_of_a_skew_profile_have_its_higher_moments():
@@ -83,8 +84,8 @@ def test_masses_of_a_skew_profile_have_its_higher_moments():
     q, m = velocities(profile(SKEW), 64), profile(SKEW).mixture(1)
     mean, var = m.means[:, 0], m.covariances[:, 0, 0]
     third, fourth = m.weights @ (mean**3 + 3 * mean * var), m.weights @ (mean**4 + 6 * mean**2 * var + 3 * var**2)
-    assert q.masses @ q.nodes**3 == pytest.approx(third, abs=1e-6)
-    assert q.masses @ q.nodes**4 == pytest.approx(fourth, rel=1e-12)
+    assert q.masses @ q.nodes[0] ** 3 == pytest.approx(third, abs=1e-6)
+    assert q.masses @ q.nodes[0] ** 4 == pytest.approx(fourth, rel=1e-12)
 
 
 def test_the_nodes_of_a_gaussian_are_the_hermite_expansion_closed_with_a_zero():
@@ -95,12 +96,12 @@ def test_the_nodes_of_a_gaussian_are_the_hermite_expansion_closed_with_a_zero():
     jacobi = np.diag(np.sqrt(np.arange(1.0, count)), 1)
     jacobi += jacobi.T
     change = np.empty((count, count))  # rows: He_n/sqrt(n!) at the nodes, times the root of the mass
-    change[0], change[1] = 1, q.nodes
+    change[0], change[1] = 1, q.nodes[0]
     for n in range(1, count - 1):
-        change[n + 1] = (q.nodes * change[n] - np.sqrt(n) * change[n - 1]) / np.sqrt(n + 1)
+        change[n + 1] = (q.nodes[0] * change[n] - np.sqrt(n) * change[n - 1]) / np.sqrt(n + 1)
     change *= np.sqrt(q.masses)
     np.testing.assert_allclose(change @ change.T, np.eye(count), atol=1e-12)
-    np.testing.assert_allclose(change @ np.diag(q.nodes) @ change.T, jacobi, atol=1e-11)
+    np.testing.assert_allclose(change @ np.diag(q.nodes[0]) @ change.T, jacobi, atol=1e-11)
     np.testing.assert_allclose(change @ np.sqrt(q.masses), np.eye(count)[0], atol=1e-13)
 
 
@@ -108,12 +109,15 @@ def test_the_nodes_of_a_gaussian_are_the_hermite_expansion_closed_with_a_zero():
 def test_elements(degree):
     # D exact on piecewise polynomials of degree p, W and Omega exact for constants, and D adjoint to -W^-1 D^T Omega
     grid = line(6, degree)
-    hat = np.abs(grid.nodes - 0.5) ** 1  # continuous and periodic, linear in each cell
-    np.testing.assert_allclose(grid.derivative @ hat, np.sign(grid.points - 0.5), atol=1e-12)
-    np.testing.assert_allclose(grid.values @ hat, np.abs(grid.points - 0.5), atol=1e-14)
+    hat = np.abs(grid.nodes[:, 0] - 0.5) ** 1  # continuous and periodic, linear in each cell
+    np.testing.assert_allclose(grid.derivative[0] @ hat, np.sign(grid.points[:, 0] - 0.5), atol=1e-12)
+    np.testing.assert_allclose(grid.values @ hat, np.abs(grid.points[:, 0] - 0.5), atol=1e-14)
     assert grid.w.sum() == pytest.approx(1, abs=1e-14)
     assert grid.omega.sum() == pytest.approx(1, abs=1e-14)
-    assert np.abs(grid.adjoint @ np.ones_like(grid.points)).max() < 1e-12
+    x = np.cos(grid.points[:, 0])  # full matrices, where a column counted twice or in the wrong row would show
+    for made, right in ((grid.stiffness, grid.derivative[0]), (grid.transport, grid.values)):
+        np.testing.assert_allclose(made(x), (grid.derivative[0].T.multiply(x) @ right).toarray(), atol=1e-12)
+    assert np.abs(grid.adjoint[0] @ np.ones_like(grid.points[:, 0])).max() < 1e-12
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])
@@ -123,8 +127,8 @@ def test_evaluation_is_as_accurate_as_the_elements(degree):
     errors = []
     for cells in (8, 16):
         grid = line(cells, degree)
-        even = grid.even_at(x) @ np.sin(2 * np.pi * grid.nodes) - np.sin(2 * np.pi * x)
-        odd = grid.odd_at(x) @ np.cos(2 * np.pi * grid.points) - np.cos(2 * np.pi * x)
+        even = grid.even_at(x) @ np.sin(2 * np.pi * grid.nodes[:, 0]) - np.sin(2 * np.pi * x)
+        odd = grid.odd_at(x) @ np.cos(2 * np.pi * grid.points[:, 0]) - np.cos(2 * np.pi * x)
         errors.append([np.abs(even).max(), np.abs(odd).max()])
     assert (np.log2(errors[0]) - np.log2(errors[1]) > degree + 0.8).all()
 
@@ -277,8 +281,8 @@ def test_small_perturbations_decay_at_the_rate_of_the_linearised_system():
     amplitude = np.abs(np.fft.rfft(found.m.values, axis=1)[:, 1])
     rate = -np.log(amplitude[1] / amplitude[0]) / 0.04
     q, r = velocities(profile(NORMAL), 8), velocities(profile(NARROW), 8)
-    k = len(q.nodes)
-    matrix = np.diag(-2j * np.pi * epsilon * np.concatenate([q.nodes, r.nodes]))
+    k = len(q.masses)
+    matrix = np.diag(-2j * np.pi * epsilon * np.concatenate([q.nodes[0], r.nodes[0]]))
     matrix[:k, :k] -= np.eye(k) / rho
     matrix[k:, k:] -= np.eye(k) * rho
     matrix[:k, k:] -= rho * r.masses
@@ -338,6 +342,21 @@ def test_higher_dimensions_are_those_of_the_marginals():
     one = solve(study(0.1, chi1=NORMAL, chi2=HEAVY, modes=16))
     two = solve(study(0.1, model=flat, modes=16))
     np.testing.assert_allclose(two.m, one.m, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_estimated_errors_are_those_that_are_made():
+    # of cells, steps and velocities each for itself; a study compared with itself has none
+    made = study(0.1, chi2=HEAVY, observe=(1.0,), cells=4, degree=2, modes=6, rtol=1e-3)
+    found = kinlim.solve(made, "kinetic", estimate_error=True)
+    real = {
+        "mesh": solve(made.vary("kinetic", cells=16)),
+        "steps": solve(made.vary("kinetic", rtol=1e-7)),
+        "velocities": solve(made.vary("kinetic", modes=32)),
+    }
+    for source, better in real.items():
+        error = float(np.linalg.norm(found.rho_f - better.rho_f) / np.linalg.norm(better.rho_f))
+        assert error / 2 < float(found.error_rho_f.sel(source=source)[-1]) < 2 * error
 
 
 @pytest.mark.parallel

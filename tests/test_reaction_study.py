@@ -215,7 +215,8 @@ def test_bins_are_limited(reaction):
         check(reaction).simulable()
 
 
-def test_the_kinetic_system_is_planar(reaction):
-    reaction["model"] |= {"dimension": 2, "f0": "1 + 0.2*cos(2*pi*y)"}
+def test_the_kinetic_system_is_planar_in_dimension_3(reaction):
+    reaction["model"] |= {"dimension": 3, "f0": "1 + 0.2*cos(2*pi*y)"}
+    reaction["model"]["chi2"]["k"] = 4
     with pytest.raises(InputError, match="x and vx only"):
         check(reaction)

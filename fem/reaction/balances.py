@@ -53,8 +53,8 @@ def entropy(system: KineticSystem, u: Array, rho_inf: float) -> float:
     total = 0.0
     for own, q, shift in zip(system.split(u), (system.v_f, system.v_g), (-log(rho_inf), log(rho_inf)), strict=True):
         pair = _pair(system, own, q)
-        total += float(system.line.w @ ((own.e * (np.log(own.e) + shift - 1)) @ q.mass))
-        total += float(system.line.omega @ ((pair.even * (pair.log + pair.t * pair.a)) @ q.mass))
+        total += float(system.mesh.w @ ((own.e * (np.log(own.e) + shift - 1)) @ q.mass))
+        total += float(system.mesh.omega @ ((pair.even * (pair.log + pair.t * pair.a)) @ q.mass))
     return total
 
 
@@ -65,7 +65,7 @@ def integrands(system: KineticSystem, u: Array) -> Array:
     rho_f, rho_g = f.e @ system.v_f.mass, g.e @ system.v_g.mass
     lost = _lost(system, f, rho_g, system.v_f) + _lost(system, g, rho_f, system.v_g)
     perp_f, perp_g = _perp(system, f, rho_f, system.v_f), _perp(system, g, rho_g, system.v_g)
-    apart = system.line.w @ (np.sqrt(rho_f * rho_g) - 1) ** 2
+    apart = system.mesh.w @ (np.sqrt(rho_f * rho_g) - 1) ** 2
     return np.array([lost / square, perp_f / square, perp_g / square, apart])
 
 
@@ -120,7 +120,7 @@ def _apart(s: Array) -> NDArray[np.int64]:
 
 
 def _pair(system: KineticSystem, own: Species, q: Velocities) -> _Pair:
-    even = system.line.values @ own.e
+    even = system.mesh.values @ own.e
     t = own.o / even
     narrow = (t - q.odd) * (t + q.odd) / (1 - q.odd**2)
     return _Pair(even, t, np.arctanh(t) - np.arctanh(q.odd), np.log1p(-narrow) / 2)
@@ -130,13 +130,13 @@ def _lost(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> flo
     """Integral of sum_v (rho' f - chi) ln(f/chi)."""
     at_nodes = (rho[:, None] * own.e - 1) * np.log(own.e)
     p = _pair(system, own, q)
-    at_points = (system.line.values @ rho)[:, None] * p.even * (p.log + p.t * p.a) - (p.log + q.odd * p.a)
-    return float(system.line.w @ (at_nodes @ q.mass) + system.line.omega @ (at_points @ q.mass))
+    at_points = (system.mesh.values @ rho)[:, None] * p.even * (p.log + p.t * p.a) - (p.log + q.odd * p.a)
+    return float(system.mesh.w @ (at_nodes @ q.mass) + system.mesh.omega @ (at_points @ q.mass))
 
 
 def _perp(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> float:
     """Integral of sum_v (f - rho chi)^2/chi."""
-    off = own.o - q.odd * (system.line.values @ own.e)
+    off = own.o - q.odd * (system.mesh.values @ own.e)
     return float(
-        system.line.w @ ((own.e - rho[:, None]) ** 2 @ q.mass) + system.line.omega @ (off**2 / (1 - q.odd**2) @ q.mass)
+        system.mesh.w @ ((own.e - rho[:, None]) ** 2 @ q.mass) + system.mesh.omega @ (off**2 / (1 - q.odd**2) @ q.mass)
     )

@@ -1,4 +1,4 @@
-"""The kinetic side of a reaction study: the system (9) at its epsilon, in dimension 1, as a labelled dataset."""
+"""The kinetic side of a reaction study: the system (9) at its epsilon, in dimension 1 or 2, as a labelled dataset."""
 
 import time
 
@@ -29,7 +29,7 @@ LAYER = 0.1
 FIRST_STEP = 1e-3
 """The longest one, as a fraction of the whole time."""
 
-COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves")
+COUNTS = ("steps", "rejected_steps", "failed_solves", "linear_solves", "linear_iterations")
 
 
 def check(study: ReactionStudy, comm: MPI.Comm) -> None:
@@ -54,7 +54,7 @@ def solve(
 
     Args:
         study: the study, which has a table [kinetic].
-        comm: the ranks. Collective; rank 0 does it, since a step takes milliseconds.
+        comm: the ranks. Collective; rank 0 does it, the others wait.
         keeper: what to go on from, bit by bit with a one-step scheme.
         fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
@@ -158,7 +158,7 @@ class _Run:
         arrays = kept.arrays
         times = [float(t) for t in arrays["times"]]
         run = cls(arrays["u"], list(arrays["observed"]), times, list(arrays["rates"]), float(kept.attrs["next_step"]))
-        run.before = {key: int(kept.attrs[key]) for key in COUNTS}
+        run.before = {key: int(kept.attrs.get(key, 0)) for key in COUNTS}
         return run
 
     def note(self, time: float, rates: Array) -> None:

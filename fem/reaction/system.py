@@ -4,8 +4,8 @@ Unknowns of a species relative to chi, for each pair +-v_j of velocities: e_j = 
 the mesh, and o_j = (F(v_j) - F(-v_j))/S_j, at its points, where F are masses at the velocities and S_j = M(v_j) +
 M(-v_j). With rho = sum_j S_j e_j and rho' of the other species, (9) is
 
-    epsilon^2 e_j' = epsilon v_j W^-1 D^T Omega o_j + 1 - rho' e_j
-    epsilon^2 o_j' = -epsilon v_j D e_j + beta_j - (R rho') o_j         with beta_j S_j = M(v_j) - M(-v_j).
+    epsilon^2 e_j' = epsilon W^-1 (v_j.D)^T Omega o_j + 1 - rho' e_j
+    epsilon^2 o_j' = -epsilon v_j.D e_j + beta_j - (R rho') o_j         with beta_j S_j = M(v_j) - M(-v_j).
 
 Both species have the same reaction 1 - rho_f rho_g at the nodes, so that int (rho_f - rho_g) is conserved.
 """
@@ -16,16 +16,20 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kinlim.fem.reaction.elements import Line, line
+from kinlim.errors import InputError
+from kinlim.fem.reaction.elements import Elements, line, square
 from kinlim.fem.reaction.velocities import Velocities, velocities
-from kinlim.models.reaction.tables import KineticReaction, KineticSettings
+from kinlim.models.reaction.tables import PLANE, KineticReaction, KineticSettings
 
 Array = NDArray[np.float64]
+
+MOST_UNKNOWNS = 5 * 10**6
+"""In dimension 2."""
 
 
 @dataclass(frozen=True)
 class Species:
-    """Unknowns of one species, or rates of them: e and o, each of shape (N, K/2)."""
+    """Unknowns of one species, or rates of them: e of shape (N, J) and o of shape (P, J), for J pairs of velocities."""
 
     e: Array
     o: Array
@@ -37,45 +41,53 @@ class KineticSystem:
 
     Attributes:
         epsilon: mean free path.
-        line: elements in x.
+        mesh: elements in x.
         v_f: velocities of f.
         v_g: velocities of g, as many.
     """
 
     epsilon: float
-    line: Line
+    mesh: Elements
     v_f: Velocities
     v_g: Velocities
 
     @classmethod
     def of(cls, model: KineticReaction, settings: KineticSettings) -> Self:
-        """Discretise a model that is `planar`.
+        """Discretise a model, in dimension 1 if it is `planar`.
 
         Raises:
-            InputError: so many velocities cannot represent chi1 or chi2.
+            InputError: so many velocities cannot represent chi1 or chi2, or there are too many unknowns.
         """
-        chi1, chi2 = model.chi1.marginal(model.dimension), model.chi2.marginal(model.dimension)
+        profiles = {"chi1": model.chi1, "chi2": model.chi2}
+        dimension = 1 if model.planar else model.dimension
+        if model.planar:
+            profiles = {key: chi.marginal(model.dimension) for key, chi in profiles.items()}
+        else:
+            _few(settings)
         return cls(
             model.epsilon,
-            line(settings.cells, settings.degree),
-            velocities(chi1, settings.modes, "chi1"),
-            velocities(chi2, settings.modes, "chi2"),
+            (line if dimension == 1 else square)(settings.cells, settings.degree),
+            *(velocities(chi, settings.modes, key, dimension) for key, chi in profiles.items()),
         )
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Unknowns in x, and pairs of velocities."""
-        return len(self.line.nodes), len(self.v_f.v)
+    def pairs(self) -> int:
+        """Pairs of velocities, J."""
+        return len(self.v_f.mass)
 
     @property
     def size(self) -> int:
         """Number of unknowns."""
-        return 4 * self.shape[0] * self.shape[1]
+        return 2 * self.pairs * (len(self.mesh.nodes) + len(self.mesh.points))
 
     def split(self, u: Array) -> tuple[Species, Species]:
         """Views of f and g in a vector of unknowns."""
-        e_f, o_f, e_g, o_g = u[: self.size].reshape(4, *self.shape)
-        return Species(e_f, o_f), Species(e_g, o_g)
+        even = self.pairs * len(self.mesh.nodes)
+        f, g = (
+            Species(part[:even].reshape(-1, self.pairs), part[even:].reshape(-1, self.pairs))
+            for part in (u[: self.size // 2], u[self.size // 2 : self.size])
+        )
+        return f, g
 
     def rates(self, u: Array, out: Array) -> None:
         """Put epsilon^2 du/dt into `out`."""
@@ -88,11 +100,24 @@ class KineticSystem:
         rate_g.e[:] += rounding
 
     def _rate(self, own: Species, partners: Array, q: Velocities, out: Species) -> None:
-        flight = self.epsilon * q.v
-        out.e[:] = (self.line.adjoint @ (own.o * flight)) / self.line.w[:, None]
+        out.e[:] = self._gain(own.o, q)
         out.e[:] += 1 - partners[:, None] * own.e
-        out.o[:] = q.odd - (self.line.values @ partners)[:, None] * own.o
-        out.o[:] -= self.line.derivative @ (own.e * flight)
+        out.o[:] = q.odd - (self.mesh.values @ partners)[:, None] * own.o
+        out.o[:] -= self.flown(own.e, q)
+
+    def _gain(self, odd: Array, q: Velocities) -> Array:
+        """What odd parts bring to even ones by flight: epsilon W^-1 (v_j.D)^T Omega o_j."""
+        return self.collected(odd, q) / self.mesh.w[:, None]
+
+    def flown(self, even: Array, q: Velocities) -> Array:
+        """What even parts take from odd ones by flight: epsilon v_j.D e_j, shape (P, J)."""
+        along = zip(self.mesh.derivative, self.epsilon * q.v, strict=True)
+        return np.asarray(sum(matrix @ (even * flight) for matrix, flight in along), np.float64)
+
+    def collected(self, odd: Array, q: Velocities) -> Array:
+        """The adjoint, epsilon (v_j.D)^T Omega o_j, shape (N, J)."""
+        along = zip(self.mesh.adjoint, self.epsilon * q.v, strict=True)
+        return np.asarray(sum(matrix @ (odd * flight) for matrix, flight in along), np.float64)
 
     def derivative(self, u: Array, d: Array, out: Array) -> None:
         """Put the derivative of `rates` at u, along d, into `out`."""
@@ -101,19 +126,19 @@ class KineticSystem:
         self._along(g, f.e @ self.v_f.mass, d_g, d_f.e @ self.v_f.mass, self.v_g, out_g)
 
     def _along(self, own: Species, rho: Array, d: Species, d_rho: Array, q: Velocities, out: Species) -> None:
-        line, flight = self.line, self.epsilon * q.v
-        out.e[:] = (line.adjoint @ (d.o * flight)) / line.w[:, None]
+        values = self.mesh.values
+        out.e[:] = self._gain(d.o, q)
         out.e[:] -= rho[:, None] * d.e + d_rho[:, None] * own.e
-        out.o[:] = -(line.derivative @ (d.e * flight))
-        out.o[:] -= (line.values @ rho)[:, None] * d.o + (line.values @ d_rho)[:, None] * own.o
+        out.o[:] = -self.flown(d.e, q)
+        out.o[:] -= (values @ rho)[:, None] * d.o + (values @ d_rho)[:, None] * own.o
 
     def initial(self, model: KineticReaction) -> Array:
         """Unknowns at time 0: f0 and g0 at nodes and points of the mesh."""
         u = np.empty(self.size)
         for formula, q, own in zip((model.f0, model.g0), (self.v_f, self.v_g), self.split(u), strict=True):
-            for x, part, sign in ((self.line.nodes, own.e, 1), (self.line.points, own.o, -1)):
+            for x, part, sign in ((self.mesh.nodes, own.e, 1), (self.mesh.points, own.o, -1)):
                 plus, minus = (
-                    model.relative(formula, _padded(x, model.dimension), _padded(v, model.dimension))
+                    model.relative(formula, _padded(x, model.dimension), _padded(v.T, model.dimension))
                     for v in (q.v, -q.v)
                 )
                 part[:] = ((1 + q.odd) * plus + sign * (1 - q.odd) * minus) / 2
@@ -122,7 +147,7 @@ class KineticSystem:
     def mass_difference(self, u: Array) -> float:
         """Integral of rho_f - rho_g, by the lumped mass that the scheme conserves."""
         f, g = self.split(u)
-        return float(self.line.w @ (f.e @ self.v_f.mass - g.e @ self.v_g.mass))
+        return float(self.mesh.w @ (f.e @ self.v_f.mass - g.e @ self.v_g.mass))
 
     def least_density(self, u: Array) -> float:
         """Least value of both densities, at the nodes."""
@@ -132,7 +157,7 @@ class KineticSystem:
     def relative(self, u: Array) -> tuple[Array, Array]:
         """f/chi1 and g/chi2 at points and velocities, shape (N, K), velocities increasing."""
         f, g = self.split(u)
-        return relative(self.line.values @ f.e, f.o, self.v_f), relative(self.line.values @ g.e, g.o, self.v_g)
+        return relative(self.mesh.values @ f.e, f.o, self.v_f), relative(self.mesh.values @ g.e, g.o, self.v_g)
 
 
 def relative(even: Array, odd: Array, q: Velocities) -> Array:
@@ -140,6 +165,16 @@ def relative(even: Array, odd: Array, q: Velocities) -> Array:
     return q.both((even - odd) / (1 - q.odd), (even + odd) / (1 + q.odd))
 
 
+def _few(settings: KineticSettings) -> None:
+    nodes, points = settings.cells * settings.degree, settings.cells * (settings.degree + 1)
+    if (count := settings.modes**2 * (nodes**2 + points**2)) > MOST_UNKNOWNS:
+        raise InputError(
+            f"kinetic.modes = {settings.modes} and kinetic.cells = {settings.cells} of degree {settings.degree} make "
+            f"{count:.3g} unknowns in dimension 2; at most {MOST_UNKNOWNS:g} are possible, and the defaults there, "
+            f"{PLANE['modes']}, {PLANE['cells']} and {PLANE['degree']}, make 1.68e+05"
+        )
+
+
 def _padded(values: Array, dimension: int) -> Array:
-    """Points with a first component, and 0 for the others, on which nothing depends."""
-    return np.column_stack([values, np.zeros((len(values), dimension - 1))])
+    """Points with as many components as they have, and 0 for the others, on which nothing depends."""
+    return np.column_stack([values, np.zeros((len(values), dimension - values.shape[1]))])

@@ -61,8 +61,8 @@ class Upwind:
     def initial(self, model: KineticReaction) -> tuple[Array, Array]:
         """f/chi1 and g/chi2 at the middles of the cells, shape (cells, K)."""
         x = ((np.arange(self.cells) + 0.5) / self.cells)[:, None]
-        f = model.relative(model.f0, x, self.v_f.nodes[:, None])
-        return f, model.relative(model.g0, x, self.v_g.nodes[:, None])
+        f = model.relative(model.f0, x, self.v_f.nodes.T)
+        return f, model.relative(model.g0, x, self.v_g.nodes.T)
 
     def step(self, f: Array, g: Array, dt: float) -> tuple[Array, Array]:
         """One step of backward Euler, by Newton's method for the two densities.
@@ -109,7 +109,7 @@ class Upwind:
 
     def _inverses(self, a: Array, q: Velocities) -> Array:
         """Of the matrices of a species for each velocity, shape (K, cells, cells)."""
-        return np.stack([_against_the_wind(a, self.epsilon * v * self.cells) for v in q.nodes])
+        return np.stack([_against_the_wind(a, self.epsilon * v * self.cells) for v in q.nodes[0]])
 
 
 def _times(inverses: Array, right: Array) -> Array:

@@ -28,11 +28,11 @@ TILT = 1e-2
 
 @dataclass(frozen=True)
 class Velocities:
-    """Nodes +-v_j, j = 1 .. K/2.
+    """Nodes +-v_j, j = 1 .. J.
 
     Attributes:
-        v: v_j > 0, increasing, shape (K/2,).
-        mass: of both, M(v_j) + M(-v_j), shape (K/2,).
+        v: v_j, shape (d, J); in dimension 1 positive and increasing.
+        mass: of both, M(v_j) + M(-v_j), shape (J,).
         odd: (M(v_j) - M(-v_j))/mass, between -1 and 1; 0 for a symmetric chi.
     """
 
@@ -42,12 +42,12 @@ class Velocities:
 
     @property
     def nodes(self) -> Array:
-        """All velocities, increasing, shape (K,)."""
-        return np.concatenate([-self.v[::-1], self.v])
+        """All velocities, shape (d, 2 J); in dimension 1 increasing."""
+        return self.both(-self.v, self.v)
 
     @property
     def masses(self) -> Array:
-        """M at the `nodes`, shape (K,)."""
+        """M at the `nodes`, shape (2 J,)."""
         return self.both(self.mass * (1 - self.odd) / 2, self.mass * (1 + self.odd) / 2)
 
     @staticmethod
@@ -56,24 +56,29 @@ class Velocities:
         return np.concatenate([minus[..., ::-1], plus], axis=-1)
 
 
-def velocities(chi: Profile, modes: int, key: str = "chi") -> Velocities:
-    """Nodes and masses for a profile of dimension 1.
+def velocities(chi: Profile, modes: int, key: str = "chi", dimension: int = 1) -> Velocities:
+    """Nodes and masses for a profile.
 
     Args:
-        chi: the profile (in higher dimensions its marginal).
-        modes: K, how many nodes; even.
+        chi: the profile (where nothing depends on more than x and vx, its marginal).
+        modes: K, how many nodes in dimension 1, even; their number is K^d.
         key: of the profile, for messages.
+        dimension: d, 1 or 2.
 
     Raises:
         InputError: so many nodes, or so few, cannot represent it.
     """
     if isinstance(chi, PowerProfile):
-        found = _power(chi.k, modes)
+        found = _power(chi.k, modes) if dimension == 1 else _rings(chi, modes)
     elif isinstance(chi, GaussianProfile):
-        v, mass = _gauss(np.sqrt(np.arange(1.0, modes)))
-        found = Velocities(float(np.sqrt(chi.covariance_matrix(1)[0, 0])) * v, mass, np.zeros_like(v))
-    else:
+        found = _gaussian(chi.covariance_matrix(dimension), modes)
+    elif dimension == 1:
         found = _mixture(chi.mixture(1), modes, key)
+    else:
+        raise InputError(
+            f"model.{key}.family = 'mixture': the kinetic system is solved for a mixture in x and vx only, and f0 or "
+            "g0 depends on more; leave the table [kinetic] out"
+        )
     if found.mass.min() < 1e-290:
         raise InputError(
             f"kinetic.modes = {modes}: the fastest of so many velocities of model.{key} have masses that no number can "
@@ -104,6 +109,26 @@ def _gauss(offdiagonal: Array) -> tuple[Array, Array]:
     return v, np.asarray(mass / mass.sum(), np.float64)
 
 
+def _gaussian(covariance: Array, modes: int) -> Velocities:
+    """Gauss and Hermite along each axis, stretched by the Cholesky factor of the covariance; half of the nodes."""
+    v, mass = _gauss(np.sqrt(np.arange(1.0, modes)))
+    u, share = v[None], mass
+    for _ in covariance[1:]:
+        both = np.concatenate([-v[::-1], v])
+        u = np.concatenate([np.repeat(u, modes, axis=1), np.tile(both, len(share))[None]])
+        share = np.outer(share, np.concatenate([mass[::-1], mass]) / 2).ravel()
+    return Velocities(np.linalg.cholesky(covariance) @ u, share, np.zeros_like(share))
+
+
+def _rings(chi: PowerProfile, modes: int) -> Velocities:
+    """K/2 radii with 2 K angles each, in dimension 2: 1 and v (x) v have exact means."""
+    radius, share = chi.radii(2, modes // 2)
+    angle = (np.arange(modes) + 0.5) * np.pi / modes
+    v = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)])[:, None]
+    mass = np.repeat(share / modes, modes)
+    return Velocities(v.reshape(2, -1), mass, np.zeros_like(mass))
+
+
 def _power(k: float, modes: int) -> Velocities:
     """Rational Gauss rule: with v = s/sqrt(1 - s^2), chi dv = c (1 - s^2)^(k - 3/2) ds, of which few moments exist.
 
@@ -115,7 +140,7 @@ def _power(k: float, modes: int) -> Velocities:
     square[0] = 1 / (2 * a + 3)  # the same, without the 0/0 at a = -1/2
     s, weight = _gauss(np.sqrt(square))
     mass = weight * (1 - s**2)
-    return Velocities(s / np.sqrt(1 - s**2), mass / mass.sum(), np.zeros_like(s))
+    return Velocities((s / np.sqrt(1 - s**2))[None], mass / mass.sum(), np.zeros_like(s))
 
 
 def _mixture(m: Mixture, modes: int, key: str) -> Velocities:
@@ -140,7 +165,7 @@ def _mixture(m: Mixture, modes: int, key: str) -> Velocities:
         )
     tilt = 0.0 if own == 0 else brentq(mean, -1 / deviation, 1 / deviation, xtol=1e-300, rtol=1e-15)
     odd = np.tanh(half_ratio - tilt * np.minimum(v, 3 * deviation))
-    return Velocities(v, mass, np.zeros_like(v) if not np.abs(half_ratio).max() else odd)
+    return Velocities(v[None], mass, np.zeros_like(v) if not np.abs(half_ratio).max() else odd)
 
 
 def _symmetrised(weights: Array, means: Array, spreads: Array, modes: int) -> Array:

@@ -17,6 +17,7 @@ from kinlim.models.reaction.profile import Profile
 from kinlim.models.reaction.tables import ReactionStudy
 from kinlim.rules import Numbers
 from kinlim.statements import Statement
+from kinlim.validation import standard_figures
 from kinlim.validation.reaction import facts, figures, scaling, statements
 from kinlim.validation.reaction.expectation import expectation, mode_of
 from kinlim.validation.reaction.functionals import functionals
@@ -189,10 +190,12 @@ class GasAgainstSystemAndLimit(Standard):
         """Densities, decay and entropy, and m over space and time."""
         pde, kinetic = data["pde"], data.get("kinetic")
         model = facts.study_of(pde).model
-        along = None if kinetic is None else functionals(kinetic)
-        profiles = {"densities": figures.densities(pde, kinetic)} if pde["m"].ndim == 2 or kinetic is not None else {}
+        along = None if kinetic is None or "f" not in kinetic else functionals(kinetic)
+        one = (pde if kinetic is None else kinetic)["m"].ndim == 2
+        maps = {} if one or kinetic is None else {"kinetic-m": standard_figures.field(kinetic, "m")}
         return {
-            **profiles,
+            **({"densities": figures.densities(pde, kinetic)} if one else {}),
+            **maps,
             "decay": figures.decay(table(model, modes=(1,)), pde, kinetic, data.get("corrected")),
             "entropy": figures.entropy(pde, kinetic, along, model.region),
             **super().solution_figures(data),
@@ -206,7 +209,7 @@ class GasAgainstSystemAndLimit(Standard):
             "rho_inf": float(data["pde"].attrs["rho_inf"]),
             "profiles": [_words(chi) for chi in (model.chi1, model.chi2)],
             "nodes": NODES,
-            "rise": None if kinetic is None else functionals(kinetic).attrs,
+            "rise": None if kinetic is None or "f" not in kinetic else functionals(kinetic).attrs,
         }
 
     def measured(self, data: Datasets, comparison: xr.Dataset | None) -> dict[str, Measured]:

@@ -249,19 +249,25 @@ class PowerProfile(Table):
     def quadrature(self, dimension: int, count: int) -> tuple[Array, Array]:
         """Points, shape (n, dimension), and weights, shape (n,), for means over chi.
 
+        Angles by the trapezoidal rule and Gauss-Legendre.
+        """
+        radius, weights = self.radii(dimension, count)
+        directions, shares = _directions(dimension, count)
+        points = (radius[:, None, None] * directions[None]).reshape(-1, dimension)
+        return points, np.asarray(np.outer(weights, shares).ravel(), np.float64)
+
+    def radii(self, dimension: int, count: int) -> tuple[Array, Array]:
+        """Values of |v| and their weights, each of shape (count,), for means over chi.
+
         With r = |v| and s = r^2/(1 + r^2), of the law Beta(d/2, k - d/2): Gauss-Jacobi in s for the weight with one
-        power of 1 - s less, so that 1 and |v|^2 have exact means; angles by the trapezoidal rule and Gauss-Legendre.
+        power of 1 - s less, so that 1 and |v|^2 have exact means.
         """
         from scipy.special import roots_jacobi
 
-        d = dimension
-        nodes, weights = roots_jacobi(count, self.k - d / 2 - 2, d / 2 - 1)
+        nodes, weights = roots_jacobi(count, self.k - dimension / 2 - 2, dimension / 2 - 1)
         s = (1 + nodes) / 2
         weights = weights * (1 - s)
-        radius = np.sqrt(s / (1 - s))
-        directions, shares = _directions(d, count)
-        points = (radius[:, None, None] * directions[None]).reshape(-1, d)
-        return points, np.asarray(np.outer(weights / weights.sum(), shares).ravel(), np.float64)
+        return np.sqrt(s / (1 - s)), weights / weights.sum()
 
 
 def _directions(d: int, count: int) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 Source: Neumann and Schmeiser, "A kinetic reaction model: decay to equilibrium and macroscopic limit".
 """
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from math import ceil, sqrt
@@ -34,7 +35,10 @@ MOST_STEPS, MOST_PARTICLES, MOST_CELLS, MOST_BINS = 10**9, 10**9, 10**8, 2 * 10*
 """Of one replica; bins of all observations."""
 
 MOST_NODES = 1500
-"""Of the kinetic system, in x: cells times degree."""
+"""Of the kinetic system, along each axis: cells times degree."""
+
+PLANE = {"modes": 8, "cells": 8, "degree": 4}
+"""Defaults of the kinetic system in dimension 2: 64 velocities, 32 nodes along each axis."""
 
 SHARE, NUMBER_SHARE = 0.4, 0.2
 """Of the bias allowed, that recommended time steps and cells make each, and that the number of particles may make."""
@@ -281,13 +285,16 @@ class ReactionParticles(Ensemble):
 
 
 class KineticSettings(Table):
-    """The kinetic system's side, in dimension 1 (or where nothing depends on more than x and vx).
+    """The kinetic system's side, in dimension 1 (also where nothing depends on more than x and vx) and 2.
+
+    In dimension 2 modes, cells and degree are 8, 8 and 4 by default.
 
     Attributes:
-        modes: velocities of a discrete-velocity scheme, which is what a closed expansion in so many polynomials is.
-        cells: of the mesh of the torus.
-        degree: of the elements: continuous ones of this degree for what is even in v, discontinuous ones of one less
-            for what is odd.
+        modes: velocities of a discrete-velocity scheme, which is what a closed expansion in so many polynomials is; in
+            dimension 2 their number is the square of this.
+        cells: of the mesh of the torus, along each axis.
+        degree: of the elements: continuous ones of this degree for what is even in v, discontinuous ones for what is
+            odd.
         rtol: error allowed per time step.
     """
 
@@ -340,17 +347,22 @@ class ReactionStudy(Study):
     @model_validator(mode="before")
     @classmethod
     def _kinetic_where_possible(cls, data: Any) -> Any:
-        """In dimension 1 the kinetic system is solved unless the study says otherwise."""
+        """In dimension 1 the kinetic system is solved unless the study says otherwise; in 2 it has other defaults."""
         model = data.get("model") if isinstance(data, dict) else None
-        wanted = isinstance(model, dict) and "kinetic" not in data and model.get("dimension", 1) == 1
-        return data | {"kinetic": {}} if wanted else data
+        if not isinstance(model, dict):
+            return data
+        dimension, kinetic = model.get("dimension", 1), data.get("kinetic")
+        if dimension == 1 and "kinetic" not in data:
+            return data | {"kinetic": {}}
+        plane = dimension == 2 and re.search(r"\bv?y\b", f"{model.get('f0')} {model.get('g0')}")
+        return data | {"kinetic": PLANE | kinetic} if plane and isinstance(kinetic, dict) else data
 
     @model_validator(mode="after")
-    def _kinetic_is_planar(self) -> Self:
-        if self.kinetic is not None and not self.model.planar:
+    def _kinetic_is_planar_in_space(self) -> Self:
+        if self.kinetic is not None and self.model.dimension == 3 and not self.model.planar:
             raise ValueError(
-                "kinetic: the kinetic system is solved in x and vx only, and f0 or g0 depends on more; leave the table "
-                "[kinetic] out"
+                "kinetic: in dimension 3 the kinetic system is solved in x and vx only, and f0 or g0 depends on more; "
+                "leave the table [kinetic] out"
             )
         return self
 
