@@ -61,9 +61,6 @@ LEAST = 1e-11
 BEYOND = 2
 """Degree of the quadrature of what is conserved over that of the elements."""
 
-DIRECT: dict[str, Any] = {"pc_factor_mat_solver_type": "mumps"}
-"""In two dimensions."""
-
 BLOCKS: dict[str, Any] = {"ksp_type": "gmres", "pc_type": "bjacobi"}
 """In three dimensions, for discontinuous elements."""
 
@@ -193,7 +190,7 @@ class Problem:
         """PETSc options for the linear systems: direct up to dimension 2, iterative beyond."""
         dimension, settings = self.built.mesh.topology.dim, self.settings
         if dimension < 3:
-            return DIRECT if dimension == 2 else {}
+            return {}
         if self.equation.element == "discontinuous":
             return BLOCKS | {"ksp_rtol": LINEAR * settings.rtol}
         return multigrid(dimension, settings.degree, settings.rtol)

@@ -231,6 +231,8 @@ class Stepper(Landing):
     def _refuse_unknown(self) -> None:
         """Raise InputError if the user has given an option that nothing has asked for after a step."""
         if unknown := [key for key in self.given if not option_used(f"{self.prefix}{key}")]:
+            for key in unknown:  # PETSc need not say it again when it ends
+                PETSc.Options(self.prefix).delValue(key)
             raise InputError(
                 f"-{self.prefix}{unknown[0]}: no part of PETSc that this solution uses knows this option; "
                 "-help after -- lists what there is"

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from kinlim.parallel import Meeting
 
+UNPREFIXED = ("ts_", "snes_", "ksp_", "pc_")
+"""Beginnings of options of PETSc's solvers, of which kinlim has none without a prefix."""
+
 DEMO_REPLICAS = 5000
 
 MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
@@ -409,6 +412,12 @@ def _start_petsc(options: list[str]) -> None:
     for before, word in itertools.pairwise(["", *options]):
         if not word.startswith("-") and not before.startswith("-"):
             raise InputError(f"{word!r} after --: is neither a PETSc option nor the value of one")
+    for word in options:
+        if (name := word.removeprefix("-")) != word and name.startswith(UNPREFIXED):
+            raise InputError(
+                f"{word} after --: the solver of every solution has a prefix; write -pde_{name} for pde.nc, "
+                f"-kinetic_{name} for kinetic.nc"
+            )
     compat.PETSC_OPTIONS[:] = options
     try:
         importlib.import_module("kinlim.fem")
@@ -515,15 +524,15 @@ def _foretell(
 
 
 def _errors(results: Results) -> str:
-    """What the estimates of errors in the solutions say of the last time."""
+    """What the estimates of errors in the solutions say of the time when they are largest."""
     study = results.study()
     sides = model_of(study).wanted(study, "solve")
-    found = {side.file: results.read(side.file).isel(time=-1) for side in sides}
+    found = {side.file: results.read(side.file) for side in sides}
     first = next(iter(found.values()))
     lines = [str(first.attrs["referee"])] if "referee" in first.attrs else []
     estimates = [line for file, dataset in found.items() for line in _estimates(dataset, file)]
     if estimates:
-        lines += [f"Estimated relative L2 errors at {float(first.fraction):g} T:", *estimates]
+        lines += ["Estimated relative L2 errors at the points of the datasets, when they are largest:", *estimates]
     if not lines:
         file = results.path / sides[0].file
         return f"{file} was there, and nothing was said of its errors then; move it away to have it solved again"
@@ -534,9 +543,11 @@ def _estimates(dataset: "xr.Dataset", file: str) -> Iterator[str]:
     """A line for every variable whose errors are estimated."""
     for total in (str(name) for name in dataset.data_vars if re.fullmatch("error_.*_total", str(name))):
         name = total.removesuffix("_total")
-        values = zip(dataset["source"].to_numpy(), dataset[name].to_numpy(), strict=True)
+        worst = dataset.isel(time=int(dataset[total].argmax("time")))
+        values = zip(worst["source"].to_numpy(), worst[name].to_numpy(), strict=True)
         parts = ", ".join(f"{source} {float(value):.2g}" for source, value in values)
-        yield f"  {file}, {name.removeprefix('error_')}: {float(dataset[total]):.2g} ({parts})"
+        said = f"{float(worst[total]):.2g} at {float(worst.fraction):g} T ({parts})"
+        yield f"  {file}, {name.removeprefix('error_')}: {said}"
 
 
 def _go(study: Study, folder: Path, stages: tuple[workflow.Stage, ...], **more: Any) -> None:

@@ -3,7 +3,8 @@
 A variable NAME with standard errors NAME_se on both sides is compared by z = (a - b)/(se_a^2 + se_b^2)^(1/2), and its
 largest |z| is held against that of as many independent normal numbers. Where values are correlated the probability of
 so much is less than that (Sidak's inequality), so that a difference is told too seldom rather than too often.
-Everything else has no noise: its difference is told as a relative L2 norm.
+Everything else has no noise: its difference is told as a root mean square, beside its size, and held against the errors
+that both sides estimate, where they do (`kinlim solve --estimate-error`).
 """
 
 import tomllib
@@ -78,9 +79,9 @@ def _numbers(a: "xr.Dataset", b: "xr.Dataset", name: str) -> str:
     x, y = (one[name].to_numpy().astype(float) for one in (a, b))
     size = float(np.sqrt(np.nanmean(y**2)))
     apart = float(np.sqrt(np.nanmean((x - y) ** 2)))
-    far = f"{apart / size:.2g} of its size" if size > 0 else f"{apart:.2g}"
+    far = f"{apart:.2g}, where its size is {size:.2g}"
     if f"{name}{ERROR}" not in a or f"{name}{ERROR}" not in b:
-        return f"differs by {far}"
+        return f"differs by {far}{_estimated(a, b, name, apart / size if size > 0 else np.inf)}"
     errors = np.hypot(*(one[f"{name}{ERROR}"].to_numpy() for one in (a, b)))
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.abs(x - y) / errors
@@ -90,6 +91,17 @@ def _numbers(a: "xr.Dataset", b: "xr.Dataset", name: str) -> str:
     chance = float(-np.expm1(z.size * np.log1p(-2 * np.exp(log_ndtr(-z.max())))))
     told = "agrees within errors" if chance >= CHANCE else "DIFFERS"
     return f"{told}: {z.max():.1f} standard errors at most, of {z.size} values (chance {chance:.2g}); {far}"
+
+
+def _estimated(a: "xr.Dataset", b: "xr.Dataset", name: str, far: float) -> str:
+    """Whether a relative distance is within the errors that both solutions estimate, if they do."""
+    total = f"error_{name}_total"
+    if total not in a or total not in b:
+        return ""
+    allowed = sum(float(one[total].max()) for one in (a, b))
+    return (
+        f"; {'agrees within' if far <= allowed else 'DIFFERS by more than'} the errors estimated, {allowed:.2g} of it"
+    )
 
 
 def _shown(value: Any) -> str:

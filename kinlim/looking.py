@@ -97,7 +97,7 @@ def paraview(
         Fields,
         typer.Option(
             "--format",
-            help="vtx: the solution with its elements, such as pde.bp. xdmf: all that the datasets have "
+            help="vtx: the solution, such as pde.bp. xdmf: all that the datasets have "
             "over space and time, particles as well as solutions, in the folder xdmf.",
         ),
     ] = Fields.vtx,

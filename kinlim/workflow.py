@@ -122,8 +122,8 @@ class Run:
         dataset = api.make(side, self.study, keeper, self.threads, estimate_error=estimate, referee=referee)
         self.on_root(lambda: results.finish(side.file, dataset))
         used = dataset.attrs.get("preconditioner")
-        what = f"{side.stage} {side.file}" + (f" with the preconditioner {used}" if used else "")
-        what += f" by {chosen}" if (chosen := dataset.attrs.get("stepping")) else ""
+        what = f"{side.stage} {side.file}" + (f", {chosen}" if (chosen := dataset.attrs.get("stepping")) else "")
+        what += f", preconditioner {used}" if used else ""
         self.on_root(lambda: results.log(f"{what}: {time.perf_counter() - began:.2f} s on {self.comm.size} rank(s)"))
 
     def _draw_solutions(self) -> None:

@@ -297,7 +297,7 @@ def test_under_mpirun_one_study_gives_one_report(tmp_path, file):
 def test_the_error_is_estimated_on_request(tmp_path, file, monkeypatch, capsys):
     assert kinlim("solve", file, "-o", tmp_path / "r", "--estimate-error", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
-    assert "Estimated relative L2 errors at 1 T:" in said
+    assert "Estimated relative L2 errors at the points of the datasets, when they are largest:" in said
     assert "sigma: " in said
     assert "(mesh " in said
     with xr.open_dataset(tmp_path / "r" / "pde.nc") as pde:
@@ -404,6 +404,7 @@ def test_a_folder_for_paraview_that_is_not_ours_is_kept(tmp_path, file, monkeypa
         (["-pde_ts_max_steps", "3"], "-pde_ts_max_steps: is set by kinlim itself"),
         (["-pde_ts_init_time", "5"], "-pde_ts_init_time: is set by kinlim itself"),
         (["-pde_snes_mf"], "-pde_snes_mf: kinlim needs the Jacobian"),
+        (["-ts_monitor"], "write -pde_ts_monitor for pde.nc"),
         (["-pde_ts_type", "rk"], "-pde_ts_type rk: is not a scheme for implicit equations"),
         (["-pde_ts_tipe", "rk"], "-pde_ts_tipe: no part of PETSc that this solution uses knows this option"),
         (["-options_file", "/nonexistent"], "PETSc does not start with the options"),

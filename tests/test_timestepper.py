@@ -147,3 +147,22 @@ def test_another_preconditioner_is_taken_by_its_name_alone(dimension, kind):
         for key in given:
             PETSc.Options().delValue(key)
     assert found.attrs["preconditioner"] == kind
+
+
+def test_unknowns_in_the_plane_are_not_ordered_as_a_band(tmp_path):
+    """That is for an interval: in the plane it fills the factors, and takes fifty times as long."""
+    from petsc4py import PETSc
+
+    domain = mesh.create_unit_square(MPI.COMM_SELF, 4, 4)
+    space = fem.functionspace(domain, ("Lagrange", 1))
+    u, u_t, v = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
+    u.interpolate(lambda x: x[0])
+    form = (u_t * v + ufl.inner(ufl.grad(u), ufl.grad(v))) * ufl.dx
+    with TimeStepper(form, u, u_t, rtol=1e-3, atol=np.array([1e-3]), first_step=1e-3, prefix="plane_") as stepper:
+        stepper.advance(1e-3)
+        viewer = PETSc.Viewer().createASCII(str(tmp_path / "view"), comm=MPI.COMM_SELF)
+        stepper.ts.getSNES().getKSP().getPC().view(viewer)
+        viewer.destroy()
+        assert stepper.preconditioner() == "lu mumps"
+    assert "matrix ordering: rcm" not in (tmp_path / "view").read_text()
+    assert "matrix ordering:" in (tmp_path / "view").read_text()

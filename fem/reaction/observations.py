@@ -118,6 +118,7 @@ def dataset(
             "rho_inf": model.rho_inf,
             "region": [lo, hi],
             "dimension": mesh.dimension,
+            "periodic": 1,
             "velocities": 2 * system.pairs,
             "modes": settings.modes if settings else 0,
             "cells": mesh.cells,
