@@ -112,7 +112,7 @@ class Means(Rule):
         return [
             *lines,
             f"{name}: the solution has moved by {100 * last[f'moved_{name}']:.2g} % of its size; the particles have "
-            f"made {100 * last[f'response_{name}']:.1f} +- {100 * last[f'response_se_{name}']:.1g} % of that.",
+            f"made {100 * last[f'response_{name}']:.2f} +- {100 * last[f'response_se_{name}']:.2g} % of that.",
         ]
 
     def draw(self, compared: "xr.Dataset", data: Datasets) -> "Figure":
@@ -185,12 +185,12 @@ class Numbers(Rule):
 
     def verdict(self, numbers: Mapping[str, Any]) -> Verdict:
         """See `kinlim.validation.verdicts.of_deviations`, over all times."""
-        from kinlim.validation.verdicts import of_deviations, speed_of
+        from kinlim.validation.verdicts import farthest_speed, of_deviations
 
         found = numbers["deviations"][self.label]
         return of_deviations(
             self.about, found["against"], found["largest_z"], found["count"], found["chi2"], numbers["replicas"],
-            speed_of(numbers["times"], self.label),
+            farthest_speed(numbers["times"], self.label),
         )  # fmt: skip
 
     def tell(self, numbers: Mapping[str, Any]) -> list[str]:

@@ -102,8 +102,8 @@ def _model(data: Mapping[str, Any], source: str, folder: Path | None) -> Model:
         raise InputError(f"{beginning}{error}") from None
 
 
-WORD = re.compile(r"[A-Za-z][A-Za-z_0-9'-]*", re.ASCII)
-"""What may be given to --set without quotes of its own."""
+WORD = re.compile(r"[A-Za-z][A-Za-z_0-9'-]*|[A-Za-z_./][A-Za-z_0-9./-]*\.[A-Za-z][A-Za-z_0-9]*", re.ASCII)
+"""What may be given to --set without quotes of its own: a word, or the name of a file."""
 
 
 def override(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

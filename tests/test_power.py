@@ -11,7 +11,7 @@ import kinlim
 from kinlim.study import check, load
 from kinlim.validation.profiles import speeds
 from kinlim.validation.standard import sensitivity
-from kinlim.validation.verdicts import SURE, Speed, power, speed_of
+from kinlim.validation.verdicts import SURE, Speed, farthest_speed, power, speed_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -98,6 +98,7 @@ def test_the_best_time_is_taken_and_said():
     assert Speed(0.02, 0.002, 0.1).differs
     assert not Speed(SURE * 0.002 * 0.99, 0.002, 0.1).differs
     assert speed_of(times[:1], "u") is None
+    assert farthest_speed(times[:1], "u") is None
     (sentence,) = power("u", times, "u", 1000)
     assert "of 1.3 % or more would be seen in 19 of 20 such runs" in sentence
     assert "errors of 1 %, 3 %, 10 % take about 1,800, 200, 100 replicas" in sentence

@@ -143,6 +143,8 @@ def test_bad_values_are_refused_in_one_paragraph(tmp_path, study, setting, words
 @pytest.mark.parametrize("word", ["C", "B_n", "B'", "A"])
 def test_a_word_needs_no_quotes_of_its_own(study, word):
     assert override(_reread(study), [f"pde.system={word}"])["pde"]["system"] == word
+    for name in ("wrong1.py", "../models/mine.py", "./grid.msh"):
+        assert override(_reread(study), [f"pde.mesh={name}"])["pde"]["mesh"] == name
     assert override(_reread(study), ["pde.system=true"])["pde"]["system"] is True  # which is TOML
 
 

@@ -43,6 +43,15 @@ def test_a_profile_agrees_differs_or_cannot_be_told(change, outcome, words):
     assert words in verdict.sentence
 
 
+def test_another_speed_at_an_early_time_is_not_forgotten():
+    """The last time, when it is known best, shows nothing any more."""
+    early, last = {"time": 0.1, "speed_u": 0.06, "speed_se_u": 0.01}, {"time": 1.0, "speed_u": 0.0, "speed_se_u": 0.005}
+    found = of_profile("u", [early, NOISE | last], "u", 1000, 200)
+    assert found.outcome == "differ"
+    assert "run at 1.060 +- 0.01 of the equation's speed (t = 0.1)" in found.sentence
+    assert of_profile("u", [early | {"speed_u": 0.04}, NOISE | last], "u", 1000, 200).outcome == "agree"
+
+
 def test_as_many_replicas_as_the_verdict_asks_for_tell():
     # noise falls like 1/sqrt(replicas): with what is asked for, the same noise no longer hides the difference
     hidden = NOISE | {"rel_l2_noise_u": 0.1}

@@ -34,7 +34,7 @@ class Speed:
     Attributes:
         value: of the fit at one time.
         error: its standard error.
-        time: at which the error is least.
+        time: of that fit.
     """
 
     value: float
@@ -55,13 +55,23 @@ class Speed:
         )
 
 
+def speeds_of(times: Sequence[Mapping[str, Any]], label: str) -> list[Speed]:
+    """The speed at every time that tells it."""
+    return [
+        Speed(row[f"speed_{label}"], row[f"speed_se_{label}"], row["time"])
+        for row in times
+        if row.get(f"speed_se_{label}")
+    ]
+
+
 def speed_of(times: Sequence[Mapping[str, Any]], label: str) -> Speed | None:
     """The speed at the time at which it is known best; None where nothing tells it."""
-    known = [row for row in times if row.get(f"speed_se_{label}")]
-    if not known:
-        return None
-    best = min(known, key=lambda row: float(row[f"speed_se_{label}"]))
-    return Speed(best[f"speed_{label}"], best[f"speed_se_{label}"], best["time"])
+    return min(speeds_of(times, label), key=lambda speed: speed.error, default=None)
+
+
+def farthest_speed(times: Sequence[Mapping[str, Any]], label: str) -> Speed | None:
+    """The speed at the time at which it is the most standard errors away from the equation's, if any tells it."""
+    return max(speeds_of(times, label), key=lambda speed: abs(speed.value) / speed.error, default=None)
 
 
 def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: int) -> list[str]:
@@ -95,7 +105,7 @@ def of_profile(about: str, times: Sequence[Mapping[str, Any]], name: str, replic
 
     They differ where the squared distance is SURE standard deviations above what noise makes of it, where chi-square
     over the points is, where the particles have made another part of the change that the solution predicts, or where
-    they run at another speed, at the time at which that is known best. They agree where that is not so and a difference
+    they run at another speed at any of the times. They agree where that is not so and a difference
     of MATTERS, and of CHANGE_MATTERS of the change, would have been seen.
 
     Args:
@@ -129,7 +139,7 @@ def of_profile(about: str, times: Sequence[Mapping[str, Any]], name: str, replic
         return said("differ", f" by {percent(excess)} in L2, beyond noise of {percent(noise)}{side}")
     if chi2 is not None and chi2 > 1 + SURE * spread:
         return said("differ", f" point by point: chi2 is {chi2:.3g} a point, where noise makes 1 +- {spread:.2g}")
-    if (speed := speed_of(times, name)) is not None and speed.differs:
+    if (speed := farthest_speed(times, name)) is not None and speed.differs:
         return said("differ", f": {speed}")
     made = None if response is None or not response_se else (response, response_se)
     if made is not None and abs(made[0] - 1) > SURE * made[1]:
