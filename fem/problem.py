@@ -46,7 +46,7 @@ class Way(NamedTuple):
 PART = 0.05
 """Of the whole time, a typical step."""
 
-WORTHWHILE = {1: (0, 0, 0, 0, 0), 2: (24, 24, 24, 96, 96), 3: (20, 20, 96, 96, 96)}
+WORTHWHILE = {1: (0, 0, 0, 0, 0), 2: (28, 28, 70, 96, 96), 3: (15, 15, 70, 140, 140)}
 """Stages of an explicit step that take as long as an implicit one (bench/stepping.py).
 
 By dimension and degree; the last number is for all higher degrees, too.

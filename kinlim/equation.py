@@ -97,7 +97,7 @@ class MeshSettings(Table):
         degree: of the elements.
         rtol: error allowed per time step, relative to the size of the data.
         stepping: "implicit" with PETSc, or "explicit" without a matrix (`kinlim.fem.explicit`), which is faster for
-            smooth data on boxes and intervals of degree 3 or 4 and for short times; or "auto", which looks at the
+            smooth data on boxes of degree 3 to 8 and for short times; or "auto", which looks at the
             stiffness of the initial data, and says in log.txt what it has chosen and why.
     """
 
