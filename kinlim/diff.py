@@ -7,7 +7,6 @@ Everything else has no noise: its difference is told as a root mean square, besi
 that both sides estimate, where they do (`kinlim solve --estimate-error`).
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ import numpy as np
 from kinlim.errors import InputError
 from kinlim.model import STUDY
 from kinlim.results import Results, differences
-from kinlim.study import dump
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +34,7 @@ def diff(first: Path, second: Path) -> str:
         InputError: one of them is no result folder, a dataset is damaged, or they have no dataset in common.
     """
     results = Results(first), Results(second)
-    a, b = (tomllib.loads(dump(one.study())) for one in results)
+    a, b = (one.tables() for one in results)
     lines = [f"{one.key}: {_shown(one.before)} and {_shown(one.now)}" for one in differences(a, b)]
     lines = lines or [f"the same {STUDY}"]
     names = [{path.name for path in one.path.glob("*.nc")} for one in results]

@@ -209,13 +209,18 @@ class Results:
 
     def study(self) -> Study:
         """The study that the folder holds."""
+        tables = self.tables()
+        if self.has(MODEL):
+            self._refuse_another_model(tables)
+        return load(self.path / STUDY)
+
+    def tables(self) -> dict[str, Any]:
+        """The study that the folder holds as it is written there, with all defaults; its model need not be there."""
         path = self.path / STUDY
         if not path.is_file():
             raise InputError(f"{self.path}: is not a result folder (it has no {STUDY})")
         self.manifest.check(STUDY, "Put it back")
-        if self.has(MODEL):
-            self._refuse_another_model(parse(path.read_text(encoding="utf-8"), str(path)))
-        return load(path)
+        return parse(path.read_text(encoding="utf-8"), str(path))
 
     def _refuse_another_model(self, tables: dict[str, Any]) -> None:
         """Raise InputError if the file of the model is no longer what it was when the folder was made."""

@@ -140,6 +140,28 @@ def test_a_difference_beyond_errors_is_told(folders, tmp_path):
     assert told[0].startswith("mu: DIFFERS: 7.0 standard errors at most, of 150 values (chance 3.8e-10)")
 
 
+def test_solutions_are_held_against_the_errors_that_they_estimate():
+    x = np.arange(1.0, 9.0)
+    a = xr.Dataset({"u": ("x", x), "error_u_total": ("time", [0.0, 0.01])})
+    near, far = (a.assign(u=a.u * (1 + apart)) for apart in (0.015, 0.03))
+    (line,) = [line for line in diff._datasets(a, near) if line.startswith("u")]
+    assert line.endswith("agrees within the errors estimated, 0.02 of it")
+    (line,) = [line for line in diff._datasets(a, far) if line.startswith("u")]
+    assert "DIFFERS by more than the errors estimated" in line
+    (line,) = [line for line in diff._datasets(a, far.drop_vars("error_u_total")) if line.startswith("u")]
+    assert "estimated" not in line
+
+
+def test_what_made_the_folders_need_not_be_there(folders, monkeypatch):
+    """The file of a model may have changed since, and a difference is told all the same."""
+
+    def gone(results):
+        raise InputError("the file of its model is gone")
+
+    monkeypatch.setattr("kinlim.results.Results.study", gone)
+    assert diff.diff(folders / "one", folders / "two").splitlines()[0] == "particles.seed: 3 and 4"
+
+
 def test_datasets_of_other_sizes_are_no_error():
     a = xr.Dataset({"u": ("x", [1.0, 2.0]), "text": ("x", ["a", "b"])})
     b = xr.Dataset({"u": ("x", [1.0, 2.0, 3.0]), "text": ("x", ["a", "b", "c"]), "v": 1.0})
