@@ -41,7 +41,7 @@ def diff(first: Path, second: Path) -> str:
     if not (shared := sorted(names[0] & names[1])):
         raise InputError(f"{first} and {second}: have no dataset in common ({_names(names[0])}; {_names(names[1])})")
     for name in shared:
-        lines += [f"{name}:", *(f"    {line}" for line in _datasets(*(one.read(name) for one in results)))]
+        lines += [f"{name}:", *(f"    {line}" for line in _datasets(*(one.opened(name) for one in results)))]
     for path, own in ((first, names[0] - names[1]), (second, names[1] - names[0])):
         if own:
             lines.append(f"only in {path}: {_names(own)}")

@@ -242,12 +242,26 @@ class Results:
         Raises:
             InputError: it is missing, damaged, or of another study than the folder.
         """
-        import xarray as xr
-
         path = self.path / name
         if not path.exists():
             stages = {side.file: side.stage for side in model_of(self.study()).sides}
             raise InputError(f"{path}: is missing; `kinlim {stages.get(name, 'run')}` writes it")
+        dataset = self.opened(name)
+        text = str(dataset.attrs["study"])
+        there, here = check(parse(text, str(path)), str(path)), self.study()
+        if different := difference(there, here, tables_of(here, name)):
+            raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
+        return dataset
+
+    def opened(self, name: str) -> "xr.Dataset":
+        """One of the datasets that are there, in memory, whatever its study.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        import xarray as xr
+
+        path = self.path / name
         # Before HDF5, which some damage makes end the process.
         self.manifest.check(name, "Put it back, or move it away and have it made anew with --resume")
         try:
@@ -256,10 +270,6 @@ class Results:
         except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
             raise InputError(f"{path}: is not a readable NetCDF-4 file ({error})") from None
         layout.verify(dataset, str(path))
-        text = str(dataset.attrs["study"])
-        there, here = check(parse(text, str(path)), str(path)), self.study()
-        if different := difference(there, here, tables_of(here, name)):
-            raise InputError(f"{path}: belongs to another study than {self.path / STUDY} ({different})")
         return dataset
 
     def write_dataset(self, name: str, dataset: "xr.Dataset") -> None:
