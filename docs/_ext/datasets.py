@@ -14,7 +14,7 @@ from typing import Any
 import kinlim
 from kinlim import api, layout, models
 from kinlim.keeper import Keeper
-from kinlim.model import Model, Refereed, Refined
+from kinlim.model import Estimated, Model, Refereed
 from kinlim.parallel import world
 
 HERE = Path(__file__).parent
@@ -90,7 +90,7 @@ def _files(model: Model, settings: dict[str, Any]) -> dict[str, File]:
             maker.check(study, keeper.comm)
             file = found.setdefault(side.file, File())
             file.add(api.make(side, study, keeper), need)
-            if need is ALWAYS and isinstance(maker, Refined):
+            if need is ALWAYS and isinstance(maker, Estimated):
                 file.add(api.make(side, study, keeper, estimate_error=True), ESTIMATED)
             if need is ALWAYS and isinstance(maker, Refereed) and _has_referee(maker, study, keeper):
                 file.add(api.make(side, study, keeper, referee=True), JUDGED)
