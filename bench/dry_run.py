@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from scaling import limit_alone
+
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 
@@ -56,9 +58,8 @@ def study(name: str, folder: Path) -> tuple[Path, list[str]]:
     file, _, settings = STUDIES[name]
     path = EXAMPLES / file
     if name in WITHOUT_KINETIC:
-        text = re.sub(r"\n\[kinetic\]\n[^\[]*", "\n", path.read_text(encoding="utf-8"))
         path = folder / "study.toml"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(limit_alone(settings), encoding="utf-8")
     return path, [word for setting in settings for word in ("--set", setting)]
 
 

@@ -11,9 +11,13 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import xarray as xr
+
+from kinlim import load
+from kinlim.study import dump
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SPACE = {2: "1.6+0.6*cos(2*pi*(x+y))", 3: "1.6+0.6*cos(2*pi*(x+y+z))"}
@@ -47,18 +51,22 @@ def started(ranks: int, *words: str) -> float:
     return float(done.stdout)
 
 
+def limit_alone(settings: list[str]) -> str:
+    """The example of generation and recombination, with some settings and without its kinetic system."""
+    tables = tomllib.loads((EXAMPLES / "reaction-torus.toml").read_text(encoding="utf-8"))
+    del tables["kinetic"]
+    return dump(load(tables, settings))
+
+
 def solved(dimension: int, cells: int, settings: list[str], ranks: int, rounds: int) -> dict[str, float]:
     """Seconds, steps, unknowns and MB of a solution."""
-    text = (EXAMPLES / "reaction-torus.toml").read_text(encoding="utf-8")
-    before, _, rest = text.partition("\n[kinetic]\n")
     words = [f"model.dimension={dimension}", f'model.f0="{SPACE[dimension]}"', f"pde.cells={cells}", "pde.rtol=1e-4"]
     found: list[dict[str, float]] = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             study = Path(folder, "study.toml")
-            study.write_text(before + "\n[pde]\n" + rest.partition("\n[pde]\n")[2], encoding="utf-8")
-            sets = [word for setting in [*words, *settings] for word in ("--set", setting)]
-            memory = started(ranks, "solve", str(study), "-o", f"{folder}/r", *sets)
+            study.write_text(limit_alone([*words, *settings]), encoding="utf-8")
+            memory = started(ranks, "solve", str(study), "-o", f"{folder}/r")
             with xr.open_dataset(Path(folder, "r", "pde.nc")) as pde:
                 found.append(
                     {"s": pde.attrs["stepping_seconds"], "steps": pde.attrs["steps"], "MB": memory,

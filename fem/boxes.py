@@ -42,8 +42,10 @@ LANES = 8
 """Cells that are worked on at a time."""
 
 NOTHING = np.empty(0)
+"""The constants of a form without any."""
 
 BOXES = ("quadrilateral", "hexahedron")
+"""Cells that are summed so, if they are parallel to the axes."""
 
 LEAST = 2
 """Degree from which on this is faster than FFCx's kernels; on intervals it never is."""

@@ -209,7 +209,7 @@ class Stepper(Landing):
                 f"-{prefix}snes_mf: kinlim needs the Jacobian that PETSc would not ask for; stepping = 'explicit' "
                 "needs no matrix"
             )
-        other = OF_ONE if "pc_type" in self.given else ()
+        other = OF_ONE if self.given.get("pc_type", chosen["pc_type"]) != chosen["pc_type"] else ()
         ours = {key: value for key, value in chosen.items() if not (database.hasName(key) or key.startswith(other))}
         for key, value in ours.items():
             database[key] = value

@@ -415,8 +415,7 @@ def _start_petsc(options: list[str]) -> None:
     for word in options:
         if (name := word.removeprefix("-")) != word and name.startswith(UNPREFIXED):
             raise InputError(
-                f"{word} after --: the solver of every solution has a prefix; write -pde_{name} for pde.nc, "
-                f"-kinetic_{name} for kinetic.nc"
+                f"{word} after --: the solver of every solution has its name as a prefix; write -pde_{name} for pde.nc"
             )
     compat.PETSC_OPTIONS[:] = options
     try:

@@ -369,28 +369,31 @@ def test_all_ranks_get_the_dataset():
     assert data.attrs["failed_solves"] == 0
 
 
-@pytest.mark.slow
-def test_a_stopped_run_goes_on_bit_by_bit(monkeypatch):
-
-    made, kept = study(0.05), []
-    whole = solve(made)
-    steps = iter(range(10**6))
+def stopped_and_gone_on(made, steps):
+    """The dataset of a run that was stopped after so many steps and went on, whose state was kept meanwhile."""
+    counted, kept = iter(range(10**6)), []
 
     class Requests(StopRequests):
         @property
         def received(self):
-            return next(steps) >= 40
+            return next(counted) >= steps
 
         @received.setter
         def received(self, value):
             pass
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kinlim.keeper.StopRequests", Requests)
         with pytest.raises(Stopped, match="--resume goes on"):
             solve(made, keeper=Keeper(MPI.COMM_WORLD, write=kept.append))
-    again = solve(made, keeper=Keeper(MPI.COMM_WORLD, kept[-1]))
     assert 0 < kept[-1].attrs["time"] < 0.02
+    return solve(made, keeper=Keeper(MPI.COMM_WORLD, kept[-1]))
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_bit_by_bit():
+    made = study(0.05)
+    whole, again = solve(made), stopped_and_gone_on(made, 40)
     for name in ("f", "g", "dissipated", "alignment"):
         np.testing.assert_array_equal(again[name], whole[name])
     assert again.attrs["steps"] == whole.attrs["steps"]

@@ -3,21 +3,20 @@
 import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator, gmres
+from test_kinetic import stopped_and_gone_on
 
 from mpi4py import MPI
 
 import kinlim
-from kinlim.errors import InputError, RunError, Stopped
+from kinlim.errors import InputError, RunError
 from kinlim.fem.reaction import KINETIC
 from kinlim.fem.reaction.elements import square
 from kinlim.fem.reaction.kinetic import check, solve
 from kinlim.fem.reaction.system import KineticSystem
 from kinlim.fem.reaction.twolevel import Flights, TwoLevel
 from kinlim.fem.reaction.velocities import velocities
-from kinlim.keeper import Keeper
 from kinlim.models.reaction.profile import GaussianProfile, PowerProfile
 from kinlim.models.reaction.tables import ReactionStudy
-from kinlim.signals import StopRequests
 from kinlim.validation.reaction.limit import gaps
 
 OBLIQUE = {"family": "gaussian", "covariance": [[1.0, 0.3], [0.3, 0.6]]}
@@ -215,27 +214,10 @@ def test_all_ranks_get_the_dataset():
         np.testing.assert_array_equal(other, gathered[0])
 
 
-def test_a_stopped_run_goes_on_bit_by_bit(monkeypatch):
+def test_a_stopped_run_goes_on_bit_by_bit():
     # GMRES starts from zero at every solve, and nothing is kept from a step to the next
-    made, kept = study(0.05, rtol=1e-4), []
-    whole = solve(made)
-    steps = iter(range(10**6))
-
-    class Requests(StopRequests):
-        @property
-        def received(self):
-            return next(steps) >= 12
-
-        @received.setter
-        def received(self, value):
-            pass
-
-    with monkeypatch.context() as patch:
-        patch.setattr("kinlim.keeper.StopRequests", Requests)
-        with pytest.raises(Stopped, match="--resume goes on"):
-            solve(made, keeper=Keeper(MPI.COMM_WORLD, write=kept.append))
-    again = solve(made, keeper=Keeper(MPI.COMM_WORLD, kept[-1]))
-    assert 0 < kept[-1].attrs["time"] < 0.02
+    made = study(0.05, rtol=1e-4)
+    whole, again = solve(made), stopped_and_gone_on(made, 12)
     for name in ("rho_f", "flux_g", "dissipated", "alignment"):
         np.testing.assert_array_equal(again[name], whole[name])
     assert again.attrs["steps"] == whole.attrs["steps"]

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from kinlim.fem.multigrid import LINEAR
 from kinlim.fem.reaction.elimination import Elimination
 from kinlim.fem.reaction.system import KineticSystem
-from kinlim.fem.reaction.twolevel import LINEAR, Flights, TwoLevel
+from kinlim.fem.reaction.twolevel import Flights, TwoLevel
 from kinlim.fem.stepper import Stepper
 
 Array = NDArray[np.float64]

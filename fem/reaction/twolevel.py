@@ -29,9 +29,6 @@ from kinlim.fem.reaction.velocities import Velocities
 
 Array = NDArray[np.float64]
 
-LINEAR = 1e-2
-"""Relative residual of linear solvers over rtol."""
-
 
 class Flights:
     """(W + s (v.D)^T Omega (v.D))^-1 for velocities v and a number s, by Fourier series over the cells."""
