@@ -27,7 +27,7 @@ BAND = {"pc_factor_mat_ordering_type": "rcm"}
 """On an interval and one rank: PETSc's own factorisation of the band takes a tenth of the time (400 P2 cells)."""
 
 DIRECT = {"pc_factor_mat_solver_type": "mumps"}
-"""Everywhere else. It orders unknowns by itself: by those of a band it took 50 times as long in the plane (32^2 boxes, P2)."""
+"""Everywhere else. MUMPS orders unknowns by itself: as a band they took 50 times as long (32^2 boxes of degree 2)."""
 
 BRIEF = 1e9
 """The time reached over the length of the step by which the time derivative is found."""
