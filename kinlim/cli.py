@@ -328,10 +328,11 @@ def main() -> NoReturn:
     try:
         end_at_once()
         with stopped_is_stopped():
-            with compat.signals_kept():
+            if not compat.alone():
                 from kinlim.parallel import Meeting  # which starts MPI
 
-            meeting, compiling.shown = Meeting(), _rank() == 0 and not quiet
+                meeting = Meeting()
+            compiling.shown = _rank() == 0 and not quiet
             _tell_more_or_less(quiet, verbose)
             if petsc_options or _ranks() > 1:  # together, and not when rank 0 first needs it, alone
                 _start_petsc(petsc_options)
@@ -360,7 +361,8 @@ def main() -> NoReturn:
         if _ranks() == 1 and isinstance(error, SystemExit):  # click's, when nobody reads on: kinlim --help | head -1
             raise
         _die(error, debug)
-    meeting.agree("done")  # where another rank fails, it ends this one
+    if meeting is not None:
+        meeting.agree("done")  # where another rank fails, it ends this one
     ignore()
     sys.exit(0)
 
@@ -594,12 +596,16 @@ def _unused(folder: Path) -> Path:
 
 
 def _rank() -> int:
+    if compat.alone():
+        return 0
     from mpi4py import MPI
 
     return int(MPI.COMM_WORLD.rank)
 
 
 def _ranks() -> int:
+    if compat.alone():
+        return 1
     from mpi4py import MPI
 
     return int(MPI.COMM_WORLD.size)

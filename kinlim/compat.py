@@ -6,6 +6,7 @@ changed its name, kinlim calls the function that has kept its own.
 
 import contextlib
 import ctypes
+import importlib
 import os
 import signal
 import sys
@@ -78,18 +79,49 @@ def signals_kept() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-if WHEEL and STARTABLE:
-    # `kinlim` imports this file first. DOLFINx from PyPI and h5py have an HDF5 each, and h5py's must be the first of
-    # the two; and DOLFINx finds the libraries of MPI only if they are loaded before it.
-    try:
-        import h5py  # noqa: F401
-    except ValueError as error:
-        raise ImportError(
-            "h5py cannot be loaded after DOLFINx from PyPI (each has an HDF5 of its own): put `import kinlim`, or "
-            "`import h5py`, before the imports of dolfinx and petsc4py"
-        ) from error
+def start_mpi() -> None:
+    """Start MPI, which is to import it.
+
+    DOLFINx from PyPI finds its libraries only if they are loaded before it. It and h5py have an HDF5 each, and h5py's
+    must be the first of the two.
+
+    Raises:
+        ImportError: h5py's cannot be loaded any more.
+    """
+    if WHEEL:
+        try:
+            import h5py  # noqa: F401
+        except ValueError as error:
+            raise ImportError(
+                "h5py cannot be loaded after DOLFINx from PyPI (each has an HDF5 of its own): put `import kinlim`, or "
+                "`import h5py`, before the imports of dolfinx and petsc4py"
+            ) from error
     with signals_kept():
-        import dolfinx_solver  # noqa: F401
+        importlib.import_module("dolfinx_solver" if WHEEL else "mpi4py.MPI")
+
+
+class Starter:
+    """Starts MPI when the first module that needs it is imported: help, lists and refusals do without."""
+
+    NEEDING = ("mpi4py", "petsc4py", "slepc4py", "dolfinx", "basix", "adios2")
+
+    def __init__(self) -> None:
+        """Nothing has been imported yet."""
+        self.begun = False
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
+        """Find nothing: others do."""
+        if not self.begun and name.partition(".")[0] in self.NEEDING:
+            self.begun = True
+            try:
+                start_mpi()
+            except BaseException:
+                self.begun = False
+                raise
+
+
+if STARTABLE:  # `kinlim` imports this file first
+    sys.meta_path.insert(0, Starter())
 
 Indices = NDArray[np.int64]
 
@@ -104,6 +136,10 @@ LAUNCHED = {"OMPI_COMM_WORLD_SIZE": "Open MPI", "PMI_SIZE": "MPICH or Slurm", "S
 
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
 """Variables in which they say which one this is."""
+
+
+LAUNCHERS = ("OMPI_", "PMI", "SLURM_", "PALS_", "FLUX_", "MPI")
+"""How the names of variables begin that launchers give to the processes that they start."""
 
 
 class LostRanks(NamedTuple):
@@ -126,6 +162,11 @@ class LostRanks(NamedTuple):
             f"work. kinlim runs on {self.library}, whose own launcher starts ranks that know each other: "
             f"{launcher()} -n {self.processes} kinlim ..."
         )
+
+
+def alone(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether no launcher has started this process, so that it has no other ranks, which MPI need not be asked."""
+    return not any(variable.startswith(LAUNCHERS) for variable in environment)
 
 
 def is_first(environment: Mapping[str, str] = os.environ) -> bool:
@@ -255,6 +296,8 @@ def lost_ranks(environment: Mapping[str, str] = os.environ) -> LostRanks | None:
 
     That is what `mpirun` of another MPI than the one that mpi4py loads does.
     """
+    if alone(environment):
+        return None
     library = "MPICH"
     if STARTABLE:
         from mpi4py import MPI

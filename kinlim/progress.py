@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 QUIET = 2.0
 """Seconds before anything is shown."""
@@ -133,7 +133,7 @@ class Meter:
         self.started = time.monotonic() - compiling.spent()
         self.next_line = QUIET
         self.bar: Progress | None = None
-        self.task = TaskID(0)
+        self.task: TaskID | None = None
 
     def __enter__(self) -> Self:
         """Nothing to show yet."""
@@ -148,18 +148,24 @@ class Meter:
         if not self.shown or elapsed < self.next_line:
             return
         if self.stream.isatty():
-            if self.bar is None:
-                columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-                self.bar = Progress(*columns, console=Console(file=self.stream), transient=True)
-                self.task = self.bar.add_task(self.label, total=1.0)
-                self.bar.start()
-            self.bar.update(self.task, completed=fraction)
+            self._draw(fraction)
             return
         done = fraction - self.begun
         known = done >= ESTIMABLE or (done > 0 and elapsed >= ENOUGH)
         left = f", about {lasting(elapsed * (1 - fraction) / done)} left" if known else ""
         print(f"{self.label}: {percent(fraction)} after {lasting(elapsed)}{left}", file=self.stream, flush=True)
         self.next_line = elapsed + LINE_EVERY
+
+    def _draw(self, fraction: float) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        if self.bar is None or self.task is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+            self.bar = Progress(*columns, console=Console(file=self.stream), transient=True)
+            self.task = self.bar.add_task(self.label, total=1.0)
+            self.bar.start()
+        self.bar.update(self.task, completed=fraction)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from kinlim import api, layout, statements, xdmf
+from kinlim import api, layout, statements
 from kinlim.errors import InputError
 from kinlim.model import Drawable, Estimated, Side
 from kinlim.results import CONVERGENCE, FIGURES, METRICS, POINTS, REPORT, Results, checkpoint_of
@@ -410,6 +410,8 @@ def paraview_xdmf(folder: str | Path) -> Path:
     Raises:
         InputError: no dataset has such variables; or there is a folder xdmf that is not kinlim's.
     """
+    from kinlim import xdmf
+
     results = Results(Path(folder))
     study = results.study()
     there = [side.file for side in model_of(study).sides if (results.path / side.file).exists()]

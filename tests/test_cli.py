@@ -14,7 +14,7 @@ import xarray as xr
 from commands import kinlim
 
 from kinlim import __version__
-from kinlim.compat import on_this_machine
+from kinlim.compat import LAUNCHERS, on_this_machine
 from kinlim.study import dump
 
 
@@ -434,3 +434,37 @@ def test_paraview_under_mpirun(tmp_path, file, monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("For ParaView") == 1
+
+
+HEAVY = {"numba", "xarray", "pandas", "scipy", "matplotlib", "dolfinx", "ufl", "petsc4py"}
+MPI_ITSELF = {"mpi4py", "h5py"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        (["--help"], HEAVY | MPI_ITSELF),
+        (["run", "--help"], HEAVY | MPI_ITSELF),
+        (["runn"], HEAVY | MPI_ITSELF),
+        (["new", "pinned"], HEAVY),
+        (["run", "nothing.toml"], HEAVY),
+        (["list"], HEAVY),
+    ],
+    ids=" ".join,
+)
+def test_who_does_not_compute_waits_for_no_library(arguments, needless, tmp_path):
+    # an import at the head of a file that help reaches costs every command its time
+    program = (
+        f"import sys; sys.argv = ['kinlim', *{arguments!r}]\n"
+        "from kinlim.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('loaded:', *sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+    loaded = set(done.stdout.split("loaded:")[1].split())
+    assert "kinlim.cli" in loaded
+    assert not needless & loaded
