@@ -11,6 +11,7 @@ The programs, each on one core, kinlim's opponents from `pinned_opponents`:
     RKL2     the same with stabilised steps, as many stages as the differences allow
     LSODA    the same differences, integrated implicitly with a banded Jacobian, over cells and rtol
     BDF      the same with SciPy's own integrator and a sparse Jacobian
+    plain DOLFINx   P2, Crank-Nicolson steps of one length, one `NonlinearProblem` each, over cells and steps
 
 Errors are relative L2 norms at the equispaced points that a program's grid shares with the sites. Compilation is left
 out everywhere. Seconds of kinlim are its `stepping_seconds`; the whole call, with mesh, forms from the cache, results
@@ -18,7 +19,8 @@ and provenance, has a column of its own. The programs take turns within a round,
 drifts, and the least time of the rounds counts.
 
 An envelope takes the best of many settings, so it also takes luck, an error that happens to cancel at the end. That
-favours whoever has more settings: kinlim has 157, LSODA 84; nothing is left to choose for Heun and RKL2 but the cells.
+favours whoever has more settings: kinlim has 157, LSODA 84, plain DOLFINx 12; nothing is left to choose for Heun and
+RKL2 but the cells.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pinned_opponents import explicit, lines
+from pinned_opponents import explicit, lines, tutorial
 
 import kinlim
 from kinlim.errors import RunError
@@ -57,6 +59,7 @@ COLOURS = {
     "RKL2": "#e69f00",
     "LSODA": "#009e73",
     "BDF": "#cc79a7",
+    "plain DOLFINx": "#777777",
 }
 
 
@@ -103,6 +106,13 @@ def by_lines(study: Study, method: str, cells: int, rtol: float) -> Result:
     """Solve by SciPy's integrators."""
     began = time.perf_counter()
     _, mu, sigma, _ = lines(*profiles(study), LAM, END_TIME, cells, rtol, method)
+    return mu, sigma, time.perf_counter() - began
+
+
+def by_tutorial(study: Study, cells: int, steps: int) -> Result:
+    """Solve by DOLFINx alone."""
+    began = time.perf_counter()
+    _, mu, sigma, _ = tutorial(*profiles(study), LAM, END_TIME, cells, steps)
     return mu, sigma, time.perf_counter() - began
 
 
@@ -161,6 +171,10 @@ def runs(study: Study, quick: bool) -> list[Run]:
             Run(name, f"{cells} cells, rtol {rtol:.0e}", partial(by_lines, study, name, cells, rtol))
             for name, cells, rtol in implicits
         ),
+        *(
+            Run("plain DOLFINx", f"{cells} cells, {steps} steps", partial(by_tutorial, study, cells, steps))
+            for cells, steps in itertools.product((100, 200, 400), (800, 1600) if quick else (600, 800, 1600, 3200))
+        ),
     ]
 
 
@@ -203,6 +217,7 @@ def warm_up(study: Study) -> None:
     for stages in (2, None):
         by_explicit(study, 200, stages)
     by_lines(study, "LSODA", 200, 1e-4)
+    by_tutorial(study, 100, 800)
 
 
 def envelope(of: Sequence[Run], which: int) -> list[Run]:
@@ -315,6 +330,7 @@ def plot(by_program: dict[str, list[Run]], file: Path) -> None:
         "RKL2": "explicit differences, RKL2",
         "LSODA": "method of lines, LSODA",
         "BDF": "method of lines, BDF",
+        "plain DOLFINx": "DOLFINx, Crank–Nicolson",
     }
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, [legend[name] for name in names], loc="outside lower center", ncols=5, frameon=False)

@@ -35,6 +35,10 @@ REACH = 1.5
 """Cells that a signal may cross in a step of the stabilised scheme: unstable from 2.0 with some data, 2.7 with most."""
 
 
+TUTORIAL_DELTA = 1e-10
+"""What somebody adds below a root whose derivative is infinite at 0; 1e-5 of the largest spread, squared."""
+
+
 @njit(error_model="numpy")
 def _inside(mu: Array, w: Array, sigma: Array, i: int, r: float, c: float) -> tuple[float, float]:
     """Change of (mu, w) in a time dt at an inner point; r = dt/h^2, c = lam dt/(2h).
@@ -264,3 +268,54 @@ def lines(
         raise RuntimeError(f"{method} with cells = {cells}, rtol = {rtol}: {result.message}")
     end = result.y[:, -1]
     return x, end[::2], np.sqrt(2 * np.maximum(end[1::2], 0)), result.t.size - 1
+
+
+def tutorial(mu0: Profile, sigma0: Profile, lam: float, end_time: float, cells: int, steps: int) -> Solution:
+    """DOLFINx as its tutorials use it: P2, Crank-Nicolson steps of one length, a nonlinear problem each, direct solves.
+
+    Args:
+        mu0: mu at time 0, a function of an array of points.
+        sigma0: sigma at time 0.
+        lam: lambda.
+        end_time: time of the result.
+        cells: of the mesh.
+        steps: number of time steps.
+
+    Returns:
+        x, mu, sigma of shape (2 cells + 1,), and the number of time steps.
+
+    Raises:
+        RunError: Newton's method did not converge.
+    """
+    import ufl
+    from dolfinx import fem
+    from dolfinx.fem import petsc
+    from dolfinx.mesh import create_unit_interval
+    from mpi4py import MPI
+    from petsc4py import PETSc
+
+    from kinlim.errors import RunError  # first: DOLFINx from PyPI finds MPI only where kinlim has been imported
+
+    mesh = create_unit_interval(MPI.COMM_SELF, cells)
+    space = fem.functionspace(mesh, ("Lagrange", 2, (2,)))
+    u, before = fem.Function(space), fem.Function(space)
+    before.interpolate(lambda x: np.stack([mu0(x[0]), sigma0(x[0]) ** 2 / 2]))
+    u.x.array[:] = before.x.array
+    mu, w = ((now + past) / 2 for now, past in zip(ufl.split(u), ufl.split(before), strict=True))
+    phi, psi = ufl.split(ufl.TestFunction(space))
+    sigma = ufl.sqrt(2 * ufl.max_value(w, 0) + TUTORIAL_DELTA)
+    slope = mu.dx(0)
+    form = ufl.inner((u - before) / (end_time / steps), ufl.as_vector([phi, psi])) * ufl.dx
+    form += ((slope - lam * sigma) * phi.dx(0) + w.dx(0) * psi.dx(0) + (lam * slope * sigma - slope**2) * psi) * ufl.dx
+    options = {"ksp_type": "preonly", "pc_type": "lu", "snes_rtol": 1e-9, "snes_error_if_not_converged": True}
+    problem = petsc.NonlinearProblem(form, u, petsc_options_prefix="tutorial_", petsc_options=options)
+    try:
+        for _ in range(steps):
+            problem.solve()
+            before.x.array[:] = u.x.array
+    except PETSc.Error as error:
+        raise RunError(f"Newton's method did not converge with {steps} steps") from error
+    x = space.tabulate_dof_coordinates()[:, 0]
+    order = np.argsort(x)
+    values = u.x.array.reshape(-1, 2)[order]
+    return x[order], values[:, 0], np.sqrt(2 * np.maximum(values[:, 1], 0)), steps
