@@ -4,7 +4,8 @@
 
 Every run is a program of its own, started by mpirun where there are two ranks; the least seconds of some rounds count,
 of stepping or of simulating, without starting up. Memory is the most that any process had. Strong: the same problem on
-two cores; weak: twice the problem on two cores.
+two cores; weak: twice the problem on two cores. One rank alone solves the kinetic
+system, on one core: with more threads BLAS is slower on matrices as small as its own.
 """
 
 import argparse
@@ -36,6 +37,12 @@ PARTICLES = {
     "generation and recombination, 1D": ("reaction-torus.toml", [], 128, ""),
 }
 """Study, what is set, replicas on one core, and the attribute with the work."""
+
+KINETIC = {
+    "kinetic, 1D": (1, [(32, 32, 4), (64, 32, 4), (32, 64, 4), (64, 64, 4)]),
+    "kinetic, 2D": (2, [(8, 8, 4), (12, 8, 4), (8, 12, 4)]),
+}
+"""Dimension; velocities and cells along an axis, and degree."""
 
 WAYS = {"1 thread": (1, 1), "2 threads": (1, 2), "2 ranks": (2, 1)}
 """Ranks, and threads of each."""
@@ -120,14 +127,43 @@ def particles(name: str, rounds: int) -> None:
                   flush=True)  # fmt: skip
 
 
+def kinetic(name: str, rounds: int) -> None:
+    """Print the rows of a kinetic system."""
+    dimension, sizes = KINETIC[name]
+    tables = tomllib.loads((EXAMPLES / "reaction-torus.toml").read_text(encoding="utf-8"))
+    for modes, cells, degree in sizes:
+        numbers = {"modes": modes, "cells": cells, "degree": degree}
+        more = [f"model.dimension={dimension}", *([f'model.f0="{SPACE[2]}"'] if dimension == 2 else [])]
+        found = []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                study = Path(folder, "study.toml")
+                here = {key: table for key, table in tables.items() if key != "pde"} | {"kinetic": numbers}
+                study.write_text(dump(load(here, more)), encoding="utf-8")
+                memory = started(1, "solve", str(study), "-o", f"{folder}/r")
+                with xr.open_dataset(Path(folder, "r", "kinetic.nc")) as data:
+                    found.append((data.attrs["wall_seconds"], data.attrs["steps"], memory))
+        seconds, steps, memory = min(found)
+        unknowns = 2 * modes**dimension * (cells * degree) ** dimension
+        print(
+            f"{name:12} {modes:3} velocities, {cells:3} cells of degree {degree}: {unknowns:8,d} unknowns "
+            f"{seconds:8.2f} s {steps:4.0f} steps {1e6 * seconds / unknowns / steps:7.2f} µs/unknown/step "
+            f"{memory:6.0f} MB",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--only", nargs="+", default=[*MESHES, *PARTICLES], choices=[*MESHES, *PARTICLES])
+    kinds = {
+        name: kind for names, kind in ((MESHES, meshes), (KINETIC, kinetic), (PARTICLES, particles)) for name in names
+    }
+    parser.add_argument("--only", nargs="+", default=[*kinds], choices=[*kinds])
     parser.add_argument("--rounds", type=int, default=2)
     asked = parser.parse_args()
     for name in asked.only:
-        (meshes if name in MESHES else particles)(name, asked.rounds)
+        kinds[name](name, asked.rounds)
 
 
 if __name__ == "__main__":
