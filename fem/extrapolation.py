@@ -50,6 +50,7 @@ class Extrapolation:
         rate: Callable[[float, Array], Array],
         linear: Callable[[float, Array], Waves],
         allowed: Array,
+        reached: Callable[[float], None] = lambda t: None,
     ) -> None:
         """Nothing is computed yet.
 
@@ -58,8 +59,9 @@ class Extrapolation:
             rate: F.
             linear: what L multiplies `points.waves` with, near a time and a state.
             allowed: largest error of a step, shape (unknowns,).
+            reached: is told the time after every step.
         """
-        self.points, self.rate, self.linear = points, rate, linear
+        self.points, self.rate, self.linear, self.reached = points, rate, linear, reached
         self.allowed = allowed.reshape(-1, *[1] * points.dimension)
         self.length = np.inf
         self.evaluations = self.steps = self.rejected = 0
@@ -86,6 +88,7 @@ class Extrapolation:
             u, failed = found, 0
             t = until if count == 1 else t + h
             self.steps += 1
+            self.reached(t)
         return u
 
     def rows(self, t: float, u: Array, h: float, symbol: Waves) -> Iterator[list[Array]]:

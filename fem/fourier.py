@@ -22,6 +22,7 @@ from kinlim.fem.extrapolation import EXCESS, Extrapolation
 from kinlim.fem.problem import Problem
 from kinlim.fem.refinement import relative
 from kinlim.grid import Grid
+from kinlim.progress import Meter
 
 Array = NDArray[np.float64]
 
@@ -105,11 +106,14 @@ class Fourier:
         this = self.problem
         residual = Tape(points, self.forms, [this.u], this.place.t)
         damping = Damping(points, self.forms, this.u, this.u_t, this.place.t, EXCESS)
-        steps = Extrapolation(points, lambda t, u: -residual(t, u), damping, rtol * this.sizes)
-        # One integration from observation to observation: what lies between is not needed.
-        for time in times:
-            u, t = steps.advance(t, u, float(time)), float(time)
-            found.append(np.stack([interpolated(part, grid) for part in u]))
+        with Meter(f"referee, {size} points along each axis", shown=True) as meter:
+            steps = Extrapolation(
+                points, lambda t, u: -residual(t, u), damping, rtol * this.sizes, lambda t: meter(t / times[-1])
+            )
+            # One integration from observation to observation: what lies between is not needed.
+            for time in times:
+                u, t = steps.advance(t, u, float(time)), float(time)
+                found.append(np.stack([interpolated(part, grid) for part in u]))
         return np.stack(found, axis=1)
 
     def _initial(self, points: Collocation) -> Array:
