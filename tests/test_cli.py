@@ -87,12 +87,12 @@ def test_compare_again_replaces_only_what_follows_from_the_datasets(tmp_path, fi
 def test_bad_input_ends_with_2_and_one_paragraph_and_no_folder(tmp_path, file, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     code = kinlim(*[a.replace("FILE", str(file)) for a in arguments], monkeypatch=monkeypatch)
-    captured = capsys.readouterr()
     assert code == 2
-    assert captured.err.count("\n") == 1
-    assert captured.err.startswith("kinlim: ")
-    assert "Traceback" not in captured.err
-    assert all(word.replace("FILE", str(file)) in captured.err for word in words), captured.err
+    # with empty caches, "compiling" may be said of what another test has begun
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("compiling")]
+    assert len(said) == 1
+    assert said[0].startswith("kinlim: ")
+    assert all(word.replace("FILE", str(file)) in said[0] for word in words), said
     assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
 
 

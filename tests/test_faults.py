@@ -45,10 +45,12 @@ def test_a_fault_on_one_rank_ends_both(tmp_path, phase, exception, rank):
 def test_an_end_is_an_end():
     """MPI_Abort may return, and the SystemExit that followed was taken for a second fault, and told."""
     program = """
+import os
 from types import SimpleNamespace
 from mpi4py import MPI
 from kinlim import cli
 MPI.COMM_WORLD = SimpleNamespace(rank=0, size=2, Abort=lambda code: None)
+os.environ["SLURM_STEP_ID"] = "0"  # it is not alone
 try:
     cli._die(KeyboardInterrupt(), False)
 except BaseException as error:
