@@ -1,6 +1,7 @@
 """The command line: `kinlim COMMAND`, alone or under mpirun. PETSc options go after `--`.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written.
+Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written. Verdicts
+change none: a command that finds DIFFER or FAILED is done.
 Errors are one paragraph; --debug adds the traceback.
 """
 

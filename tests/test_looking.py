@@ -12,11 +12,13 @@ import xarray as xr
 from commands import kinlim as command
 
 import kinlim
-from kinlim import catalogue, diff
+from kinlim import catalogue, diff, statements
 from kinlim.errors import InputError, RunError
 from kinlim.export import export
 from kinlim.results import Results
+from kinlim.statements import STATEMENTS, Statement
 from kinlim.study import dump
+from kinlim.validation.convergence import judge
 from kinlim.workflow import run
 
 
@@ -46,6 +48,31 @@ def test_folders_are_listed_with_what_they_have_found(folders):
     assert entries["begun"].page is None
     assert said in catalogue.listed(folders)
     assert str(folders / "begun") in catalogue.listed(folders).splitlines()[-2]  # no log: it comes last
+
+
+def rows(order):
+    """Errors on manufactured solutions on two meshes, with an order in h."""
+    columns = {"family": ["manufactured"] * 2, "degree": [2, 2], "value": [0.1, 0.05], "error_u": [1e-2, 1e-2 / 2**order]}
+    variables = {name: ("row", values) for name, values in columns.items()}
+    return xr.Dataset(variables, attrs={"families": "manufactured", "order_in_time": 4})
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (lambda: judge(rows(1.0)), "Errors under refinement: 1 check FAILED. Manufactured solution, P2: order 1.00 on "),
+        (lambda: judge(rows(3.0)), "Errors under refinement: every check passed. Manufactured solution, P2: order 3.0"),
+        (lambda: {STATEMENTS: statements.dump([Statement("A (1)", "it holds", "fails", "2 +- 1")])}, "A (1), it holds:"),
+        (lambda: {"headline": "It converges.", "conclusion": []}, "It converges."),
+        (lambda: ["of another program"], "no verdict; holds "),
+    ],
+)
+def test_examinations_are_listed_with_what_they_have_found(folders, tmp_path, found, said):
+    """A folder of `kinlim converge` had "no verdict" there, whatever had failed."""
+    (tmp_path / "study.toml").write_bytes((folders / "one" / "study.toml").read_bytes())
+    (tmp_path / "any.json").write_text(json.dumps(found()))
+    (tmp_path / "any.nc").touch()
+    assert catalogue.entries(tmp_path)[0].said.startswith(said)
 
 
 def test_points_of_a_sweep_are_not_listed_beside_it(folders, tmp_path):
