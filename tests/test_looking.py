@@ -260,6 +260,11 @@ def test_a_study_is_loaded_from_text_and_tables_and_varied(study, tables):
     for key in ("model", "nothing.balls", "balls"):
         with pytest.raises(InputError, match=f"^{key}: is no key of this study"):
             study.vary(**{key: 1})
+    for misspelt in (lambda: study.vary(**{"particels.replicas": 10}), lambda: study.vary("particels", replicas=10)):
+        with pytest.raises(InputError, match=r"^particels.replicas: .*; did you mean particles.replicas\?$"):
+            misspelt()
+    with pytest.raises(InputError, match="; its tables are study, model, particles, pde, iteration"):
+        study.vary("nothing", replicas=10)
 
 
 def test_a_study_shows_itself(study):
