@@ -101,6 +101,13 @@ class Maker(ABC):
             Stopped: a signal came, and the state has been kept.
         """
 
+    def draft(self, study: Study, comm: "MPI.Comm") -> "xr.Dataset | None":
+        """A dataset with the names, dimensions and coordinates of the one that `make` gives; its values mean nothing.
+
+        None where it is not known before, as here. Collective; takes little time, and follows `check`.
+        """
+        return None
+
     def rehearsal(self, study: Study) -> tuple[Study, float]:
         """What is begun to see what a study costs, and how many times as much the study itself costs.
 
@@ -202,6 +209,12 @@ class Comparison(ABC):
 
     def check(self, study: Study) -> None:  # noqa: B027 - nothing need be wrong
         """Raise InputError if the sides of this study are not meant to agree; here they always are."""
+
+    def foresee(self, data: Datasets) -> None:  # noqa: B027 - nothing need be known
+        """Raise InputError for what `compare` would refuse in some of its datasets, or in drafts of them.
+
+        It is called before the others are made; here it finds nothing.
+        """
 
     def sweepable(self, study: Study, stages: Sequence[str]) -> None:  # noqa: B027 - nothing need be wrong
         """Raise InputError where a sweep with these stages would have nothing to measure; here it has."""

@@ -52,7 +52,7 @@ def test_folders_are_listed_with_what_they_have_found(folders):
 
 def rows(order):
     """Errors on manufactured solutions on two meshes, with an order in h."""
-    columns = {"family": ["manufactured"] * 2, "degree": [2, 2], "value": [0.1, 0.05], "error_u": [1e-2, 1e-2 / 2**order]}
+    columns = {"family": ["manufactured"] * 2, "degree": [2, 2], "value": [0.1, 0.05], "error_u": [1, 0.5**order]}
     variables = {name: ("row", values) for name, values in columns.items()}
     return xr.Dataset(variables, attrs={"families": "manufactured", "order_in_time": 4})
 
@@ -60,9 +60,9 @@ def rows(order):
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (lambda: judge(rows(1.0)), "Errors under refinement: 1 check FAILED. Manufactured solution, P2: order 1.00 on "),
+        (lambda: judge(rows(1.0)), "Errors under refinement: 1 check FAILED. Manufactured solution, P2: order 1.00 on"),
         (lambda: judge(rows(3.0)), "Errors under refinement: every check passed. Manufactured solution, P2: order 3.0"),
-        (lambda: {STATEMENTS: statements.dump([Statement("A (1)", "it holds", "fails", "2 +- 1")])}, "A (1), it holds:"),
+        (lambda: {STATEMENTS: statements.dump([Statement("A (1)", "it holds", "fails", "2")])}, "A (1), it holds:"),
         (lambda: {"headline": "It converges.", "conclusion": []}, "It converges."),
         (lambda: ["of another program"], "no verdict; holds "),
     ],
