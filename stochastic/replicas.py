@@ -15,6 +15,7 @@ from kinlim.keeper import Keeper
 from kinlim.model import Maker, parts_of
 from kinlim.parallel import on_root
 from kinlim.particles import Observable, Particles, Tick
+from kinlim.signals import attended
 from kinlim.stochastic import statistic, streams
 from kinlim.stochastic.ensemble import Blocks, Cancelled
 from kinlim.stochastic.moments import Moments
@@ -38,7 +39,7 @@ class ParticlesMaker(Maker):
         Raises:
             InputError: a part is missing, fails, or gives something of another shape.
         """
-        on_root(comm, lambda: _System(self.particles, study).trial())
+        on_root(comm, lambda: attended(_System(self.particles, study).trial))
 
     def draft(self, study: Study, comm: MPI.Comm) -> xr.Dataset | None:
         """Of TRIAL replicas, as they are at time 0; None where `finish` can do nothing with so few. Collective.
