@@ -77,6 +77,7 @@ def farthest_speed(times: Sequence[Mapping[str, Any]], label: str) -> Speed | No
 def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: int) -> list[str]:
     """Which relative errors of an equation's speed are seen, and how many replicas show smaller ones.
 
+    The speed s is a factor of the whole right side, u_t = s F(u); no coefficient of a single term is that.
     An error is seen where it comes out SURE standard errors or more; one of SURE + OFTEN does so in 19 of 20 runs.
     Nothing is said where only errors beyond the speed itself would be seen.
     """
@@ -89,8 +90,9 @@ def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: 
     needed = ", ".join(f"{round_up(replicas * (least / size) ** 2):,}" for size in SOUGHT)
     sizes = ", ".join(percent(size) for size in SOUGHT)
     return [
-        f"{about}: a relative error of the equation's speed (of all its fluxes and rates) of {percent(least)} or more "
-        f"would be seen in 19 of 20 such runs; errors of {sizes} take about {needed} replicas."
+        f"{about}: an error of {percent(least)} or more in the equation's speed, which is one factor of all terms of its "
+        f"right side, would be seen in 19 of 20 such runs; errors of {sizes} take about {needed} replicas. An error of "
+        "one coefficient alone is not meant: it may be larger and remain unseen."
     ]
 
 
