@@ -96,10 +96,10 @@ def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: 
     ]
 
 
-def round_up(value: float) -> int:
-    """To two digits, at least ENOUGH."""
+def round_up(value: float, least: int = ENOUGH) -> int:
+    """To two digits, at least `least`."""
     size = 10 ** max(floor(log10(max(value, 1))) - 1, 0)
-    return max(ceil(value / size) * size, ENOUGH)
+    return max(ceil(value / size) * size, least)
 
 
 def of_profile(about: str, times: Sequence[Mapping[str, Any]], name: str, replicas: int, points: int) -> Verdict:
@@ -208,7 +208,8 @@ def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict
     Args:
         quantity: that is measured.
         parameter: in which it is followed.
-        found: value, half_width (None without a confidence interval), last (the slope nearest the limit), claimed.
+        found: value, half_width (None without a confidence interval), last (the slope nearest the limit), claimed;
+            by_noise, as in `kinlim.validation.powers.PowerLaw`.
     """
     about, claimed, half = f"{quantity} in {parameter}", found["claimed"], found["half_width"]
     claim = "" if claimed is None else f", where {claimed:g} is claimed"
@@ -218,12 +219,26 @@ def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict
         )
     value = f"{found['value']:.3g} +- {half:.1g}"
     if half > VAGUE:
-        return Verdict(about, "cannot be told", f"{about}: the exponent is not determined ({value}){claim}.")
+        undecided = f"{about}: the exponent is not determined ({value}){claim}."
+        return Verdict(about, "cannot be told", undecided + _advice(half, found.get("by_noise")))
     if claimed is None:
         return Verdict(about, "agree", f"{about}: exponent {value}.")
     agree = abs(found["value"] - claimed) <= half
     word = "agrees with" if agree else "DIFFERS from"
     return Verdict(about, "agree" if agree else "differ", f"{about}: exponent {value} {word} the claimed {claimed:g}.")
+
+
+def _advice(half: float, by_noise: bool | None) -> str:
+    """How many replicas would determine an exponent, where noise is what keeps it from that; a half width is known."""
+    if by_noise is None:
+        return ""
+    if not by_noise:
+        return " More replicas would not determine it: the points are farther from one power law than noise explains."
+    times = (half / VAGUE) ** 2
+    return (
+        f" About {round_up(times, 2):,} times as many replicas at every point "
+        f"would determine it to +- {VAGUE:g}, provided that its error is noise and falls like 1/sqrt(replicas)."
+    )
 
 
 def percent(value: float) -> str:
