@@ -228,6 +228,11 @@ class Stepper(Landing):
         """PETSc's options as the user has given them after --, for the record."""
         return " ".join(f"-{self.prefix}{key} {value or ''}".rstrip() for key, value in self.given.items())
 
+    @property
+    def size(self) -> int:
+        """Degrees of freedom, on all ranks together."""
+        return int(self.solution.getSize())
+
     def _refuse_unknown(self) -> None:
         """Raise InputError if the user has given an option that nothing has asked for after a step."""
         if unknown := [key for key in self.given if not option_used(f"{self.prefix}{key}")]:

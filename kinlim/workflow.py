@@ -143,6 +143,7 @@ class Run:
         used = dataset.attrs.get("preconditioner")
         what = f"{side.stage} {side.file}" + (f", {chosen}" if (chosen := dataset.attrs.get("stepping")) else "")
         what += f", preconditioner {used}" if used else ""
+        what += f", {unknowns:,} unknowns" if (unknowns := dataset.attrs.get("degrees_of_freedom")) else ""
         self.on_root(lambda: results.log(f"{what}: {time.perf_counter() - began:.2f} s on {self.comm.size} rank(s)"))
 
     def _draw_solutions(self) -> None:

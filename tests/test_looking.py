@@ -248,6 +248,7 @@ def test_quiet_and_verbose(tmp_path, study, monkeypatch, capsys):
         logging.getLogger("kinlim").setLevel(logging.NOTSET)
         err = capsys.readouterr().err
         assert ("solve pde.nc" in err) == (name == "v")
+        assert (" unknowns: " in err) == (name == "v")
 
 
 def test_a_study_is_loaded_from_text_and_tables_and_varied(study, tables):
