@@ -175,6 +175,11 @@ class ExplicitStepper(Landing):
         return ""
 
     @property
+    def chosen(self) -> str:
+        """There are none."""
+        return ""
+
+    @property
     def size(self) -> int:
         """Degrees of freedom, on all ranks together."""
         return int(self.u.function_space.dofmap.index_map.size_global * self.block)

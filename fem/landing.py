@@ -109,6 +109,11 @@ class Landing(ABC):
 
     @property
     @abstractmethod
+    def chosen(self) -> str:
+        """PETSc's options that kinlim has set beside them, written alike."""
+
+    @property
+    @abstractmethod
     def size(self) -> int:
         """Degrees of freedom, on all ranks together."""
 
@@ -118,6 +123,7 @@ class Landing(ABC):
             "degrees_of_freedom": self.size,
             "preconditioner": self.preconditioner(),
             "petsc_options": self.options,
+            "petsc_options_chosen": self.chosen,
         }
 
     @abstractmethod
