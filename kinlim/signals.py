@@ -129,7 +129,7 @@ def _end(number: int, frame: FrameType | None) -> None:
         _send(0.05)
         return
     ignore()
-    answered[:] = [f"stopped by {cause[0]}; what is done is kept, --resume goes on from it"]
+    answered[:] = [f"stopped by {cause[0]}; what is done is kept, and --resume goes on from it"]
     raise Stopped(answered[0])
 
 

@@ -84,8 +84,8 @@ cells = 8
 LINE = GOOD.splitlines().index("    values[0, 0] += 1.0") + 1
 
 WRONG = {
-    "missing method": ("    def residual(", "    def residue(", ["mine.py: the class Heat has no residual"]),
-    "missing attribute": ("    unknowns = ", "    names = ", ["mine.py: Heat has no unknowns"]),
+    "missing method": ("    def residual(", "    def residue(", ["mine.py: the class Heat has no residual, which"]),
+    "missing attribute": ("    unknowns = ", "    names = ", ["mine.py: Heat has no unknowns, which every kinlim."]),
     "wrong shape": (
         "np.cos(np.pi * x)", "np.zeros((3, 2))", ["mine.py: Heat.initial gives the shape (3, 2)", "points; it must be"]
     ),
@@ -106,6 +106,13 @@ WRONG = {
     "name taken": ('name="ring"', 'name="kac"', ["mine.py: MODEL.name = 'kac' is the name of another model"]),
     "table taken": (
         "Ensembles(Walk)", 'Ensembles(Walk, table="pde")', ["mine.py: the table 'pde' of one of MODEL.sides is taken"]
+    ),
+    "equation that is none": (
+        "Evolution(Heat)", "Evolution(lambda study: 3)", ["mine.py: <lambda> must give a kinlim.Equation, and gives"]
+    ),
+    "no sides": ("sides=(", "sides=() and (", ["mine.py: MODEL.sides must be a tuple of sides, such as (kinlim.Evol"]),
+    "physics of another kind": (
+        "physics=Ring", "physics=dict", ["mine.py: MODEL.physics = <class 'dict'> must be a class derived from"]
     ),
     "syntax error": ("class Heat(", "class Heat((", ["mine.py, line", "is not Python"]),
     "failing import": ("import numpy as np", "import numpie as np", ["mine.py, line 1", "No module named 'numpie'"]),

@@ -90,9 +90,9 @@ def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: 
     needed = ", ".join(f"{round_up(replicas * (least / size) ** 2):,}" for size in SOUGHT)
     sizes = ", ".join(percent(size) for size in SOUGHT)
     return [
-        f"{about}: an error of {percent(least)} or more in the equation's speed, which is one factor of all terms of its "
-        f"right side, would be seen in 19 of 20 such runs; errors of {sizes} take about {needed} replicas. An error of "
-        "one coefficient alone is not meant: it may be larger and remain unseen."
+        f"{about}: an error of {percent(least)} or more in the equation's speed, which is one factor of all terms of "
+        f"its right side, would be seen in 19 of 20 such runs; errors of {sizes} take about {needed} replicas. "
+        "An error of one coefficient alone is not meant: it may be larger and remain unseen."
     ]
 
 
