@@ -104,14 +104,14 @@ class EquationMaker(Refined, Drawable, Refereed):
                 state=lambda: record.state(stepper),
                 forget=fixed_steps is None,
             )
-            counts, used, options = record.counts(stepper), stepper.preconditioner(), stepper.options
+            counts, solver = record.counts(stepper), stepper.about()
             seconds = {"seconds_assembly": stepper.assembling, "seconds_solver": stepper.solving}
         ended = time.perf_counter()
         about = on_root(
             keeper.comm,
             lambda: provenance(
                 keeper.comm.size, 1, ended - began, study=dump(study), stepping_seconds=ended - ready,
-                preconditioner=used, petsc_options=options, **({"stepping": why} if why else {}), **seconds, **counts,
+                **solver, **({"stepping": why} if why else {}), **seconds, **counts,
                 linear_iterations_mean=counts["linear_iterations"] / max(counts["linear_solves"], 1),
             ),
         )  # fmt: skip

@@ -174,6 +174,16 @@ class ExplicitStepper(Landing):
         """There are none."""
         return ""
 
+    @property
+    def chosen(self) -> str:
+        """There are none."""
+        return ""
+
+    @property
+    def size(self) -> int:
+        """Degrees of freedom, on all ranks together."""
+        return int(self.u.function_space.dofmap.index_map.size_global * self.block)
+
     def _step(self, until: float) -> None:
         step = h = self.length(until)
         if not self.fresh:

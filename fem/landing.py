@@ -107,6 +107,25 @@ class Landing(ABC):
     def options(self) -> str:
         """PETSc's options as the user has given them after --, for the record."""
 
+    @property
+    @abstractmethod
+    def chosen(self) -> str:
+        """PETSc's options that kinlim has set beside them, written alike."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Degrees of freedom, on all ranks together."""
+
+    def about(self) -> dict[str, str | int]:
+        """Attributes of the dataset: how large its systems are, and what has solved them."""
+        return {
+            "degrees_of_freedom": self.size,
+            "preconditioner": self.preconditioner(),
+            "petsc_options": self.options,
+            "petsc_options_chosen": self.chosen,
+        }
+
     @abstractmethod
     def _step(self, until: float) -> None:
         """Make one step towards a time, or a shorter one possible. Collective."""

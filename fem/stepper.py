@@ -210,8 +210,10 @@ class Stepper(Landing):
                 "needs no matrix"
             )
         other = OF_ONE if self.given.get("pc_type", chosen["pc_type"]) != chosen["pc_type"] else ()
-        ours = {key: value for key, value in chosen.items() if not (database.hasName(key) or key.startswith(other))}
-        for key, value in ours.items():
+        self.ours = {
+            key: value for key, value in chosen.items() if not (database.hasName(key) or key.startswith(other))
+        }
+        for key, value in self.ours.items():
             database[key] = value
         try:
             self.ts.setFromOptions()
@@ -220,13 +222,28 @@ class Stepper(Landing):
                 f"PETSc does not accept the options that begin with -{prefix} (its error {error.ierr}): " + self.options
             ) from error
         finally:
-            for key in ours:
+            for key in self.ours:
                 database.delValue(key)
 
     @property
     def options(self) -> str:
         """PETSc's options as the user has given them after --, for the record."""
-        return " ".join(f"-{self.prefix}{key} {value or ''}".rstrip() for key, value in self.given.items())
+        return self._written(self.given)
+
+    @property
+    def chosen(self) -> str:
+        """PETSc's options that were set here: of `DEFAULTS` and the problem's, those that the user's leave in place."""
+        return self._written(self.ours)
+
+    def _written(self, options: dict[str, Any]) -> str:
+        """Options as on a command line."""
+        words = ((key, "" if value is None else str(value)) for key, value in options.items())
+        return " ".join(f"-{self.prefix}{key} {value}".rstrip() for key, value in words)
+
+    @property
+    def size(self) -> int:
+        """Degrees of freedom, on all ranks together."""
+        return int(self.solution.getSize())
 
     def _refuse_unknown(self) -> None:
         """Raise InputError if the user has given an option that nothing has asked for after a step."""

@@ -35,7 +35,7 @@ from kinlim.particles import Observable, Particles
 from kinlim.rules import Means, Modes, Numbers, Rule, rules
 from kinlim.sides import Ensembles, Evolution, Known
 from kinlim.sweeps import sweep
-from kinlim.table import FormulaOfX, Positive, Table
+from kinlim.table import FormulaOfX, FormulaOfXY, FormulaOfXYZ, Positive, Table
 from kinlim.version import __version__
 from kinlim.workflow import run
 
@@ -49,6 +49,8 @@ __all__ = [
     "Evolution",
     "EvolutionSettings",
     "FormulaOfX",
+    "FormulaOfXY",
+    "FormulaOfXYZ",
     "InputError",
     "Interval",
     "Known",

@@ -63,8 +63,8 @@ def simulate(
         keeper: what to go on from, and where to keep finished replicas; its ranks count then.
 
     Raises:
-        InputError: the study asks for what its particles cannot do, such as a bias that they cannot meet; or it has no
-            particles.
+        InputError: the study has no particles, or asks them for what they cannot do, such as a bias that they cannot
+            meet.
 
     Examples:
         Each variable says what it means; NAME_se is the standard error of NAME.
@@ -81,7 +81,7 @@ def simulate(
     """
     there = model_of(study).wanted(study, "simulate")
     if not there:
-        raise InputError(f"study.model = '{study.study.model}': has no particles")
+        raise InputError(f"study.model = '{study.study.model}': this model has no particles to simulate")
     keeper = _keeper(comm, keeper)
     there[0].maker().check(study, keeper.comm)
     return make(there[0], study, keeper, threads)
@@ -103,7 +103,7 @@ def solve(
         name: of the solution, such as "pde", "kinetic" or "exact"; None for the first that the study has.
         comm: the ranks; by default all.
         estimate_error: add error_NAME(source, time), what better solutions tell of the errors.
-        referee: add referee_NAME(time), the distance to what a method of another kind finds; see `kinlim.fem.fourier`.
+        referee: add referee_NAME(time), the distance to the solution by another method; see `kinlim.fem.fourier`.
         keeper: what to go on from, and where to keep how far it has come; its ranks count then.
 
     Raises:
@@ -137,8 +137,8 @@ def make(
     """The dataset of a side whose maker has checked the study. Collective.
 
     Raises:
-        InputError: as `Maker.make` of `kinlim.model`; or its errors are to be estimated, or a referee asked, and it has
-            none.
+        InputError: as `Maker.make` of `kinlim.model`; or the side has no errors that can be estimated, or no referee,
+            where one is asked for.
     """
     maker = estimated(side, study) if estimate_error else side.maker()
     dataset = maker.make(study, keeper, threads)
@@ -164,7 +164,7 @@ def converge(study: Study, *, comm: "MPI.Comm | None" = None) -> "xr.Dataset":
 
 
 def refined(side: Side, study: Study) -> Refined:
-    """What makes a dataset that has errors of meshes and time steps, which can be measured.
+    """The maker of a dataset whose errors of mesh and time steps can be measured.
 
     Raises:
         InputError: it has none.
@@ -173,7 +173,7 @@ def refined(side: Side, study: Study) -> Refined:
 
 
 def estimated(side: Side, study: Study) -> Estimated:
-    """What makes a dataset that has errors, which can be estimated.
+    """The maker of a dataset whose errors can be estimated.
 
     Raises:
         InputError: it has none.
@@ -181,17 +181,17 @@ def estimated(side: Side, study: Study) -> Estimated:
     return _that_is(Estimated, side, study, NONE.format("kinlim solve --estimate-error"))
 
 
-NONE = "`{}` refines meshes and time steps, and this model's solution has none"
-"""What a command says of a model whose solution is exact."""
+NONE = "`{}` refines meshes and time steps; this model's solution is computed without them"
+"""The message of a command that has nothing to refine."""
 
 
 def refereed(side: Side, study: Study) -> Refereed:
-    """What makes a dataset for which there is a referee.
+    """The maker of a dataset for which there is a referee.
 
     Raises:
         InputError: there is none.
     """
-    return _that_is(Refereed, side, study, "--referee is for equations on the torus; its solution is not of one")
+    return _that_is(Refereed, side, study, "--referee needs an equation on a torus; this model solves none")
 
 
 def _that_is[T: Maker](kind: type[T], side: Side, study: Study, otherwise: str) -> T:
@@ -208,12 +208,12 @@ def check(study: Study, *, comm: "MPI.Comm | None" = None) -> None:
 
 
 def compare(particles: "xr.Dataset", *solutions: "xr.Dataset") -> "xr.Dataset":
-    """Hold particles against the solution, or against all; see `compare` in `kinlim.validation` of the model.
+    """Compare particles with the solution, or with several; see `compare` in `kinlim.validation` of the model.
 
-    The attribute `verdicts` says what follows, a sentence a line.
+    The attribute `verdicts` says what follows, one sentence a line.
 
     Raises:
-        InputError: they are not of one model, or not as kinlim made them.
+        InputError: they are of different models, or have changed since kinlim made them.
 
     Examples:
         >>> study = kinlim.load("mine.toml", ["model.balls=100", "particles.replicas=1000"])
@@ -230,7 +230,10 @@ def compare(particles: "xr.Dataset", *solutions: "xr.Dataset") -> "xr.Dataset":
     first, *others = (dataset.attrs.get("model") for dataset in (particles, *solutions))
     for other in others:
         if other != first:
-            raise InputError(f"particles of the model {first!r} and a solution of {other!r} cannot be compared")
+            raise InputError(
+                f"the particles are of the model {first!r}, and the solution is of {other!r}: only datasets of one "
+                "model can be compared"
+            )
     model = model_of(_study(particles, "the particles"))
     names = [side.name for side in model.sides if side.stage == "solve"]
     data = {"particles": particles} | dict(zip(names, solutions, strict=False))

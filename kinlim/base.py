@@ -1,5 +1,6 @@
 """What every study is made of, whatever its model: a heading, the physics, the particles, and what it leaves behind."""
 
+import difflib
 import html
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,7 +119,8 @@ class Study(Table):
         for key, value in settings.items():
             name, _, rest = (table, "", key) if table is not None else key.partition(".")
             if not rest or not isinstance(getattr(self, name, None), Table):
-                raise InputError(f"{key}: is no key of this study; keys are written as in 'model.end_time'")
+                written = f"{name}.{rest}" if rest else key
+                raise InputError(f"{written}: is no key of this study; {self._tables(name, rest)}")
             own.setdefault(name, {})[rest] = value
         tables = {name: getattr(self, name) for name in own}
         return self.model_copy(
@@ -127,6 +129,14 @@ class Study(Table):
                 for name, there in tables.items()
             }
         )
+
+    def _tables(self, name: str, key: str) -> str:
+        """What may have been meant by a table of this name, for a message: the closest one, or how keys are written."""
+        there = [str(table) for table, value in self if isinstance(value, Table)]
+        if not key:
+            return "keys are written as in 'model.end_time'"
+        close = difflib.get_close_matches(name, there, 1)
+        return f"did you mean {close[0]}.{key}?" if close else f"its tables are {', '.join(there)}"
 
     def __str__(self) -> str:
         """The study as TOML, every default written out."""

@@ -14,7 +14,7 @@ from typing import Any
 from kinlim.errors import InputError, RunError
 from kinlim.model import STUDY
 from kinlim.results import CONVERGENCE, METRICS, POINTS, REPORT, SWEEP
-from kinlim.statements import LOG
+from kinlim.statements import LOG, STATEMENTS, Statement
 
 INDEX = "index.html"
 """The page that `kinlim list --html` writes."""
@@ -47,7 +47,7 @@ class Entry:
         name: of the study.
         model: its name, or its file.
         when: the day and time of the last line in its log, in UTC; empty if there is none.
-        said: the first verdict; what there is, if there is none yet.
+        said: the first verdict, headline or statement; what there is, if there is none yet.
     """
 
     path: Path
@@ -168,12 +168,17 @@ def _when(path: Path) -> str:
 
 
 def _said(path: Path) -> str:
-    for name in (METRICS, f"{SWEEP}.json"):
+    for file in [path / name for name in (METRICS, f"{SWEEP}.json")] + sorted(path.glob("*.json")):
         try:
-            verdicts = json.loads((path / name).read_text(encoding="utf-8"))["verdicts"]
-            return str(verdicts[0]["sentence"])
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
-            continue
+            found = json.loads(file.read_text(encoding="utf-8"))
+            if found.get("verdicts"):
+                return str(found["verdicts"][0]["sentence"])
+            if "headline" in found:
+                return str(found["headline"])
+            if found.get(STATEMENTS):
+                return Statement(**found[STATEMENTS][0]).sentence
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+            continue  # not one of ours
     there = sorted(one.name for kind in ("*.nc", "*.checkpoint", "*.html") for one in path.glob(kind))
     return f"no verdict; holds {', '.join(there)}" if there else "empty"
 

@@ -1,6 +1,7 @@
 """The command line: `kinlim COMMAND`, alone or under mpirun. PETSc options go after `--`.
 
-Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written.
+Exit codes: 0 done, 1 failed while running, 2 bad input, 75 stopped by a signal with a checkpoint written. Verdicts
+change none: a command that finds DIFFER or FAILED is done.
 Errors are one paragraph; --debug adds the traceback.
 """
 
@@ -28,7 +29,7 @@ from kinlim.looking import folder_named, results_folder, say, tell, write_new
 from kinlim.plain import let_streams_spell
 from kinlim.progress import compiling
 from kinlim.results import SWEEP, Results
-from kinlim.signals import end_at_once, ignore, limit, stopped_is_stopped
+from kinlim.signals import INTERRUPTED, end_at_once, ignore, limit, stopped_is_stopped
 from kinlim.study import Study, check, load, model_in, model_of, override
 from kinlim.version import __version__
 
@@ -44,9 +45,6 @@ DEMO_REPLICAS = 5000
 
 MISUSE: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; it names only this one subclass of it."""
-
-INTERRUPTED = 130
-"""Exit code of a command ended by Ctrl-C."""
 
 MOST_THREADS = 4096
 """Threads per rank."""

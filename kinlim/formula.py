@@ -95,6 +95,15 @@ class Formula:
             raise InputError(offence)
         return cls(text, variables, tree)
 
+    @property
+    def used(self) -> set[str]:
+        """Those of its variables that stand in it.
+
+        >>> sorted(Formula.parse("cos(x) + z", ("x", "y", "z")).used)
+        ['x', 'z']
+        """
+        return {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)} & set(self.variables)
+
     def evaluate(self, functions: Mapping[str, Callable[..., Any]], **values: Any) -> Any:
         """Walk the tree in the algebra that `functions` and `values` belong to (NumPy, UFL, ...)."""
         names: dict[str, Any] = {**CONSTANTS, **values}

@@ -63,7 +63,7 @@ class Keeper:
 
     def goodbye(self, where: str) -> str:
         """What is said when a signal ends the stage."""
-        after = "; a checkpoint is written, --resume goes on from it" if self.write is not None else ""
+        after = "; a checkpoint is written, and --resume goes on from it" if self.write is not None else ""
         return f"stopped by {cause[0]}{where}{after}"
 
     def __enter__(self) -> Self:

@@ -101,6 +101,13 @@ class Maker(ABC):
             Stopped: a signal came, and the state has been kept.
         """
 
+    def draft(self, study: Study, comm: "MPI.Comm") -> "xr.Dataset | None":
+        """A dataset with the names, dimensions and coordinates of the one that `make` gives; its values mean nothing.
+
+        None where it is not known before, as here. Collective; takes little time, and follows `check`.
+        """
+        return None
+
     def rehearsal(self, study: Study) -> tuple[Study, float]:
         """What is begun to see what a study costs, and how many times as much the study itself costs.
 
@@ -202,6 +209,12 @@ class Comparison(ABC):
 
     def check(self, study: Study) -> None:  # noqa: B027 - nothing need be wrong
         """Raise InputError if the sides of this study are not meant to agree; here they always are."""
+
+    def foresee(self, data: Datasets) -> None:  # noqa: B027 - nothing need be known
+        """Raise InputError for what `compare` would refuse in some of its datasets, or in drafts of them.
+
+        It is called before the others are made; here it finds nothing.
+        """
 
     def sweepable(self, study: Study, stages: Sequence[str]) -> None:  # noqa: B027 - nothing need be wrong
         """Raise InputError where a sweep with these stages would have nothing to measure; here it has."""
@@ -383,7 +396,8 @@ class Model:
         for side in there:
             if side.name == name or (name is None and side.stage == "solve"):
                 return side
-        raise InputError(f"the study has no solution {name!r}; it has {', '.join(side.name for side in there)}")
+        what = "equation to solve" if name is None else f"dataset {name!r}"
+        raise InputError(f"the study has no {what}; its datasets are {', '.join(side.name for side in there)}")
 
     def verify(self, where: str) -> None:
         """Refuse a declaration that the framework cannot drive.
@@ -394,16 +408,19 @@ class Model:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise InputError(f"{where}: MODEL.name = {self.name!r} must be a word of letters, digits and _")
         if not (isinstance(self.physics, type) and issubclass(self.physics, Physics)):
-            raise InputError(f"{where}: MODEL.physics must be a class made of kinlim.Physics, and is {self.physics!r}")
+            raise InputError(f"{where}: MODEL.physics = {self.physics!r} must be a class derived from kinlim.Physics")
         if not self.sides or not all(isinstance(side, Side) for side in self.sides):
             raise InputError(
-                f"{where}: MODEL.sides must be kinlim.Evolution(...), kinlim.Ensembles(...) or other sides"
+                f"{where}: MODEL.sides must be a tuple of sides, such as (kinlim.Evolution(...), kinlim.Ensembles(...))"
             )
         for what, taken in (("file", [STUDY]), ("table", list(OWN))):
             for side in self.sides:
                 name = getattr(side, what)
                 if name in taken:
-                    raise InputError(f"{where}: the {what} '{name}' of one of MODEL.sides is taken; give it another")
+                    raise InputError(
+                        f"{where}: the {what} '{name}' of one of MODEL.sides is taken already; give that side another "
+                        f"{what}="
+                    )
                 taken.append(name)
 
 
@@ -424,13 +441,15 @@ class Parts:
             InputError: a part is missing, or making it fails.
         """
         if isinstance(make, type) and (missing := sorted(getattr(make, "__abstractmethods__", ()))):
-            raise InputError(f"{self.place(make)}: the class {make.__name__} has no {missing[0]}")
+            needed = f"which every kinlim.{kind.__name__} needs"
+            raise InputError(f"{self.place(make)}: the class {make.__name__} has no {missing[0]}, {needed}")
         found = self.call(InputError, lambda: make(study))
         if not isinstance(found, kind):
-            raise InputError(f"{self.place(make)}: gives a {type(found).__name__}, and must give {kind.__name__}")
+            made, given = getattr(make, "__name__", repr(make)), type(found).__name__
+            raise InputError(f"{self.place(make)}: {made} must give a kinlim.{kind.__name__}, and gives a {given}")
         for name in kind.__annotations__:
             if not hasattr(found, name):
-                raise InputError(f"{self.where(found)} has no {name}")
+                raise InputError(f"{self.where(found)} has no {name}, which every kinlim.{kind.__name__} needs")
         return found
 
     def call[T](self, error: type[Exception], action: Callable[[], T], passing: tuple[type[Exception], ...] = ()) -> T:

@@ -42,6 +42,12 @@ class Rule(ABC):
         object.__setattr__(self, "label", self.label or self.name)
         object.__setattr__(self, "about", self.about or self.label)
 
+    def foresee(self, data: Datasets) -> None:  # noqa: B027 - a rule may want nothing by name
+        """Raise InputError if a variable is missing in some of the datasets, or has other coordinates; here nothing.
+
+        The values are not looked at: they may be those of a draft, see `Maker.draft` in `kinlim.model`.
+        """
+
     @abstractmethod
     def compare(self, data: Datasets) -> "xr.Dataset":
         """Differences: difference_NAME and its standard error over (time, ...), and numbers over (time,).
@@ -89,6 +95,12 @@ class Means(Rule):
     label: str = ""
     about: str = ""
     follow: bool = True
+
+    def foresee(self, data: Datasets) -> None:
+        """See `kinlim.validation.standard.foresee_means`."""
+        from kinlim.validation import standard
+
+        standard.foresee_means(self, data)
 
     def compare(self, data: Datasets) -> "xr.Dataset":
         """See `kinlim.validation.standard.compare_means`."""
@@ -177,6 +189,17 @@ class Numbers(Rule):
         """Which of the numbers have a standard error that can be believed; here all that have one."""
         return particles[f"{self.name}_se"] > 0
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Variables of the solution that the expectation is made of, as far as they are known by name."""
+        return (self.name,) if self.expected is None else ()
+
+    def foresee(self, data: Datasets) -> None:
+        """See `kinlim.validation.standard.foresee_variables`."""
+        from kinlim.validation import standard
+
+        standard.foresee_variables(self, data, self.wanted)
+
     def compare(self, data: Datasets) -> "xr.Dataset":
         """See `kinlim.validation.standard.compare_numbers`."""
         from kinlim.validation import standard
@@ -228,6 +251,11 @@ class Modes(Numbers):
     """
 
     of: str = "u"
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The function whose modes they are."""
+        return (self.of,)
 
     def expectation(self, solution: "xr.Dataset", particles: "xr.Dataset") -> "xr.DataArray":
         """The modes of the solution."""

@@ -1,4 +1,8 @@
-"""SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end; at once where there is no step."""
+"""SIGTERM and SIGUSR1 as requests to finish the step, write a checkpoint and end; at once where there is no step.
+
+A second SIGTERM or Ctrl-C ends the process without waiting for anything: a compiled kernel of a user's own may never
+return. Python answers no signal while a kernel holds its lock, so this needs kernels with nogil=True.
+"""
 
 import contextlib
 import os
@@ -6,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -26,6 +31,15 @@ PATIENCE = 10.0
 GRACE = 10.0
 """Seconds that running blocks have to finish after a signal; what has not is given up, and done again with --resume."""
 
+AGAIN = 1.0
+"""Seconds after which a SIGTERM or Ctrl-C is a second one; launchers and batch systems pass one on several times."""
+
+INTERRUPTED = 130
+"""Exit code of a command ended by Ctrl-C, or by a second signal."""
+
+insisted: list[float] = []
+"""When SIGTERM and Ctrl-C came, since the command or the last stage began."""
+
 heard: list[float] = []
 """When such signals came that wait."""
 
@@ -37,9 +51,12 @@ def end_at_once() -> None:
     """From now on such a signal raises `Stopped`, unless `StopRequests` listens: for a command, from its first line."""
     answered.clear()
     heard.clear()
+    insisted.clear()
     cause[:] = ["a signal"]
     sys.unraisablehook = _again
     _listen()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background may be deaf to it
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def limit(seconds: float) -> None:
@@ -57,6 +74,37 @@ def ignore() -> None:
 def _listen() -> None:
     for number in SIGNALS:
         signal.signal(number, _end)
+
+
+def _insist(number: int) -> None:
+    """Note a SIGTERM or Ctrl-C; end the process if it is a second one."""
+    if number == signal.SIGUSR1:
+        return  # a batch system's warning, of which SIGTERM is no repetition
+    insisted.append(time.monotonic())
+    if insisted[-1] - insisted[0] > AGAIN:
+        os.write(2, b"kinlim: ended by a second signal; what was merged or written before is kept\n")
+        os._exit(INTERRUPTED)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, the first time."""
+    _insist(number)
+    if len(insisted) == 1:
+        raise KeyboardInterrupt
+
+
+def attended[T](action: Callable[[], T]) -> T:
+    """What `action` gives, or raises. Another thread does it, so that signals are heard if it never returns."""
+    outcome: Future[T] = Future()
+
+    def act() -> None:
+        try:
+            outcome.set_result(action())
+        except BaseException as error:  # noqa: BLE001 - it is raised below
+            outcome.set_exception(error)
+
+    threading.Thread(target=act, daemon=True).start()  # the end of the process does not wait for it
+    return outcome.result()
 
 
 def _send(seconds: float) -> None:
@@ -81,7 +129,7 @@ def _end(number: int, frame: FrameType | None) -> None:
         _send(0.05)
         return
     ignore()
-    answered[:] = [f"stopped by {cause[0]}; what is done is kept, --resume goes on from it"]
+    answered[:] = [f"stopped by {cause[0]}; what is done is kept, and --resume goes on from it"]
     raise Stopped(answered[0])
 
 
@@ -130,6 +178,7 @@ class StopRequests:
         self.received |= bool(answered)
         if self.depth > 1:
             return self
+        insisted.clear()
         try:
             self.before = [signal.signal(number, self._note) for number in SIGNALS]
         except ValueError:
@@ -147,4 +196,5 @@ class StopRequests:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        _insist(number)
         self.received = True

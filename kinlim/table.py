@@ -40,9 +40,21 @@ def parse_formula(value: Any, variables: tuple[str, ...] = ("x",)) -> Formula:
         raise ValueError(str(error)) from None
 
 
-FormulaOfX = Annotated[
-    Formula, BeforeValidator(lambda value: parse_formula(value)), PlainSerializer(str, return_type=str)
-]
+def formula_in(*variables: str) -> BeforeValidator:
+    """What makes a field of a study a formula in these variables; `WRITTEN` goes with it."""
+    return BeforeValidator(lambda value: parse_formula(value, variables))
+
+
+WRITTEN = PlainSerializer(str, return_type=str)
+"""What writes a formula as it was given."""
+
+FormulaOfX = Annotated[Formula, formula_in("x"), WRITTEN]
 """A function of x, written as a formula."""
+
+FormulaOfXY = Annotated[Formula, formula_in("x", "y"), WRITTEN]
+"""A function of x and y, written as a formula."""
+
+FormulaOfXYZ = Annotated[Formula, formula_in("x", "y", "z"), WRITTEN]
+"""A function of x, y and z, written as a formula."""
 
 Positive = Annotated[float, Field(gt=0)]

@@ -74,6 +74,8 @@ class Run:
             for stage in stages:
                 for side in model.wanted(self.study, stage) if stage != "compare" else ():
                     side.maker().check(self.study, self.comm)
+            if "compare" in stages:
+                model.compare().foresee(self._drafts())
             if self.referee:
                 api.refereed(model.side(self.study), self.study).refereeable(self.study, self.comm)
         except InputError as error:
@@ -89,6 +91,23 @@ class Run:
         self.on_root(lambda: self.results.prepare(self.study, files, resume=self.resume))
         if self.resume:
             self.on_root(lambda: self.results.extend(self.study, files))
+
+    def foresee(self) -> None:
+        """Raise InputError for what the comparison would refuse in the datasets that are there. Collective."""
+        model, results = model_of(self.study), self.results
+        drafts = self._drafts()
+
+        def foresee() -> None:
+            there = [side for side in model.wanted(self.study) if results.has(side.file)]
+            model.compare().foresee(drafts | {side.name: results.read(side.file) for side in there})
+
+        self.on_root(foresee)
+
+    def _drafts(self) -> dict[str, "xr.Dataset"]:
+        """Drafts of the datasets, of those sides that have one. Collective."""
+        sides = model_of(self.study).wanted(self.study)
+        drafts = {side.name: side.maker().draft(self.study, self.comm) for side in sides}
+        return {name: draft for name, draft in drafts.items() if draft is not None}
 
     def make(self, stage: Literal["simulate", "solve"]) -> None:
         """Make and write the datasets of a stage that are not there. Collective."""
@@ -124,6 +143,7 @@ class Run:
         used = dataset.attrs.get("preconditioner")
         what = f"{side.stage} {side.file}" + (f", {chosen}" if (chosen := dataset.attrs.get("stepping")) else "")
         what += f", preconditioner {used}" if used else ""
+        what += f", {unknowns:,} unknowns" if (unknowns := dataset.attrs.get("degrees_of_freedom")) else ""
         self.on_root(lambda: results.log(f"{what}: {time.perf_counter() - began:.2f} s on {self.comm.size} rank(s)"))
 
     def _draw_solutions(self) -> None:
@@ -185,11 +205,13 @@ def run(
     this.check(stages)
     with claimed(this.comm, this.results):
         this.prepare(stages)
-        for stage in stages:
+        for k, stage in enumerate(stages):
             if stage == "compare":
                 numbers = this.compare()
             else:
                 this.make(stage)
+            if "compare" in stages[k + 2 :]:  # after what is to be made yet, perhaps for hours
+                this.foresee()
     return numbers
 
 

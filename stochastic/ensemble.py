@@ -329,7 +329,7 @@ def _lead(
 def _goodbye(total: Sum, keep: Callable[[State], None] | None) -> str:
     """What is said when a signal ends the ensemble."""
     done = f"{total.done} of {len(total.blocks)} blocks of replicas are done"
-    kept = "; a checkpoint is written, --resume goes on from it" if keep is not None else ""
+    kept = "; a checkpoint is written, and --resume goes on from it" if keep is not None else ""
     return f"stopped by {cause[0]}: {done}{kept}"
 
 

@@ -15,7 +15,8 @@ from kinlim.keeper import Keeper
 from kinlim.model import Maker, parts_of
 from kinlim.parallel import on_root
 from kinlim.particles import Observable, Particles, Tick
-from kinlim.stochastic import streams
+from kinlim.signals import attended
+from kinlim.stochastic import statistic, streams
 from kinlim.stochastic.ensemble import Blocks, Cancelled
 from kinlim.stochastic.moments import Moments
 from kinlim.stochastic.stages import Stages
@@ -38,7 +39,15 @@ class ParticlesMaker(Maker):
         Raises:
             InputError: a part is missing, fails, or gives something of another shape.
         """
-        on_root(comm, lambda: _System(self.particles, study).trial())
+        on_root(comm, lambda: attended(_System(self.particles, study).trial))
+
+    def draft(self, study: Study, comm: MPI.Comm) -> xr.Dataset | None:
+        """Of TRIAL replicas, as they are at time 0; None where `finish` can do nothing with so few. Collective.
+
+        Raises:
+            InputError: `check` would have said so.
+        """
+        return on_root(comm, lambda: _System(self.particles, study).draft(study))
 
     def make(self, study: Study, keeper: Keeper, threads: int | None = None) -> xr.Dataset:
         """Run the ensemble: for each observable its mean and standard error, (time, ...). Collective.
@@ -85,11 +94,7 @@ class _System:
             raise Cancelled
 
         particles, call = self.particles, self.parts.call
-        words = np.empty((4, TRIAL), np.uint64)
-        streams.start(words, np.uint64(0), 0)
-        state = call(InputError, lambda: particles.begin(words, 0, 1))
-        found = call(InputError, lambda: particles.observe(state, 0))
-        self._check_observed(found)
+        state, found = self._begun()
         try:
             call(InputError, lambda: particles.advance(state, 0, stop), passing=(Cancelled,))
         except Cancelled:
@@ -97,6 +102,28 @@ class _System:
         found = call(InputError, lambda: particles.observe(state, 0))
         self._check_observed(found)
         self._check_finite(found, InputError)
+
+    def draft(self, study: Study) -> xr.Dataset | None:
+        """See `ParticlesMaker.draft`."""
+        _, found = self._begun()
+        try:
+            with np.errstate(all="ignore"):  # of so few replicas, some numbers do not exist
+                observed = {name: _statistic(value) for name, value in found.items()}
+                statistics = statistic.stack([observed] * self.observations)
+                dataset = label(self.particles, statistics, study)
+                return self.parts.call(RunError, lambda: self.particles.finish(dataset))
+        except RunError:
+            return None
+
+    def _begun(self) -> tuple[Any, Mapping[str, Any]]:
+        """TRIAL replicas at time 0, and what they observe, which is as announced."""
+        particles, call = self.particles, self.parts.call
+        words = np.empty((4, TRIAL), np.uint64)
+        streams.start(words, np.uint64(0), 0)
+        state = call(InputError, lambda: particles.begin(words, 0, 1))
+        found = call(InputError, lambda: particles.observe(state, 0))
+        self._check_observed(found)
+        return state, found
 
     def _check_observed(self, found: Mapping[str, Any]) -> None:
         """Raise InputError if what was observed is not what was announced."""

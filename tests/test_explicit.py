@@ -129,6 +129,7 @@ def test_the_limit_equation_keeps_its_mass_and_its_solution(dimension):
     assert np.abs(found.sensitivity_m.values - implicit.sensitivity_m.values).max() < 1e-2 * size
     assert found.attrs["evaluations"] > found.attrs["steps"] > 10
     assert "explicit" in found.attrs["preconditioner"]
+    assert found.attrs["degrees_of_freedom"] == implicit.attrs["degrees_of_freedom"] == (6 * 4) ** dimension
 
 
 def test_steps_of_one_size_show_order_4():

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy.special import erf
 
 import ufl
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
+import kinlim
 from kinlim.errors import InputError
 from kinlim.fem.formula import to_ufl
 from kinlim.formula import FUNCTIONS, Formula
@@ -146,3 +148,19 @@ def test_any_text_is_a_formula_or_refused_in_words(pieces):
         Formula.parse("".join(pieces))(x=np.linspace(0, 1, 3))
     except InputError as refusal:
         assert str(refusal)  # noqa: PT017 - either outcome is right
+
+
+def test_a_formula_in_a_study_has_the_variables_of_its_field():
+    class Data(kinlim.Table):
+        plane: kinlim.FormulaOfXY
+        space: kinlim.FormulaOfXYZ = "x + 2*y + 4*z"
+
+    one = np.array([1.0])
+    data = Data(plane="x - y")
+    assert data.plane(x=3 * one, y=one).tolist() == [2.0]
+    assert data.space(x=one, y=one, z=one).tolist() == [7.0]
+    assert data.plane.used == {"x", "y"}
+    assert Data(plane="pi*y").plane.used == {"y"}
+    assert data.model_dump(mode="json") == {"plane": "x - y", "space": "x + 2*y + 4*z"}
+    with pytest.raises(ValidationError, match="unknown name 'z'; the names are x, y, pi, e"):
+        Data(plane="z")

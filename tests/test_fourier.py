@@ -146,7 +146,7 @@ def test_what_cannot_be_judged_is_refused(equation, sentence):
 
 
 def test_models_without_equations_on_a_torus_are_refused_before_any_work(kac):
-    with pytest.raises(InputError, match="--referee is for equations on the torus; its solution is not of one"):
+    with pytest.raises(InputError, match="--referee needs an equation on a torus; this model solves none"):
         kinlim.solve(check(kac), referee=True)
 
 

@@ -16,7 +16,10 @@ from kinlim.compat import on_this_machine
 from kinlim.study import load, model_of
 
 STUDY = Path(__file__).parents[1] / "examples" / "gallery" / "exclusion_torus.toml"
-CUBE = ("model.dimension=3", "model.sites=8", "pde.cells=6")
+RHO0 = "(0.4 + 0.25*cos(2*pi*x))*(0.8 + 0.4*sin(2*pi*y))"
+CUBE = (
+    "model.dimension=3", "model.sites=8", "pde.cells=6", f"model.rho0='{RHO0}*(0.8 + 0.4*sin(2*pi*z))'",
+)  # fmt: skip
 
 
 def lattice(study):
@@ -26,8 +29,8 @@ def lattice(study):
 
 def start(model):
     """The density at time 0, one factor an axis, written apart from the model."""
-    x = np.arange(model.sites) / model.sites
-    factors = [model.along(x=x), *[model.across(x=x)] * (model.dimension - 1)]
+    x = 2 * np.pi * np.arange(model.sites) / model.sites
+    factors = [0.4 + 0.25 * np.cos(x), *[0.8 + 0.4 * np.sin(x)] * (model.dimension - 1)]
     return np.einsum("i,j->ij" if model.dimension == 2 else "i,j,k->ijk", *factors)
 
 
@@ -73,6 +76,21 @@ def test_without_a_field_the_mean_is_the_discrete_heat_equation(some):
     if not some:  # and three by three sites know it
         small = load(STUDY, ["model.sites=3", "model.observe=[1.0]"])
         np.testing.assert_allclose(lattice(small)[0], mean_of_the_master_equation(small.model), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rho0", "words"),
+    [("0.5 + 0.1*sin(2*pi*z)", "has z in it, and dimension = 2"), ("1.5*cos(2*pi*x*y)", "must be a probability")],
+)
+def test_initial_data_that_cannot_be(rho0, words):
+    with pytest.raises(kinlim.InputError, match=words):
+        load(STUDY, [f"model.rho0='{rho0}'"])
+
+
+def test_the_initial_data_need_not_be_a_product():
+    model = load(STUDY, ["model.rho0='0.5 + 0.2*cos(2*pi*(x - y))'"]).model
+    x, y = np.array([0.0, 0.5]), np.array([0.5, 0.5])
+    np.testing.assert_allclose(model.start(x, y), [0.3, 0.7])
 
 
 def test_the_equation_is_where_the_lattice_goes():

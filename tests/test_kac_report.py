@@ -68,7 +68,7 @@ def test_what_is_done_is_kept_and_more_is_added(tmp_path, file, monkeypatch, cap
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("converge", "solution has none"),
+        ("converge", "computed without them"),
         ("iterate", "is for the model pinned"),
     ],
 )
@@ -82,7 +82,7 @@ def test_commands_of_other_models(tmp_path, file, name, why, monkeypatch, capsys
 
 def test_an_error_estimate_is_refused_before_any_work(tmp_path, file, monkeypatch, capsys):
     assert command("solve", file, "-o", tmp_path / "r", "--estimate-error", monkeypatch=monkeypatch) == 2
-    assert "refines meshes and time steps, and this model's solution has none" in capsys.readouterr().err
+    assert "refines meshes and time steps; this model's solution is computed without them" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 
 
@@ -96,7 +96,7 @@ def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
 
 def test_datasets_of_two_models_are_not_compared(tmp_path, kac, study):
     kac["particles"]["replicas"] = 10
-    with pytest.raises(InputError, match="cannot be compared"):
+    with pytest.raises(InputError, match="only datasets of one model can be compared"):
         kinlim.compare(kinlim.simulate(check(kac)), kinlim.solve(study))
 
 

@@ -140,6 +140,7 @@ def test_mass_entropy_and_region(epsilon):
     assert data.highest_g.max() < 1 / lo + 1e-3
     assert data.attrs["failed_solves"] == 0
     assert data.attrs["preconditioner"] == TwoLevel.NAME
+    assert data.attrs["degrees_of_freedom"] % data.attrs["velocities"] == 0 < data.attrs["degrees_of_freedom"]
 
 
 @pytest.mark.slow

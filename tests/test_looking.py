@@ -12,11 +12,13 @@ import xarray as xr
 from commands import kinlim as command
 
 import kinlim
-from kinlim import catalogue, diff
+from kinlim import catalogue, diff, statements
 from kinlim.errors import InputError, RunError
 from kinlim.export import export
 from kinlim.results import Results
+from kinlim.statements import STATEMENTS, Statement
 from kinlim.study import dump
+from kinlim.validation.convergence import judge
 from kinlim.workflow import run
 
 
@@ -46,6 +48,31 @@ def test_folders_are_listed_with_what_they_have_found(folders):
     assert entries["begun"].page is None
     assert said in catalogue.listed(folders)
     assert str(folders / "begun") in catalogue.listed(folders).splitlines()[-2]  # no log: it comes last
+
+
+def rows(order):
+    """Errors on manufactured solutions on two meshes, with an order in h."""
+    columns = {"family": ["manufactured"] * 2, "degree": [2, 2], "value": [0.1, 0.05], "error_u": [1, 0.5**order]}
+    variables = {name: ("row", values) for name, values in columns.items()}
+    return xr.Dataset(variables, attrs={"families": "manufactured", "order_in_time": 4})
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (lambda: judge(rows(1.0)), "Errors under refinement: 1 check FAILED. Manufactured solution, P2: order 1.00 on"),
+        (lambda: judge(rows(3.0)), "Errors under refinement: every check passed. Manufactured solution, P2: order 3.0"),
+        (lambda: {STATEMENTS: statements.dump([Statement("A (1)", "it holds", "fails", "2")])}, "A (1), it holds:"),
+        (lambda: {"headline": "It converges.", "conclusion": []}, "It converges."),
+        (lambda: ["of another program"], "no verdict; holds "),
+    ],
+)
+def test_examinations_are_listed_with_what_they_have_found(folders, tmp_path, found, said):
+    """A folder of `kinlim converge` had "no verdict" there, whatever had failed."""
+    (tmp_path / "study.toml").write_bytes((folders / "one" / "study.toml").read_bytes())
+    (tmp_path / "any.json").write_text(json.dumps(found()))
+    (tmp_path / "any.nc").touch()
+    assert catalogue.entries(tmp_path)[0].said.startswith(said)
 
 
 def test_points_of_a_sweep_are_not_listed_beside_it(folders, tmp_path):
@@ -221,6 +248,7 @@ def test_quiet_and_verbose(tmp_path, study, monkeypatch, capsys):
         logging.getLogger("kinlim").setLevel(logging.NOTSET)
         err = capsys.readouterr().err
         assert ("solve pde.nc" in err) == (name == "v")
+        assert (" unknowns: " in err) == (name == "v")
 
 
 def test_a_study_is_loaded_from_text_and_tables_and_varied(study, tables):
@@ -233,6 +261,11 @@ def test_a_study_is_loaded_from_text_and_tables_and_varied(study, tables):
     for key in ("model", "nothing.balls", "balls"):
         with pytest.raises(InputError, match=f"^{key}: is no key of this study"):
             study.vary(**{key: 1})
+    for misspelt in (lambda: study.vary(**{"particels.replicas": 10}), lambda: study.vary("particels", replicas=10)):
+        with pytest.raises(InputError, match=r"^particels.replicas: .*; did you mean particles.replicas\?$"):
+            misspelt()
+    with pytest.raises(InputError, match="; its tables are study, model, particles, pde, iteration"):
+        study.vary("nothing", replicas=10)
 
 
 def test_a_study_shows_itself(study):

@@ -88,7 +88,7 @@ def test_a_signal_ends_with_75_and_a_hint(tmp_path, slow):
     running.send_signal(signal.SIGUSR1)
     said = running.communicate(timeout=60)[1]
     assert running.returncode == 75, said
-    assert "blocks of replicas are done; a checkpoint is written, --resume goes on from it" in said
+    assert "blocks of replicas are done; a checkpoint is written, and --resume goes on from it" in said
     again = subprocess.run(command(file, folder), capture_output=True, text=True)
     assert again.returncode == 2
     assert "add --resume" in again.stderr

@@ -100,7 +100,9 @@ def test_the_best_time_is_taken_and_said():
     assert speed_of(times[:1], "u") is None
     assert farthest_speed(times[:1], "u") is None
     (sentence,) = power("u", times, "u", 1000)
-    assert "of 1.3 % or more would be seen in 19 of 20 such runs" in sentence
+    assert "an error of 1.3 % or more in the equation's speed, which is one factor of all terms of its" in sentence
+    assert "right side, would be seen in 19 of 20 such runs" in sentence
+    assert "An error of one coefficient alone is not meant" in sentence
     assert "errors of 1 %, 3 %, 10 % take about 1,800, 200, 100 replicas" in sentence
     assert power("u", times, "u", 50) == []  # too few to know noise by
 

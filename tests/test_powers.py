@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kinlim.validation import powers
+from kinlim.validation.verdicts import VAGUE
 
 GRID = np.array([(m, n) for m in (1.0, 3.0, 10.0) for n in (100.0, 1000.0, 10000.0)])
 
@@ -46,3 +47,23 @@ def test_too_little_to_fit():
     law = powers.fit(np.array([[1.0], [2.0]]), np.array([1.0, 4.0]), np.zeros(2))
     assert law.exponents == pytest.approx([2.0])
     assert np.isnan(law.half_widths[0])
+
+
+def test_as_many_more_replicas_as_are_said_determine_an_exponent():
+    rng, x, found = np.random.default_rng(6), np.geomspace(10, 40, 5)[:, None], []
+    truth = 3 * x[:, 0] ** -1.0
+    while len(found) < 200:
+        error = 0.4 * truth
+        vague = powers.fit(x, truth + error * rng.normal(size=5), error)
+        if vague is not None and vague.by_noise and vague.half_widths[0] > VAGUE:
+            error *= VAGUE / vague.half_widths[0]  # of (half width/VAGUE)^2 times as many replicas
+            found.append(powers.fit(x, truth + error * rng.normal(size=5), error).half_widths[0])
+    assert np.median(found) == pytest.approx(VAGUE, rel=0.2)
+
+
+def test_what_noise_does_not_explain_is_not_put_down_to_it():
+    x = np.geomspace(1, 100, 5)[:, None]
+    bent = x[:, 0] / (1 + x[:, 0])
+    assert powers.fit(x, bent, 0.01 * bent).by_noise is False
+    assert powers.fit(x, bent, np.zeros(5)).by_noise is None
+    assert powers.fit(x[:2], bent[:2], 0.01 * bent[:2]).by_noise is None

@@ -242,5 +242,5 @@ def test_new_prints_a_study_that_runs(tmp_path, monkeypatch, capsys):
 
 def test_datasets_of_two_models_are_not_compared(reaction, kac):
     kac["particles"]["replicas"] = 10
-    with pytest.raises(InputError, match="cannot be compared"):
+    with pytest.raises(InputError, match="only datasets of one model can be compared"):
         kinlim.compare(kinlim.simulate(check(kac)), kinlim.solve(check(reaction), "pde"))

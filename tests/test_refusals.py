@@ -84,8 +84,8 @@ cells = 8
 LINE = GOOD.splitlines().index("    values[0, 0] += 1.0") + 1
 
 WRONG = {
-    "missing method": ("    def residual(", "    def residue(", ["mine.py: the class Heat has no residual"]),
-    "missing attribute": ("    unknowns = ", "    names = ", ["mine.py: Heat has no unknowns"]),
+    "missing method": ("    def residual(", "    def residue(", ["mine.py: the class Heat has no residual, which"]),
+    "missing attribute": ("    unknowns = ", "    names = ", ["mine.py: Heat has no unknowns, which every kinlim."]),
     "wrong shape": (
         "np.cos(np.pi * x)", "np.zeros((3, 2))", ["mine.py: Heat.initial gives the shape (3, 2)", "points; it must be"]
     ),
@@ -107,6 +107,13 @@ WRONG = {
     "table taken": (
         "Ensembles(Walk)", 'Ensembles(Walk, table="pde")', ["mine.py: the table 'pde' of one of MODEL.sides is taken"]
     ),
+    "equation that is none": (
+        "Evolution(Heat)", "Evolution(lambda study: 3)", ["mine.py: <lambda> must give a kinlim.Equation, and gives"]
+    ),
+    "no sides": ("sides=(", "sides=() and (", ["mine.py: MODEL.sides must be a tuple of sides, such as (kinlim.Evol"]),
+    "physics of another kind": (
+        "physics=Ring", "physics=dict", ["mine.py: MODEL.physics = <class 'dict'> must be a class derived from"]
+    ),
     "syntax error": ("class Heat(", "class Heat((", ["mine.py, line", "is not Python"]),
     "failing import": ("import numpy as np", "import numpie as np", ["mine.py, line 1", "No module named 'numpie'"]),
     "no MODEL": ("MODEL = ", "OTHER = ", ["mine.py: declares no MODEL"]),
@@ -126,6 +133,12 @@ WRONG = {
     ),
     "unknown dimension": (
         'Observable("density")', 'Observable("density", ("y",))', ["has the dimension y, which is neither in `grid`"]
+    ),
+    "rule without its variable of the particles": (
+        'Means("u")', 'Means("w", of="u")', ["mine.toml: particles.nc has no variable w; it has u, u_se"]
+    ),
+    "rule of a side that there is none": (
+        'Means("u")', 'Means("u", solution="exact")', ["the rule for u wants exact.nc; the sides", "are pde, particles"]
     ),
     "grid outside the domain": ("/ self.sites)", "/ 4)", ["mine.py: Heat.grid", "outside the mesh"]),
     "held discontinuous elements": (
@@ -195,6 +208,24 @@ def test_an_exception_while_particles_run_names_its_place(folder, monkeypatch, c
     assert "mine.py, line" in said
     assert "in advance: ValueError: late" in said
     assert (folder / "results" / "mine" / "pde.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('Means("u")', 'Means("u", of="w")', "pde.nc has no variable w; it has "),
+        ('Means("u")', 'Numbers("u", expected=None), kinlim.Modes("u", of="w", label="modes")', "has no variable w"),
+        ("self.model.grid\n\n    def initial", "kinlim.Points(x=[0, 1])\n\n    def initial", "other coordinates"),
+    ],
+)
+def test_what_a_rule_misses_in_the_solution_is_told_before_the_particles(folder, old, new, words, monkeypatch, capsys):
+    """It was told after them, which may have taken days."""
+    assert GOOD.count(old) == 1
+    (folder / "mine.py").write_text(GOOD.replace(old, new))
+    assert kinlim("run", "mine.toml", monkeypatch=monkeypatch) == 2
+    assert words in capsys.readouterr().err
+    assert (folder / "results" / "mine" / "pde.nc").exists()
+    assert not (folder / "results" / "mine" / "particles.nc").exists()
 
 
 def test_a_folder_of_a_model_that_has_changed_is_refused(folder, monkeypatch, capsys):

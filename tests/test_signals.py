@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from faults import small
+from test_refusals import GOOD, STUDY
 
 from kinlim import signals
 from kinlim.errors import Stopped
@@ -98,6 +100,58 @@ def test_a_signal_is_heard_at_any_moment(tmp_path, command):
         # before `main` has begun, Python's own start may be hit
         assert program.returncode in (75, 0) or (program.returncode < 0 and wait < 1), (wait, program.returncode, said)
     assert 75 in codes
+
+
+ENDLESS = """
+import pathlib
+
+@njit(nogil=True)
+def endless(values):
+    while values[0, 0] > -1:
+        values[0, 0] += 1.0
+
+class Stuck(Walk):
+    def advance(self, state, observation, tick):
+        if observation == WHEN:
+            pathlib.Path("begun").touch()
+            endless(state)
+        tick(0.5)
+
+MODEL = kinlim.Model(name="ring", physics=Ring, sides=MODEL.sides[:1] + (kinlim.Ensembles(Stuck),))
+"""
+
+
+@pytest.mark.parametrize(
+    ("observation", "number", "codes"),
+    [(0, signal.SIGTERM, (75,)), (1, signal.SIGTERM, (None, 130)), (1, signal.SIGINT, (None, 130))],
+)
+def test_a_kernel_that_never_returns_is_left_behind(tmp_path, observation, number, codes):
+    """In the trial by the first signal, in a block by a second one; both had to be killed."""
+    (tmp_path / "mine.toml").write_text(STUDY)
+    (tmp_path / "mine.py").write_text(GOOD + ENDLESS.replace("WHEN", str(observation)))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "kinlim", "simulate", "mine.toml"], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),  # a background job would be deaf
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + 120
+        while not (tmp_path / "begun").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        for code in codes:
+            time.sleep(1.5)
+            program.send_signal(number)
+            if code is None:
+                time.sleep(0.2)
+                program.send_signal(number)  # the same, passed on twice
+                time.sleep(0.3)
+                assert program.poll() is None
+            else:
+                assert program.wait(20) == code
+    finally:
+        program.kill()
+        said = program.communicate()[1]
+    assert "Traceback" not in said
+    assert said.count("kinlim: ") == 1, said
 
 
 def test_mpi_takes_no_signal_for_itself_when_it_starts():

@@ -147,6 +147,9 @@ def test_another_preconditioner_is_taken_by_its_name_alone(dimension, kind):
         for key in given:
             PETSc.Options().delValue(key)
     assert found.attrs["preconditioner"] == kind
+    chosen = found.attrs["petsc_options_chosen"]
+    assert "-pde_ts_type rosw -pde_ts_rosw_type rodaspr2 " in chosen
+    assert "-pde_pc_type" not in chosen  # the user's is in force
 
 
 def test_unknowns_in_the_plane_are_not_ordered_as_a_band(tmp_path):

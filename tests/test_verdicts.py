@@ -78,12 +78,20 @@ def test_deviations_of_many_means():
     ("found", "outcome", "words"),
     [
         ({"value": -0.285, "half_width": 4.0, "claimed": -1.0}, "cannot be told", "the exponent is not determined"),
+        (
+            {"value": -0.3, "half_width": 4.0, "claimed": -1.0, "by_noise": True}, "cannot be told",
+            "About 64 times as many replicas at every point would determine it to +- 0.5, provided that its error is",
+        ),
+        (
+            {"value": -0.3, "half_width": 4.0, "claimed": None, "by_noise": False}, "cannot be told",
+            "More replicas would not determine it: the points are farther from one power law than noise explains.",
+        ),
         ({"value": -0.98, "half_width": 0.05, "claimed": -1.0}, "agree", "agrees with the claimed -1"),
         ({"value": -0.6, "half_width": 0.05, "claimed": -1.0}, "differ", "DIFFERS from the claimed -1"),
         ({"value": -0.6, "half_width": None, "claimed": -1.0}, "cannot be told", "of too few points"),
         ({"value": -0.6, "half_width": 0.05, "claimed": None}, "agree", "exponent -0.6 +- 0.05."),
     ],
-)
+)  # fmt: skip
 def test_an_exponent(found, outcome, words):
     verdict = of_exponent("gap", "n", found)
     assert verdict.outcome == outcome

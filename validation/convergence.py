@@ -47,6 +47,7 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
             row before of the same family and degree, None where there is none.
         passed: whether every manufactured solution shows an order of at least degree + 1 - LESS, the scheme its own but
             for LESS_IN_TIME on a smooth solution, and every error in time is at most TIMES its tolerance.
+        headline: the conclusion in a line: what has failed, or that all passed.
         conclusion: sentences.
         families: that were tried.
         symbols: for each family, how unknowns are written.
@@ -62,7 +63,7 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
         table.append(row)
     families = str(rows.attrs["families"]).split()
     plain, known = (json.loads(rows.attrs.get(key, "{}")) for key in ("symbols", "symbols_known"))
-    said, passed = [], True
+    found: Sentences = []
     for part in (
         _manufactured(table),
         _smooth(table, rows.attrs["order_in_time"]),
@@ -71,11 +72,14 @@ def judge(rows: xr.Dataset) -> dict[str, Any]:
         _steps(table) if "steps" in families else [],
         _tolerance(table),
     ):
-        for sentence, good in part:
-            said.append(sentence)
-            passed = passed and good
+        found += part
+    passed = all(good for _, good in found)
+    said = [sentence for sentence, _ in found]
     symbols = {family: plain | (known if family in KNOWN else {}) for family in families}
-    return {"passed": passed, "conclusion": said, "table": table, "families": families, "symbols": symbols}
+    return {
+        "passed": passed, "headline": _headline(found), "conclusion": said, "table": table, "families": families,
+        "symbols": symbols,
+    }  # fmt: skip
 
 
 def unknowns(row: dict[str, Any]) -> list[str]:
@@ -182,6 +186,13 @@ def html(rows: xr.Dataset, verdict: dict[str, Any], picture: bytes) -> str:
 
 
 Sentences = list[tuple[str, bool]]
+
+
+def _headline(found: Sentences) -> str:
+    """How many checks have failed, and the first of them; or that all passed."""
+    if failed := [sentence for sentence, good in found if not good]:
+        return f"Errors under refinement: {len(failed)} check{'s' * (len(failed) > 1)} FAILED. {failed[0]}"
+    return "Errors under refinement: every check passed." + (f" {found[0][0]}" if found else "")
 
 
 def _order(before: dict[str, Any], row: dict[str, Any], name: str) -> float | None:

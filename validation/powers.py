@@ -6,11 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import chdtrc, stdtrit
 
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+
+RARE = 1e-3
+"""Probability below which a scatter about the fit is not put down to noise."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class PowerLaw:
             (parameters, 2); NaN where there are none.
         last: that slope where the parameters are nearest their limit, shape (parameters,).
         points: how many were fitted.
+        by_noise: whether the errors explain how far the points are from the law; None for exact numbers, or as many
+            points as unknowns.
     """
 
     exponents: Array
@@ -31,6 +36,7 @@ class PowerLaw:
     local: Array
     last: Array
     points: int
+    by_noise: bool | None = None
 
 
 def fit(x: Array, y: Array, error: Array, down: Sequence[bool] | None = None) -> PowerLaw | None:
@@ -58,14 +64,15 @@ def fit(x: Array, y: Array, error: Array, down: Sequence[bool] | None = None) ->
     scaled = design * weight[:, None]
     solution = np.linalg.lstsq(scaled, np.log(y) * weight, rcond=None)[0]
     free = len(y) - unknowns
-    half = np.full(unknowns - 1, np.nan)
+    half, by_noise = np.full(unknowns - 1, np.nan), None
     if free:
         scatter = float((((np.log(y) - design @ solution) * weight) ** 2).sum()) / free
+        by_noise = bool(chdtrc(free, free * scatter) > RARE) if known else None
         covariance = np.linalg.inv(scaled.T @ scaled) * (max(scatter, 1.0) if known else scatter)
         half = stdtrit(free, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance)[:-1])
     sign = np.ones(x.shape[1]) if down is None else np.where(down, -1.0, 1.0)
     local, last = _slopes(x, np.log(y), sign)
-    return PowerLaw(np.asarray(solution[:-1], np.float64), half, local, last, len(y))
+    return PowerLaw(np.asarray(solution[:-1], np.float64), half, local, last, len(y), by_noise)
 
 
 def _slopes(x: Array, log_y: Array, sign: Array) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from kinlim.equation import SENSITIVITY
 from kinlim.errors import InputError
 from kinlim.model import Comparison, Datasets, Measured, Verdict
 from kinlim.rules import Means, Numbers, Rule
+from kinlim.study import model_of as studied
 from kinlim.validation import standard_figures
 from kinlim.validation.drawing import png
 from kinlim.validation.explore import profiles
@@ -88,6 +89,22 @@ class Standard(Comparison):
                 f"study.model = '{study.study.model}': a sweep measures particles against equations by the model's "
                 "rules, so it needs all of them; leave --without-particles out"
             )
+
+    def check(self, study: Study) -> None:
+        """Raise InputError if a rule names a side that the model does not have."""
+        there = [side.name for side in studied(study).sides]
+        for rule in self.rules:
+            for side in (rule.particles, rule.solution):
+                if side not in there:
+                    raise InputError(
+                        f"study.model = '{study.study.model}': the rule for {rule.label} wants {side}.nc; the sides of "
+                        f"the model are {', '.join(there)}"
+                    )
+
+    def foresee(self, data: Datasets) -> None:
+        """What the rules foresee."""
+        for rule in self.rules_of(data):
+            rule.foresee(data)
 
     def compare(self, data: Datasets) -> xr.Dataset:
         """What every rule finds, and more, in one dataset."""
@@ -184,6 +201,30 @@ class Standard(Comparison):
 
 NOTHING = Standard(())
 """Of a model without rules."""
+
+
+def foresee_variables(rule: Rule, data: Datasets, wanted: Sequence[str]) -> None:
+    """Refuse datasets, or drafts of them, without the variables that a rule wants.
+
+    Args:
+        rule: wants its variable of the particles, with a standard error.
+        data: some of the sides.
+        wanted: of the solution.
+
+    Raises:
+        InputError: one is missing in a side that is there.
+    """
+    for side, names in ((rule.particles, (rule.name, f"{rule.name}_se")), (rule.solution, wanted)):
+        for name in names if side in data else ():
+            _present(data[side], name, side)
+
+
+def foresee_means(rule: Means, data: Datasets) -> None:
+    """The same of `Means`; where both sides are there, their dimensions and coordinates must be alike, too."""
+    other = rule.of or rule.name
+    foresee_variables(rule, data, (other,))
+    if rule.particles in data and rule.solution in data:
+        _alike(data[rule.particles][rule.name], data[rule.solution][other], rule)
 
 
 def compare_means(rule: Means, data: Datasets) -> xr.Dataset:
@@ -331,12 +372,17 @@ def variable(dataset: xr.Dataset, name: str, side: str) -> xr.DataArray:
     Raises:
         InputError: it is missing, or holds what is no number.
     """
-    if name not in dataset:
-        raise InputError(f"{side}.nc has no variable {name}; it has {', '.join(map(str, dataset.data_vars))}")
+    _present(dataset, name, side)
     values = dataset[name]
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         raise InputError(f"{side}.nc has values of {name} that are not finite numbers")
     return values
+
+
+def _present(dataset: xr.Dataset, name: str, side: str) -> None:
+    """Refuse a dataset without a variable."""
+    if name not in dataset:
+        raise InputError(f"{side}.nc has no variable {name}; it has {', '.join(map(str, dataset.data_vars))}")
 
 
 def _timed(values: xr.DataArray, side: str) -> None:

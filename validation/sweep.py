@@ -80,6 +80,7 @@ def judge(sweep: xr.Dataset) -> dict[str, Any]:
                     "half_width": _finite(law.half_widths[k]),
                     "local": [_finite(v) for v in law.local[k]],
                     "last": _finite(law.last[k]),
+                    "by_noise": law.by_noise,
                     "claimed": None if claimed is None else claimed.get(_short(key)),
                 }
                 for k, key in enumerate(varied)

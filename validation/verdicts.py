@@ -77,6 +77,7 @@ def farthest_speed(times: Sequence[Mapping[str, Any]], label: str) -> Speed | No
 def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: int) -> list[str]:
     """Which relative errors of an equation's speed are seen, and how many replicas show smaller ones.
 
+    The speed s is a factor of the whole right side, u_t = s F(u); no coefficient of a single term is that.
     An error is seen where it comes out SURE standard errors or more; one of SURE + OFTEN does so in 19 of 20 runs.
     Nothing is said where only errors beyond the speed itself would be seen.
     """
@@ -89,15 +90,16 @@ def power(about: str, times: Sequence[Mapping[str, Any]], label: str, replicas: 
     needed = ", ".join(f"{round_up(replicas * (least / size) ** 2):,}" for size in SOUGHT)
     sizes = ", ".join(percent(size) for size in SOUGHT)
     return [
-        f"{about}: a relative error of the equation's speed (of all its fluxes and rates) of {percent(least)} or more "
-        f"would be seen in 19 of 20 such runs; errors of {sizes} take about {needed} replicas."
+        f"{about}: an error of {percent(least)} or more in the equation's speed, which is one factor of all terms of "
+        f"its right side, would be seen in 19 of 20 such runs; errors of {sizes} take about {needed} replicas. "
+        "An error of one coefficient alone is not meant: it may be larger and remain unseen."
     ]
 
 
-def round_up(value: float) -> int:
-    """To two digits, at least ENOUGH."""
+def round_up(value: float, least: int = ENOUGH) -> int:
+    """To two digits, at least `least`."""
     size = 10 ** max(floor(log10(max(value, 1))) - 1, 0)
-    return max(ceil(value / size) * size, ENOUGH)
+    return max(ceil(value / size) * size, least)
 
 
 def of_profile(about: str, times: Sequence[Mapping[str, Any]], name: str, replicas: int, points: int) -> Verdict:
@@ -206,7 +208,8 @@ def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict
     Args:
         quantity: that is measured.
         parameter: in which it is followed.
-        found: value, half_width (None without a confidence interval), last (the slope nearest the limit), claimed.
+        found: value, half_width (None without a confidence interval), last (the slope nearest the limit), claimed;
+            by_noise, as in `kinlim.validation.powers.PowerLaw`.
     """
     about, claimed, half = f"{quantity} in {parameter}", found["claimed"], found["half_width"]
     claim = "" if claimed is None else f", where {claimed:g} is claimed"
@@ -216,12 +219,26 @@ def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict
         )
     value = f"{found['value']:.3g} +- {half:.1g}"
     if half > VAGUE:
-        return Verdict(about, "cannot be told", f"{about}: the exponent is not determined ({value}){claim}.")
+        undecided = f"{about}: the exponent is not determined ({value}){claim}."
+        return Verdict(about, "cannot be told", undecided + _advice(half, found.get("by_noise")))
     if claimed is None:
         return Verdict(about, "agree", f"{about}: exponent {value}.")
     agree = abs(found["value"] - claimed) <= half
     word = "agrees with" if agree else "DIFFERS from"
     return Verdict(about, "agree" if agree else "differ", f"{about}: exponent {value} {word} the claimed {claimed:g}.")
+
+
+def _advice(half: float, by_noise: bool | None) -> str:
+    """How many replicas would determine an exponent, where noise is what keeps it from that; a half width is known."""
+    if by_noise is None:
+        return ""
+    if not by_noise:
+        return " More replicas would not determine it: the points are farther from one power law than noise explains."
+    times = (half / VAGUE) ** 2
+    return (
+        f" About {round_up(times, 2):,} times as many replicas at every point "
+        f"would determine it to +- {VAGUE:g}, provided that its error is noise and falls like 1/sqrt(replicas)."
+    )
 
 
 def percent(value: float) -> str:

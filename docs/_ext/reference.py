@@ -142,6 +142,7 @@ def _commands() -> Iterator[str]:
     yield (
         "Every command runs alone or under `mpirun`. PETSc's options come after `--`. `-q`, `-v` and `--debug` may "
         "stand anywhere. Exit codes: 0 done, 1 failed, 2 bad input, 75 stopped with a checkpoint, 130 interrupted.\n"
+        "Verdicts change none: a command that finds DIFFER or FAILED is done.\n"
     )
     commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
     for name in sorted(commands):

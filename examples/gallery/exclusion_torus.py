@@ -9,7 +9,6 @@ and of order n^-2 log n for d = 2. Source: Kipnis and Landim, "Scaling limits of
 4 and 10.
 """
 
-from functools import reduce
 from typing import Annotated
 
 import numpy as np
@@ -24,30 +23,31 @@ from kinlim import random
 
 
 class Sites(kinlim.Physics):
-    """n sites along each of d axes, the field, and the factors of the initial density: along(x) across(y) across(z)."""
+    """n sites along each of d axes, the field, and the probability that a site is occupied at time 0."""
 
     LIMITS = {"sites": "up"}
 
     dimension: Annotated[int, Field(ge=2, le=3)] = 2
     sites: Annotated[int, Field(ge=3, le=256)] = 16
     field: Annotated[float, Field(ge=-6, le=6)] = 0.0
-    along: kinlim.FormulaOfX = "0.4 + 0.25*cos(2*pi*x)"
-    across: kinlim.FormulaOfX = "0.8 + 0.4*sin(2*pi*x)"
+    rho0: kinlim.FormulaOfXYZ = "(0.4 + 0.25*cos(2*pi*x))*(0.8 + 0.4*sin(2*pi*y))"
 
     @model_validator(mode="after")
     def _is_a_probability(self):
-        rho0 = self.rho0(*np.meshgrid(*[np.linspace(0, 1, 65)] * self.dimension))
+        if self.dimension == 2 and "z" in self.rho0.used:
+            raise ValueError(f"rho0 = '{self.rho0}' has z in it, and dimension = 2")
+        rho0 = self.start(*np.meshgrid(*[np.linspace(0, 1, 65)] * self.dimension))
         if rho0.min() < 0 or rho0.max() > 1:
-            raise ValueError("along(x) across(y) ... must be a probability, in [0, 1]")
+            raise ValueError(f"rho0 = '{self.rho0}' must be a probability, in [0, 1]")
         return self
 
     @property
     def grid(self):
         return kinlim.Points(**dict.fromkeys("xyz"[: self.dimension], np.arange(self.sites) / self.sites))
 
-    def rho0(self, x, *others):
-        """The probability that a site is occupied at time 0."""
-        return reduce(np.multiply, [self.across(x=y) for y in others], self.along(x=x))
+    def start(self, x, y, z=0.0):
+        """The density at time 0."""
+        return self.rho0(x=x, y=y, z=z + 0 * x)
 
 
 @njit(nogil=True, cache=True)
@@ -105,7 +105,7 @@ class Exclusion(kinlim.Particles):
 
 def start(model):
     """The probabilities at time 0 on the lattice."""
-    return model.rho0(*np.meshgrid(*model.grid.coordinates.values(), indexing="ij"))
+    return model.start(*np.meshgrid(*model.grid.coordinates.values(), indexing="ij"))
 
 
 class LatticeSettings(kinlim.Table):
@@ -160,7 +160,7 @@ class Burgers(kinlim.Equation):
         return self.model.grid
 
     def initial(self, *x):
-        return self.model.rho0(*x)
+        return self.model.start(*x)
 
     def residual(self, u, u_t, v, at):
         diffusion, field = self.study.pde.diffusion, self.model.field * self.study.pde.drift

@@ -103,11 +103,11 @@ def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | 
             state=lambda: run.checkpoint(study, stepper),
             forget=fixed_steps is None,
         )
-        counts, preconditioner, options = run.counts(stepper), stepper.preconditioner(), stepper.options
+        counts, solver = run.counts(stepper), stepper.about()
     seconds = time.perf_counter() - began
     found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))
     about = provenance(ranks, 1, seconds, study=dump(study))
-    return found.assign_attrs(counts, preconditioner=preconditioner, petsc_options=options, **about)
+    return found.assign_attrs(counts, **solver, **about)
 
 
 def _stepper(

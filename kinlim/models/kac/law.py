@@ -11,12 +11,12 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kinlim.errors import InputError
 from kinlim.formula import Formula
 from kinlim.models.kac.polynomial import Index, Polynomial
-from kinlim.table import Table, parse_formula
+from kinlim.table import FormulaOfXYZ, Table
 
 SCALE = 1 / sqrt(2 * pi)
 """Standard deviation of a component in equilibrium."""
@@ -27,11 +27,7 @@ HIGHEST = 12
 ROUNDING = 1e-9
 """Of the sum of the sizes of all terms: what cannot be told from 0."""
 
-FormulaOfV = Annotated[
-    Formula,
-    BeforeValidator(lambda value: parse_formula(value, ("x", "y", "z"))),
-    PlainSerializer(str, return_type=str),
-]
+FormulaOfV = FormulaOfXYZ
 """A function of the velocity v = (x, y, z)."""
 
 

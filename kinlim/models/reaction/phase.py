@@ -1,17 +1,15 @@
 """Functions of position x in the unit torus and velocity v, as a study gives them, and whether they can be data."""
 
-import ast
 from collections.abc import Iterator
 from math import sqrt
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, PlainSerializer
 
 from kinlim.formula import Formula
 from kinlim.grid import uniform
-from kinlim.table import parse_formula
+from kinlim.table import WRITTEN, formula_in
 
 Array = NDArray[np.float64]
 
@@ -38,22 +36,13 @@ VARIES = 1e-2
 JUMPS = 1e-6
 """By how much, over their largest value, data may jump at a seam."""
 
-FormulaOfPhase = Annotated[
-    Formula,
-    BeforeValidator(lambda value: parse_formula(value, POSITIONS + VELOCITIES)),
-    PlainSerializer(str, return_type=str),
-]
+FormulaOfPhase = Annotated[Formula, formula_in(*POSITIONS, *VELOCITIES), WRITTEN]
 """A function of position (x, y, z) in the unit torus and velocity (vx, vy, vz)."""
-
-
-def used(formula: Formula) -> set[str]:
-    """Names of coordinates in a formula."""
-    return {node.id for node in ast.walk(formula.tree) if isinstance(node, ast.Name)} & {*POSITIONS, *VELOCITIES}
 
 
 def moves(formula: Formula) -> bool:
     """Whether it depends on the velocity."""
-    return bool(used(formula) & set(VELOCITIES))
+    return bool(formula.used & set(VELOCITIES))
 
 
 def values(formula: Formula, x: Array, v: Array) -> Array:

@@ -19,7 +19,7 @@ from kinlim.errors import InputError
 from kinlim.formula import Formula
 from kinlim.grid import uniform
 from kinlim.models.reaction import phase
-from kinlim.models.reaction.phase import GRID, POSITIONS, VELOCITIES, FormulaOfPhase, moves, used
+from kinlim.models.reaction.phase import GRID, POSITIONS, VELOCITIES, FormulaOfPhase, moves
 from kinlim.models.reaction.profile import ProfileTable
 from kinlim.table import Positive, Table
 
@@ -108,7 +108,7 @@ class KineticReaction(Physics):
     def _data_are_usable(self) -> Self:
         names = POSITIONS[: self.dimension] + VELOCITIES[: self.dimension]
         for key in ("f0", "g0"):
-            if beyond := sorted(used(getattr(self, key)) - set(names)):
+            if beyond := sorted(getattr(self, key).used - set(names)):
                 raise ValueError(
                     f"{key} = '{getattr(self, key)}': {beyond[0]} has no meaning in dimension {self.dimension}; the "
                     f"names are {', '.join(names)}"
@@ -208,7 +208,7 @@ class KineticReaction(Physics):
 
         Then f and g, integrated over the other velocities, obey (9) in dimension 1 with the marginals of chi1 and chi2.
         """
-        return not (used(self.f0) | used(self.g0)) - {"x", "vx"}
+        return not (self.f0.used | self.g0.used) - {"x", "vx"}
 
     def time_step_bias(self, dt: float) -> float:
         """Largest relative error in D that splitting flight and reaction makes: (y/2) coth(y/2) - 1, y = rate dt.
