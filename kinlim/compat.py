@@ -120,7 +120,9 @@ class Starter:
                 raise
 
 
-if STARTABLE:  # `kinlim` imports this file first
+if STARTABLE and not {"dolfinx", "petsc4py"}.isdisjoint(sys.modules):  # nothing would wake the starter in time
+    start_mpi()
+elif STARTABLE:  # `kinlim` imports this file first
     sys.meta_path.insert(0, Starter())
 
 Indices = NDArray[np.int64]
