@@ -159,10 +159,12 @@ class LostRanks(NamedTuple):
 
     def __str__(self) -> str:
         """What is wrong, and what to do."""
+        language = "pmi2" if self.library.startswith("MPICH") else "pmix"
+        slurm = f", or srun --mpi={language} kinlim ..." if self.launcher == "Slurm" else ""
         return (
             f"{self.launcher} has started {self.processes} processes, and each is alone, so all would do the whole "
             f"work. kinlim runs on {self.library}, whose own launcher starts ranks that know each other: "
-            f"{launcher()} -n {self.processes} kinlim ..."
+            f"{launcher()} -n {self.processes} kinlim ...{slurm}"
         )
 
 
