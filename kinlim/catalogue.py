@@ -180,7 +180,7 @@ def _said(path: Path) -> str:
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
             continue  # not one of ours
     there = sorted(one.name for kind in ("*.nc", "*.checkpoint", "*.html") for one in path.glob(kind))
-    return f"no verdict; holds {', '.join(there)}" if there else "empty"
+    return f"no verdict; holds {', '.join(there)}" if there else "begun, and nothing is kept yet"
 
 
 def _article(entry: Entry, folder: Path) -> str:

@@ -120,7 +120,9 @@ class Starter:
                 raise
 
 
-if STARTABLE:  # `kinlim` imports this file first
+if STARTABLE and not {"dolfinx", "petsc4py"}.isdisjoint(sys.modules):  # nothing would wake the starter in time
+    start_mpi()
+elif STARTABLE:  # `kinlim` imports this file first
     sys.meta_path.insert(0, Starter())
 
 Indices = NDArray[np.int64]
@@ -157,10 +159,12 @@ class LostRanks(NamedTuple):
 
     def __str__(self) -> str:
         """What is wrong, and what to do."""
+        language = "pmi2" if self.library.startswith("MPICH") else "pmix"
+        slurm = f", or srun --mpi={language} kinlim ..." if self.launcher == "Slurm" else ""
         return (
             f"{self.launcher} has started {self.processes} processes, and each is alone, so all would do the whole "
             f"work. kinlim runs on {self.library}, whose own launcher starts ranks that know each other: "
-            f"{launcher()} -n {self.processes} kinlim ..."
+            f"{launcher()} -n {self.processes} kinlim ...{slurm}"
         )
 
 

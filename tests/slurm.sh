@@ -1,10 +1,9 @@
 #!/bin/bash
-# The recipes of docker/slurm on a Slurm of one node, on this machine: a job that is stopped twice and comes back, and a
+# The recipes of docker/slurm on a Slurm of one node, on this machine: a job that is stopped and comes back, and a
 # sweep as a job array. As root on Debian, inside the environment: ./run tests/slurm.sh
 set -eu
 cd "$(dirname "$0")/.."
 here=$PWD work=$(mktemp -d)
-export KINLIM_MPI=${KINLIM_MPI-pmi2}
 command -v slurmctld >/dev/null || {
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
@@ -58,10 +57,10 @@ finished() { # finished JOB: wait until it is done, and say in which state
 
 echo "== a job that comes back"
 study=$here/examples/pinned-paper.toml
-sed 's/^replicas = .*/replicas = 500000/' "$study" >"$work/study.toml"
-# One minute, and the signal 40 s before its end; there is work for 36 s on two cores. Slurm waits two minutes before a
-# job that was queued again may begin.
-job=$(cd "$work" && sbatch --parsable --time=1 --signal=USR1@40 --ntasks="$cores" --cpus-per-task=1 \
+sed 's/^replicas = .*/replicas = 1000000/' "$study" >"$work/study.toml"
+# Two minutes, and the signal 60 to 90 s before their end, as Slurm looks every 30 s; there is work for more than a minute
+# on two cores. Slurm waits two minutes before a job that was queued again may begin.
+job=$(cd "$work" && sbatch --parsable --time=2 --signal=USR1@60 --ntasks="$cores" --cpus-per-task=1 \
     --output=run.txt "$here/docker/slurm/run.sbatch" study.toml results/run)
 finished "$job"
 tail -n 3 "$work/run.txt"

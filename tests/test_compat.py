@@ -52,6 +52,20 @@ def test_they_are_refused_in_words(monkeypatch):
         parallel.world()
 
 
+@pytest.mark.parametrize(
+    ("launcher", "library", "remedy"),
+    [
+        ("Slurm", "MPICH 5.0.2", "kinlim ..., or srun --mpi=pmi2 kinlim ..."),
+        ("Slurm", "Open MPI 5.0.7", "kinlim ..., or srun --mpi=pmix kinlim ..."),
+        ("Open MPI", "MPICH 5.0.2", "mpirun -n 4 kinlim ..."),
+    ],
+)
+def test_slurm_is_told_the_language_of_the_library(launcher, library, remedy):
+    said = str(compat.LostRanks(launcher, 4, library))
+    assert said.endswith(remedy)
+    assert ("srun" in said) == (launcher == "Slurm")
+
+
 @pytest.mark.skipif(not compat.WHEEL, reason="Open MPI is what it expects")
 @pytest.mark.parametrize(("rank", "words"), [("0", "Open MPI has started 2 processes"), ("1", "")])
 def test_mpich_is_not_started_by_another_launcher(rank, words):

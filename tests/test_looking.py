@@ -44,7 +44,7 @@ def test_folders_are_listed_with_what_they_have_found(folders):
     said = json.loads((folders / "one" / "metrics.json").read_text())["verdicts"][0]["sentence"]
     assert entries["one"].said == said
     assert (entries["one"].name, entries["one"].model) == ("small", "pinned")
-    assert entries["begun"].said == "empty"
+    assert entries["begun"].said == "begun, and nothing is kept yet"
     assert entries["begun"].page is None
     assert said in catalogue.listed(folders)
     assert str(folders / "begun") in catalogue.listed(folders).splitlines()[-2]  # no log: it comes last
