@@ -20,7 +20,7 @@ trap stop EXIT
 mkdir -p /run/munge /var/log/munge /etc/slurm "$work/state" "$work/spool"
 chown munge: /run/munge /var/log/munge
 pgrep munged >/dev/null || runuser -u munge -- /usr/sbin/munged
-cores=$(nproc)
+cores=$(nproc --all) # without it, nproc heeds OMP_NUM_THREADS, which ./run sets to 1
 cat >/etc/slurm/slurm.conf <<EOF
 ClusterName=one
 SlurmctldHost=$(hostname -s)
@@ -57,8 +57,8 @@ finished() { # finished JOB: wait until it is done, and say in which state
 
 echo "== a job that comes back"
 study=$here/examples/pinned-paper.toml
-sed 's/^replicas = .*/replicas = 1000000/' "$study" >"$work/study.toml"
-# Two minutes, and the signal 60 to 90 s before their end, as Slurm looks every 30 s; there is work for more than a minute
+sed 's/^replicas = .*/replicas = 600000/' "$study" >"$work/study.toml"
+# Two minutes, and the signal 60 to 90 s before their end, as Slurm looks every 30 s; there is work for 45 s
 # on two cores. Slurm waits two minutes before a job that was queued again may begin.
 job=$(cd "$work" && sbatch --parsable --time=2 --signal=USR1@60 --ntasks="$cores" --cpus-per-task=1 \
     --output=run.txt "$here/docker/slurm/run.sbatch" study.toml results/run)
