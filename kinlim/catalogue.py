@@ -5,6 +5,7 @@ import html
 import json
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ from typing import Any
 from kinlim.errors import InputError, RunError
 from kinlim.model import STUDY
 from kinlim.results import CONVERGENCE, METRICS, POINTS, REPORT, SWEEP
-from kinlim.statements import LOG
+from kinlim.statements import LOG, STATEMENTS
 
 INDEX = "index.html"
 """The page that `kinlim list --html` writes."""
@@ -81,7 +82,7 @@ def listed(folder: Path) -> str:
     """The folders for a terminal: each with a line on what it is and one on what it has found."""
     lines = []
     for entry in entries(folder):
-        when = f", {entry.when.replace('T', ' ')[:16]} UTC" if entry.when else ""
+        when = f", {_said_when(entry)}" if entry.when else ""
         lines += [f"{entry.path} ({entry.model}{when})", f"    {entry.said}"]
     return "\n".join(lines)
 
@@ -167,6 +168,10 @@ def _when(path: Path) -> str:
     return last.partition(" ")[0].removesuffix("+00:00")
 
 
+def _said_when(entry: Entry) -> str:
+    return f"{entry.when.replace('T', ' ')[:16]} UTC" if entry.when else ""
+
+
 def _said(path: Path) -> str:
     for name in (METRICS, f"{SWEEP}.json"):
         try:
@@ -174,8 +179,26 @@ def _said(path: Path) -> str:
             return str(verdicts[0]["sentence"])
         except (OSError, ValueError, KeyError, IndexError, TypeError):
             continue
+    for file in sorted(path.glob("*.json")):
+        if said := _examined(file):
+            return said
     there = sorted(one.name for kind in ("*.nc", "*.checkpoint", "*.html") for one in path.glob(kind))
     return f"no verdict; holds {', '.join(there)}" if there else "empty"
+
+
+def _examined(path: Path) -> str:
+    """What an examination has found, by its JSON: its headline, whether its checks passed, or its statements' count."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "headline" in found:
+            return str(found["headline"])
+        if "passed" in found:
+            return "Every check passed." if found["passed"] else "Some check failed."
+        counts = Counter(str(one["verdict"]) for one in found[STATEMENTS])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    said = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(counts.items()))
+    return f"{counts.total()} statements; {said}" if counts else ""
 
 
 def _article(entry: Entry, folder: Path) -> str:
@@ -184,5 +207,5 @@ def _article(entry: Entry, folder: Path) -> str:
     path = html.escape(str(entry.path.relative_to(folder)))
     page = entry.page
     link = path if page is None else f'<a href="{html.escape(os.path.relpath(page, folder))}">{path}</a>'
-    about = html.escape(f"{entry.name}, {entry.model}, {entry.when}")
+    about = html.escape(", ".join(filter(None, (entry.name, Path(entry.model).name, _said_when(entry)))))
     return f'<article><h2>{link}</h2><p>{html.escape(readable(entry.said))}</p><p class="about">{about}</p></article>'

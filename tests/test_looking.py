@@ -48,6 +48,22 @@ def test_folders_are_listed_with_what_they_have_found(folders):
     assert str(folders / "begun") in catalogue.listed(folders).splitlines()[-2]  # no log: it comes last
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"statements": [{"verdict": "fails"}, {"verdict": "holds"}, {"verdict": "fails"}]}, "fails: 2, holds: 1"),
+        ({"passed": False, "conclusion": []}, "Some check failed."),
+        ({"headline": "It converges.", "statements": []}, "It converges."),
+        ({}, "holds rest.html"),
+    ],
+)
+def test_an_examination_is_listed_with_its_verdict(folders, tmp_path, found, said):
+    (tmp_path / "study.toml").write_bytes((folders / "one" / "study.toml").read_bytes())
+    (tmp_path / "rest.html").write_text("")
+    (tmp_path / "rest.json").write_text(json.dumps(found))
+    assert said in catalogue.entries(tmp_path)[0].said
+
+
 def test_points_of_a_sweep_are_not_listed_beside_it(folders, tmp_path):
     point = tmp_path / "sweep" / "points" / "model.balls=3"
     point.mkdir(parents=True)
