@@ -69,7 +69,7 @@ def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Fi
         last.axhspan(-BAND, BAND, color="0.8", lw=0)
         for level in (-BAND, BAND):
             last.axhline(level, color="0.3", lw=0.6, ls="--")
-        last.plot(x, off, ".", ms=2, color=PARTICLES)
+        last.plot(x, off, ".", ms=2 if len(x) > DOTS else 4, color=PARTICLES)
         top.set_title(f"t = {float(compared.time[t]):.3g}", fontsize=10)
         last.set_xlabel(f"{axes[0]}\n{_chi2(rule, compared, t)}", fontsize=9)
     rows[0, 0].xaxis.set_major_locator(MaxNLocator(3 if len(times) > 3 else 6, steps=(1, 2, 5, 10)))
