@@ -5,6 +5,7 @@ import html
 import json
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ from typing import Any
 from kinlim.errors import InputError, RunError
 from kinlim.model import STUDY
 from kinlim.results import CONVERGENCE, METRICS, POINTS, REPORT, SWEEP
-from kinlim.statements import LOG, STATEMENTS, Statement
+from kinlim.statements import LOG, STATEMENTS
 
 INDEX = "index.html"
 """The page that `kinlim list --html` writes."""
@@ -81,7 +82,7 @@ def listed(folder: Path) -> str:
     """The folders for a terminal: each with a line on what it is and one on what it has found."""
     lines = []
     for entry in entries(folder):
-        when = f", {entry.when.replace('T', ' ')[:16]} UTC" if entry.when else ""
+        when = f", {_said_when(entry)}" if entry.when else ""
         lines += [f"{entry.path} ({entry.model}{when})", f"    {entry.said}"]
     return "\n".join(lines)
 
@@ -167,6 +168,10 @@ def _when(path: Path) -> str:
     return last.partition(" ")[0].removesuffix("+00:00")
 
 
+def _said_when(entry: Entry) -> str:
+    return f"{entry.when.replace('T', ' ')[:16]} UTC" if entry.when else ""
+
+
 def _said(path: Path) -> str:
     for file in [path / name for name in (METRICS, f"{SWEEP}.json")] + sorted(path.glob("*.json")):
         try:
@@ -175,8 +180,9 @@ def _said(path: Path) -> str:
                 return str(found["verdicts"][0]["sentence"])
             if "headline" in found:
                 return str(found["headline"])
-            if found.get(STATEMENTS):
-                return Statement(**found[STATEMENTS][0]).sentence
+            if counts := Counter(str(one["verdict"]) for one in found.get(STATEMENTS, [])):
+                said = ", ".join(f"{verdict}: {count}" for verdict, count in sorted(counts.items()))
+                return f"{counts.total()} statements; {said}"
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
             continue  # not one of ours
     there = sorted(one.name for kind in ("*.nc", "*.checkpoint", "*.html") for one in path.glob(kind))
@@ -189,5 +195,5 @@ def _article(entry: Entry, folder: Path) -> str:
     path = html.escape(str(entry.path.relative_to(folder)))
     page = entry.page
     link = path if page is None else f'<a href="{html.escape(os.path.relpath(page, folder))}">{path}</a>'
-    about = html.escape(f"{entry.name}, {entry.model}, {entry.when}")
+    about = html.escape(", ".join(filter(None, (entry.name, Path(entry.model).name, _said_when(entry)))))
     return f'<article><h2>{link}</h2><p>{html.escape(readable(entry.said))}</p><p class="about">{about}</p></article>'

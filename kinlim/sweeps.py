@@ -181,7 +181,7 @@ def sweep(
         >>> [point["model.reservoir"] for point in found["points"]]
         [100, 1000]
         >>> found["verdicts"][0]["sentence"]
-        'plateau in reservoir: slope -0.482, of too few points to be sure of, where -1 is claimed.'
+        'plateau in reservoir: slope -0.482, from too few points to be sure, where -1 is claimed.'
     """
     from kinlim.parallel import default_threads, on_root, world
     from kinlim.provenance import provenance

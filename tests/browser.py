@@ -72,7 +72,14 @@ RING = {
     "particles": {"replicas": 200},
 }
 
-RUNS = {"pinned": TABLES, "reaction": REACTION, "kac": KAC, "own": RING}
+TORUS = {
+    "study": {"model": str(EXAMPLES / "gallery" / "exclusion_torus.py"), "name": "torus"},
+    "model": {"sites": 8, "end_time": 0.02, "observe": [0.5, 1.0]},
+    "particles": {"replicas": 400},
+    "pde": {"cells": 6},
+}
+
+RUNS = {"pinned": TABLES, "reaction": REACTION, "kac": KAC, "own": RING, "torus": TORUS}
 FILLED = """
 const svg = document.querySelector(".explore svg"), whole = svg.getBoundingClientRect();
 const ends = [...svg.querySelectorAll(".grid")].map(e => e.getBoundingClientRect().right);
@@ -139,6 +146,7 @@ def test_nothing_is_wider_than_the_screen_and_nothing_fails(pages, browser, name
     show(browser, pages[name], width)
     keep(browser, f"{name}-{width}")
     unfold(browser)
+    assert "{%" not in browser.page_source
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     assert wide <= width, browser.execute_script(TOO_WIDE, width)
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
@@ -269,6 +277,32 @@ def test_differences_are_shown_on_demand(pages, browser, name):
     assert len({one.split()[1] for one in line.removeprefix("M").split("L")}) == 1
     assert [told(panel) for panel in panels_of(browser)] == before
     keep(browser, f"{name}-difference")
+
+
+def test_fields_over_two_axes_are_looked_into_section_by_section(pages, browser):
+    """The numbers are those of the dataset at the time, section and point that are named."""
+    show(browser, pages["torus"], 1280)
+    times, sections = browser.find_elements(By.CSS_SELECTOR, ".explore input[type=range]")
+    particles = Results(pages["torus"].parent).read("particles.nc")
+    for place in (0, 3):
+        sections.send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * place)
+        times.send_keys(Keys.HOME)
+        panel = panels_of(browser)[0]
+        panel.find_element(By.TAG_NAME, "svg").send_keys(Keys.HOME, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+        said = re.match(r"x = (\S+), y = (\S+): particles (\S+) ", panel.find_element(By.TAG_NAME, "p").text)
+        x, y, mean = map(float, said.groups())
+        assert y == pytest.approx(float(particles["y"][place]), rel=0.01)
+        assert sections.get_attribute("aria-valuetext") == f"y = {said[2]}"
+        there = particles["rho"][0].sel(x=x, y=y, method="nearest")
+        assert mean == pytest.approx(float(there), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pinned", "torus"])
+def test_a_page_has_a_slider_for_sections_where_there_are_some(pages, browser, name):
+    show(browser, pages[name], 390)
+    shown = [one.is_displayed() for one in browser.find_elements(By.CSS_SELECTOR, ".explore input[type=range]")]
+    assert shown == [True, name == "torus"]
+    keep(browser, f"{name}-sections")
 
 
 @pytest.mark.parametrize("name", EXPLORED)

@@ -17,7 +17,7 @@ from kinlim.models.pinned import drift, dynamics, noise, rest
 from kinlim.models.pinned.iteration import Iteration
 from kinlim.results import Results
 from kinlim.study import model_of
-from kinlim.validation import drawing, report
+from kinlim.validation import drawing, report, standard_figures
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -229,6 +229,30 @@ def test_a_figure_that_says_nothing_is_read():
     assert "rises from 3.00 at 0 to 4.00 at 1" in report.words(drawing.png(figure))
     figure.set_label("u halves: 2 → 1")
     assert report.words(drawing.png(figure)) == "u halves: 2 → 1"
+
+
+@pytest.mark.parametrize("factor", [0.5, 30.0, 3000.0])
+def test_a_profile_shows_its_differences_in_standard_errors(factor):
+    """All points of which chi2 is the mean square, beside lines at two standard errors; at any size of them."""
+    x, t = np.linspace(0, 1, 40), np.array([0.1, 0.2])
+    z = factor * np.sin(9 * x) * np.ones((2, 1))
+    s = np.where(x > 0, 0.01, 0.0) * np.ones((2, 1))  # what has no error is not drawn
+    names = {"expected_u": 1 + 0 * z, "difference_u": z * s, "difference_u_se": s}
+    compared = xr.Dataset({name: (("time", "x"), values) for name, values in names.items()}, {"time": t, "x": x})
+    chi2 = (z[:, 1:] ** 2).mean(axis=1)
+    compared["chi2_u"] = ("time", chi2)
+    data = {"particles": xr.Dataset({"u": compared["expected_u"] + compared["difference_u"]})}
+    figure = standard_figures.profile(kinlim.Means("u"), compared, data)
+    assert illegible(figure) == []
+    for panel, said in zip(figure.axes[4:], chi2, strict=True):
+        low, high, dots = (np.asarray(line.get_ydata()) for line in panel.lines)
+        assert (low[0], high[0]) == (-2, 2)
+        assert np.nanmean(dots**2) == pytest.approx(said)
+        assert np.isnan(dots[0])
+        bottom, top = panel.get_ylim()
+        assert bottom < np.nanmin(dots) < np.nanmax(dots) < top
+        heights = panel.transData.transform([(0, -2), (0, 2)])[:, 1]
+        assert np.ptp(heights) > 0.2 * panel.get_window_extent().height
 
 
 @pytest.mark.parametrize(("factor", "side"), [(0.9, "smaller"), (1.1, "larger")])

@@ -64,8 +64,23 @@ def test_sections_fold_and_nothing_is_lost():
     assert _folded("<p>no section</p>") == "<p>no section</p>"
 
 
-def test_signs_of_print():
-    assert readable("chi2 is 1.1, where noise makes 1 +- 0.1") == "χ² is 1.1, where noise makes 1 ± 0.1"
+@pytest.mark.parametrize(
+    ("plain", "printed"),
+    [
+        ("chi2 is 1.1, where noise makes 1 +- 0.1", "χ² is 1.1, where noise makes 1 ± 0.1"),
+        ("f/chi_1 and chi_2/g stay", "f/χ₁ and χ₂/g stay"),  # the densities, and no χ²
+        ("slope -0.6, x - 1, O(n^-3) (-1)", "slope −0.6, x − 1, O(n^−3) (−1)"),
+        ("rtol = 1e-07, (2.1)-(2.2), Figures 2-4, --over a-b", "rtol = 1e-07, (2.1)-(2.2), Figures 2-4, --over a-b"),
+    ],
+)
+def test_signs_of_print(plain, printed):
+    assert readable(plain) == printed
+
+
+def test_brackets_grow_around_what_is_tall_alone():
+    """Without a font for mathematics, stretched ones around one line were twice as tall as it."""
+    assert str(mathml("sin(4*pi*x)")).count('stretchy="false"') == 2
+    assert "stretchy" not in str(mathml("sin(x/2)"))
 
 
 def profiles(times, points, axes=("x",), rules=("u",)):
@@ -106,8 +121,19 @@ def test_profiles_stay_small(times, points, rules):
         assert one["x"][1] == pytest.approx(one["every"] / (points - 1), rel=1e-5)
 
 
-def test_maps_and_numbers_are_no_profiles():
-    assert profiles(times=2, points=5, axes=("x", "y"))["profiles"] == []
+def test_means_over_more_axes_come_section_by_section():
+    """One row for each time and each place on the other axes, in this order; few enough of them."""
+    (one,) = profiles(times=2, points=5, axes=("x", "y"))["profiles"]
+    assert one["sections"] == ["y = 0", "y = 0.25", "y = 0.5", "y = 0.75", "y = 1"]
+    assert one["particles"][5 + 2][3] == pytest.approx((25 + 3 * 5 + 2) / 7, rel=1e-5)  # t = 1, y = 0.5, x = 0.75
+    assert one["expected"][2][0] == pytest.approx(2 / 7 + 1, rel=1e-5)
+    (one,) = profiles(times=4, points=40, axes=("x", "y", "z"))["profiles"]
+    assert one["sections"][0] == "y = 0, z = 0"
+    assert len(one["particles"]) == 4 * len(one["sections"])
+    assert len(json.dumps(one)) < 200_000
+
+
+def test_numbers_are_no_profiles():
     assert profiles(times=2, points=5, axes=("wave",))["profiles"] == []
 
 

@@ -88,7 +88,7 @@ def test_deviations_of_many_means():
         ),
         ({"value": -0.98, "half_width": 0.05, "claimed": -1.0}, "agree", "agrees with the claimed -1"),
         ({"value": -0.6, "half_width": 0.05, "claimed": -1.0}, "differ", "DIFFERS from the claimed -1"),
-        ({"value": -0.6, "half_width": None, "claimed": -1.0}, "cannot be told", "of too few points"),
+        ({"value": -0.6, "half_width": None, "claimed": -1.0}, "cannot be told", "from too few points"),
         ({"value": -0.6, "half_width": 0.05, "claimed": None}, "agree", "exponent -0.6 +- 0.05."),
     ],
 )  # fmt: skip

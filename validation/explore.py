@@ -1,6 +1,7 @@
 """Profiles that a page shows at any time, point by point: the numbers behind its figures, few enough for a page."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 from kinlim.grid import AXES
 from kinlim.model import Datasets
 from kinlim.rules import Rule
+from kinlim.validation.drawing import plain
 from kinlim.validation.standard_figures import DOTS
 
 NUMBERS = 12_000
@@ -16,9 +18,10 @@ NUMBERS = 12_000
 
 
 def profiles(rules: Sequence[Rule], compared: xr.Dataset, data: Datasets) -> dict[str, Any]:
-    """Means of the particles over one axis with their standard errors, and what is expected, for explore.js.
+    """Means of the particles over an axis with their standard errors, and what is expected, for explore.js.
 
-    Where there are too many points, every second, third, ... is kept, DOTS at least.
+    Means over more axes are given along the first one, section by section: one for each place on the others. Where
+    there are too many points, every second, third, ... is kept, DOTS at least, and then of the sections.
     """
     drawn = [rule for rule in rules if _is_profile(rule, compared, data)]
     times = compared.sizes["time"]
@@ -30,29 +33,46 @@ def profiles(rules: Sequence[Rule], compared: xr.Dataset, data: Datasets) -> dic
 
 
 def _is_profile(rule: Rule, compared: xr.Dataset, data: Datasets) -> bool:
-    """Whether it holds means over time and one axis against others."""
+    """Whether it holds means over time and space alone against others."""
     means = data[rule.particles].get(rule.name)
     return (
-        means is not None and means.dims in {("time", axis) for axis in AXES} and f"expected_{rule.label}" in compared
+        means is not None
+        and means.dims[:1] == ("time",)
+        and bool(means.dims[1:])
+        and set(means.dims[1:]) <= set(AXES)
+        and f"expected_{rule.label}" in compared
     )
 
 
 def _profile(rule: Rule, compared: xr.Dataset, data: Datasets, room: int) -> dict[str, Any]:
     """The numbers of a rule, at so many points at most."""
     means = data[rule.particles][rule.name]
-    axis = str(means.dims[1])
+    axis, *others = map(str, means.dims[1:])
     every = -(-means.sizes[axis] // room)
-    thin = {axis: slice(None, None, every)}
+    count = int(np.prod([means.sizes[other] for other in others]))
+    skipped = -(-count * -(-means.sizes[axis] // every) // room)
+    places = [means[other].to_numpy() for other in others]
+
+    def rows(values: xr.DataArray, digits: int = 6) -> Any:
+        """Those of all times and sections, in this order, one row each."""
+        sections = values.transpose("time", *others, axis).to_numpy().reshape(values.sizes["time"], count, -1)
+        kept = sections[:, ::skipped, ::every]
+        return _rounded(xr.DataArray(kept.reshape(-1, kept.shape[2]), dims=("row", axis)), digits)
+
     return {
         "name": rule.label,
         "about": rule.about,
         "axis": axis,
         "every": every,
         "points": means.sizes[axis],
-        "x": _rounded(means[axis].isel(thin)),
-        "particles": _rounded(means.isel(thin)),
-        "error": _rounded(compared[f"difference_{rule.label}_se"].transpose("time", axis).isel(thin), digits=3),
-        "expected": _rounded(compared[f"expected_{rule.label}"].transpose("time", axis).isel(thin)),
+        "sections": [
+            ", ".join(f"{other} = {plain(float(place))}" for other, place in zip(others, where, strict=True))
+            for where in product(*places)
+        ][::skipped],
+        "x": _rounded(means[axis][::every]),
+        "particles": rows(means),
+        "error": rows(compared[f"difference_{rule.label}_se"], digits=3),
+        "expected": rows(compared[f"expected_{rule.label}"]),
     }
 
 

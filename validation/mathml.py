@@ -48,14 +48,21 @@ def _walk(node: ast.AST) -> tuple[str, int]:
             return f"<mrow><mo>|</mo>{_walk(one)[0]}<mo>|</mo></mrow>", ATOM
         case ast.Call(func=ast.Name(id=name), args=args):
             inside = "<mo>,</mo>".join(_walk(one)[0] for one in args)
-            return f"<mrow><mi>{html.escape(name)}</mi><mo>(</mo>{inside}<mo>)</mo></mrow>", ATOM
+            return f"<mrow><mi>{html.escape(name)}</mi>{_bracketed(inside)}</mrow>", ATOM
     raise ValueError(f"{ast.dump(node)} is in no formula")
 
 
 def _within(node: ast.AST, strength: int) -> str:
     """The node, in brackets if it binds less strongly."""
     body, own = _walk(node)
-    return body if own >= strength else f"<mrow><mo>(</mo>{body}<mo>)</mo></mrow>"
+    return body if own >= strength else f"<mrow>{_bracketed(body)}</mrow>"
+
+
+def _bracketed(body: str) -> str:
+    """The body in brackets, which grow around what is tall alone: a font without such signs grows them always."""
+    tall = any(f"<{tag}>" in body for tag in ("mfrac", "msup", "msqrt"))
+    fixed = "" if tall else ' stretchy="false"'
+    return f"<mo{fixed}>(</mo>{body}<mo{fixed}>)</mo>"
 
 
 def _begins_with_a_number(node: ast.AST) -> bool:

@@ -23,8 +23,11 @@ PRINTED = (
 WORDS = "Description"
 """Key of the words in a PNG, one of those that the format names."""
 
-SIGNS = {"+-": "±", "chi2": "χ²", "||": "‖", "<=": "≤", ">=": "≥"}
+SIGNS = {"+-": "±", "chi2": "χ²", "chi_1": "χ₁", "chi_2": "χ₂", "||": "‖", "<=": "≤", ">=": "≥"}
 """What a terminal's sentences have, and what a page has in its place."""
+
+MINUS = re.compile(r"(?<![\w.)\]-])-(?=\d)|(?<= )-(?= )")
+"""A hyphen that is a minus sign: before a number, or alone between spaces."""
 
 
 def render(name: str, **context: Any) -> str:
@@ -59,7 +62,7 @@ def readable(sentence: str) -> str:
     """A sentence for a terminal, with the signs of print."""
     for plain, sign in SIGNS.items():
         sentence = sentence.replace(plain, sign)
-    return sentence
+    return MINUS.sub("−", sentence)
 
 
 def _folded(page: str) -> str:

@@ -178,7 +178,7 @@ class Standard(Comparison):
             title=str(comparison.attrs["title"]),
             numbers=numbers,
             said=self.tell(numbers),
-            rules=[rule.label for rule in self.rules],
+            rules={rule.label: rule.about for rule in self.rules},
             pictures=pictures,
             explored=profiles(self.rules_of(data), comparison, data),
             captions=self.captions,

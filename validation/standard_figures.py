@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kinlim.grid import AXES
@@ -30,38 +31,84 @@ PARTICLES, SOLUTION = "tab:red", "tab:blue"
 CURVES = 8
 """Numbers that are drawn over time, the largest ones."""
 
+BAND = 2.0
+"""Standard errors between which noise alone leaves about 95 of 100 differences."""
+
+FAR = 8.0
+"""Standard errors beyond which differences are drawn on a logarithmic scale, so that the band stays visible."""
+
+EDGE = 4.5
+"""Standard errors at which histograms end; what lies beyond is counted there."""
+
 WIDE = 30.0
 """Last over first time from which on times are drawn on a logarithmic axis."""
 
 
 def profile(rule: "Means | Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
-    """Draw means of particles on what is expected of them, and their difference with twice its error below."""
+    """Draw means of particles on what is expected, their difference with twice its error, and the two's ratio.
+
+    The last is (particles - expected)/(standard error), of whose squares chi2 is the mean.
+    """
     particles = data[rule.particles][rule.name]
     axes = [axis for axis in AXES if axis in particles.dims]
     if len(axes) > 1:
         return _profile_as_maps(rule, compared, particles, axes)
     times = shown(compared)
-    figure = Figure(figsize=(across(times), 5), layout="constrained")
-    upper, lower = figure.subplots(2, len(times), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
+    figure = Figure(figsize=(across(times), 6.4), layout="constrained")
+    rows = figure.subplots(3, len(times), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2, 2))
+    z = _in_errors(rule, compared)[times]
     x = particles[axes[0]].to_numpy()
     every = -(-len(x) // DOTS)
-    for top, below, t in zip(upper, lower, times, strict=True):
+    for top, below, last, t, off in zip(*rows, times, z, strict=True):
         top.plot(x, compared[f"expected_{rule.label}"][t], color=SOLUTION, lw=1.4, label="expected")
         top.plot(x[::every], particles[t][::every], "o", ms=2.6, color=PARTICLES, label="particles")
-        band = 2 * compared[f"difference_{rule.label}_se"][t].to_numpy()
+        band = BAND * compared[f"difference_{rule.label}_se"][t].to_numpy()
         below.fill_between(x, -band, band, color="0.8", lw=0, label="± 2 standard errors of the difference")
         below.plot(x, compared[f"difference_{rule.label}"][t], color=PARTICLES, lw=0.6)
         below.axhline(0, color="0.3", lw=0.6)
-        chi2 = float(compared[f"chi2_{rule.label}"][t])
-        text = f"χ² per point {chi2:.3g}" if chi2 < 1000 else f"χ² per point {chi2:,.0f}"
+        last.axhspan(-BAND, BAND, color="0.8", lw=0)
+        for level in (-BAND, BAND):
+            last.axhline(level, color="0.3", lw=0.6, ls="--")
+        last.plot(x, off, ".", ms=2 if len(x) > DOTS else 4, color=PARTICLES)
         top.set_title(f"t = {float(compared.time[t]):.3g}", fontsize=10)
-        below.set_xlabel(f"{axes[0]}\n{text} (noise: 1)", fontsize=9)
-    upper[0].set_ylabel(rule.label)
-    lower[0].set_ylabel("particles − expected")
-    _scientific(lower[0])
+        last.set_xlabel(f"{axes[0]}\n{_chi2(rule, compared, t)}", fontsize=9)
+    rows[0, 0].xaxis.set_major_locator(MaxNLocator(3 if len(times) > 3 else 6, steps=(1, 2, 5, 10)))
+    first = rows[:, 0]
+    for axis, what in zip(first, (rule.label, "particles\n− expected", "the same, in\nstandard errors"), strict=True):
+        axis.set_ylabel(what)
+    _scientific(first[1])
+    _show_band(first[2], z)
     legend(figure)
     figure.set_label(_found(rule, compared, axes))
     return figure
+
+
+def _in_errors(rule: "Means | Numbers", compared: xr.Dataset) -> Array:
+    """Differences over their standard errors, the times first; NaN where an error is 0."""
+    error = compared[f"difference_{rule.label}_se"]
+    z = compared[f"difference_{rule.label}"] / error.where(error > 0)
+    return np.asarray(z.transpose("time", ...), np.float64)
+
+
+def _chi2(rule: "Means | Numbers", compared: xr.Dataset, t: int) -> str:
+    """What the mean square of these is at a time."""
+    chi2 = float(compared[f"chi2_{rule.label}"][t])
+    return f"χ² per point {f'{chi2:.3g}' if chi2 < 1000 else f'{chi2:,.0f}'} (noise: 1)"
+
+
+def _show_band(axis: Axes, z: Array) -> None:
+    """Choose a scale of differences in standard errors that shows the largest one, and BAND beside it."""
+    most = float(np.abs(z[np.isfinite(z)]).max(initial=0))
+    if most <= FAR:
+        end = max(1.1 * most, 1.5 * BAND)
+        axis.set(ylim=(-end, end), yticks=(-BAND, 0, BAND))
+        return
+    ticks = (BAND, 10.0 ** max(np.floor(np.log10(most)), 1))
+    axis.set_yscale("symlog", linthresh=BAND)
+    axis.set(ylim=(-2 * max(most, 10), 2 * max(most, 10)))
+    axis.set_yticks([*(-tick for tick in reversed(ticks)), 0, *ticks])
+    axis.yaxis.set_major_formatter(lambda value, _: plain(value))
+    axis.minorticks_off()
 
 
 def _found(rule: "Means | Numbers", compared: xr.Dataset, axes: list[str], last: int = 0) -> str:
@@ -108,20 +155,24 @@ def _off(z: Array, t: Array) -> str:
 
 def _profile_as_maps(rule: "Means | Numbers", compared: xr.Dataset, particles: xr.DataArray, axes: list[str]) -> Figure:
     """Particles, expected and difference over its standard error at the last time; in the middle of a third axis."""
-    error = compared[f"difference_{rule.label}_se"]
+    z = compared[f"difference_{rule.label}"].transpose("time", ...)
     panels = {
         "particles": particles.isel(time=-1),
         "expected": compared[f"expected_{rule.label}"].isel(time=-1),
-        "difference / standard error": (compared[f"difference_{rule.label}"] / error.where(error > 0)).isel(time=-1),
+        "difference / standard error": z.copy(data=_in_errors(rule, compared)).isel(time=-1),
     }
     low, high = (float(f(panels["expected"])) for f in (np.min, np.max))
     figure = Figure(figsize=(11, 3.4), layout="compressed")
     for axis, (title, values) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-        limits = {"vmin": -5, "vmax": 5, "cmap": "RdBu_r"} if title.startswith("diff") else {"vmin": low, "vmax": high}
+        apart = title.startswith("difference")
+        limits = {"vmin": -5, "vmax": 5, "cmap": "RdBu_r"} if apart else {"vmin": low, "vmax": high}
         image = axis.pcolormesh(*flat(values, axes), shading="nearest", **limits)
         axis.set(xlabel=axes[0], ylabel=axes[1], aspect="equal")
         axis.set_title(f"{title}, t = {float(compared.time[-1]):.3g}", fontsize=10)
-        figure.colorbar(image, ax=axis, shrink=0.85)
+        bar = figure.colorbar(image, ax=axis, shrink=0.85, extend="neither" if title == "expected" else "both")
+        if apart:
+            bar.set_ticks((-5, -BAND, 0, BAND, 5))
+            axis.set_xlabel(f"{axes[0]}\n{_chi2(rule, compared, -1)}")
     figure.set_label(_found(rule, compared, axes, last=1))
     return figure
 
@@ -151,12 +202,16 @@ def numbers(rule: "Numbers", compared: xr.Dataset, data: Datasets) -> Figure:
     left.set(xlabel="time t", ylabel=rule.label, title="dots: particles ± 2 standard errors; lines: expected")
     left.set_xscale("symlog" if spread_out else "linear", **({"linthresh": t[t > 0][0]} if spread_out else {}))
     if expected.sizes["entry"] > 1:
-        legend(left)
-    x, there = np.linspace(-4.5, 4.5, 200), z.to_numpy()[np.isfinite(z.to_numpy())]
+        legend(left, title=", ".join(map(str, data[rule.particles][rule.name].dims[1:])), title_fontsize=9)
+    x, there = np.linspace(-EDGE, EDGE, 200), z.to_numpy()[np.isfinite(z.to_numpy())]
     if there.size:
-        right.hist(np.clip(there, -4.5, 4.5), bins=[k / 4 for k in range(-18, 19)], density=True, color="0.8")
+        right.hist(np.clip(there, -EDGE, EDGE), bins=np.linspace(-EDGE, EDGE, 37), density=True, color="0.8")
+    for level in (-BAND, BAND):
+        right.axvline(level, color="0.3", lw=0.6, ls="--")
     right.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="0.2", lw=1)
-    right.set(xlabel="z = (particles − expected)/(standard error)", title=f"{there.size} z, and N(0, 1)")
+    beyond = f"\n(the bars at the ends hold all beyond ±{EDGE})" if (np.abs(there) > EDGE).any() else ""
+    right.set(xlabel=f"z = (particles − expected)/(standard error){beyond}", ylabel="density")
+    right.set_title(f"{there.size:,} values of z (grey), and N(0, 1)")
     first = int(largest[0])
     name = _name_of(expected, first)
     figure.set_label(

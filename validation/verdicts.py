@@ -215,9 +215,9 @@ def of_exponent(quantity: str, parameter: str, found: dict[str, Any]) -> Verdict
     claim = "" if claimed is None else f", where {claimed:g} is claimed"
     if half is None:
         return Verdict(
-            about, "cannot be told", f"{about}: slope {found['value']:.3g}, of too few points to be sure of{claim}."
+            about, "cannot be told", f"{about}: slope {found['value']:.3g}, from too few points to be sure{claim}."
         )
-    value = f"{found['value']:.3g} +- {half:.1g}"
+    value = f"{found['value']:.3g} +- {half:.{1 if half < 10 else 2}g}"
     if half > VAGUE:
         undecided = f"{about}: the exponent is not determined ({value}){claim}."
         return Verdict(about, "cannot be told", undecided + _advice(half, found.get("by_noise")))

@@ -36,6 +36,7 @@ import kinlim
 from kinlim import random
 from kinlim.model import Measured
 from kinlim.validation import powers
+from kinlim.validation.drawing import legend
 from kinlim.validation.standard import Standard
 
 WAVES = tuple(range(1, 17))
@@ -283,10 +284,10 @@ class Waves(Standard):
         if middle.any():
             level = np.exp(np.average(np.log(excess[middle] * k[middle] ** (2 - GOLDEN))))
             left.plot(k, level * k ** (GOLDEN - 2.0), "--", color="0.5", label="golden mean")
-            left.legend(frameon=False)
-        left.set(xscale="log", yscale="log", xlabel="wave number k", ylabel="damping/D - 1")
+        left.set(xscale="log", yscale="log", xlabel="wave number k", ylabel="damping/D − 1")
         right.errorbar(k, speed, speed_se, fmt="o", ms=4)
-        right.set(xscale="log", xlabel="wave number k", ylabel="speed/(linear theory's) - 1")
+        right.set(xscale="log", xlabel="wave number k", ylabel="speed/(linear theory's) − 1")
+        legend(left)
         return {"decay": drawn}
 
     def measured(self, data, comparison):

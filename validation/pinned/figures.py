@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kinlim.validation.drawing import legend
@@ -29,6 +30,7 @@ def spreads(particles: xr.Dataset, pde: xr.Dataset) -> Figure:
             axis.plot(x[::every], particles[name][t][::every], "o", ms=2.6, color=color, label=label)
         axis.set_title(f"t = {float(particles.fraction[t]):g} T", fontsize=10)
         axis.set_xlabel("position x")
+        axis.xaxis.set_major_locator(MaxNLocator(3 if len(times) > 3 else 6, steps=(1, 2, 5, 10)))
     axes[0].set_ylabel("spread")
     axes[0].ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
     legend(figure, markerscale=1.6)
@@ -68,6 +70,7 @@ def noise(particles: xr.Dataset) -> Figure:
             error = 2 * particles["correlation_within_se"][t] if name == "correlation_within" else None
             axis.errorbar(lag, particles[name][t], error, fmt="o", ms=3, color=color, label=label)
         axis.axhline(0, color="0.3", lw=0.6)
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axis.set_xlabel("distance in sites")
     upper[0].set_ylabel("density of W − that of N(0, 1)\n(grey: ± 2 standard errors)")
     lower[0].set_ylabel("correlation")

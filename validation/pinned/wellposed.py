@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from kinlim.errors import InputError
@@ -278,6 +279,11 @@ def _from_particles(trace: xr.Dataset, particles: xr.Dataset) -> list[dict[str, 
     return rows
 
 
+def _listed(labels: list[str]) -> str:
+    """Labels that have commas themselves, one after another."""
+    return ", ".join(f"[{label}]" for label in labels)
+
+
 def _headline(verdict: dict[str, Any]) -> str:
     """Whether the iteration converges, which printed inequalities fail, and whether the mended ones hold."""
     wrong = {
@@ -288,9 +294,9 @@ def _headline(verdict: dict[str, Any]) -> str:
     part = "nowhere" if done is None else f"up to t = {report.number(done)} of {report.number(verdict['end_time'])}"
     parts = [
         "The iteration converges" if verdict["converged"] else f"The iteration has converged {part}",
-        f"printed {', '.join(wrong['printed'])} fail" + ("s" if len(wrong["printed"]) == 1 else "")
+        f"as printed, {_listed(wrong['printed'])} fail" + ("s" if len(wrong["printed"]) == 1 else "")
         if wrong["printed"] else "no printed inequality fails",
-        f"mended {', '.join(wrong['careful'])} FAIL" if wrong["careful"] else "the mended inequalities hold",
+        f"mended, {_listed(wrong['careful'])} FAIL" if wrong["careful"] else "the mended inequalities hold",
     ]  # fmt: skip
     return "; ".join(parts) + "."
 
@@ -456,6 +462,7 @@ def figure(trace: xr.Dataset, verdict: dict[str, Any]) -> Figure:
     if lemma is not None:
         progress.axhline(lemma, color="tab:red", lw=1, label="Lemma 6.4 as printed")
     progress.set(title="Converged on [0, T'] within k iterations", xlabel="iteration k", ylabel="T'")
+    progress.xaxis.set_major_locator(MaxNLocator(integer=True))
     progress.set_ylim(0, 1.05 * verdict["end_time"])
 
     for one in inequalities(trace):

@@ -61,8 +61,8 @@ class GasAgainstSystemAndLimit(Standard):
     template = "reaction/page.html"
     captions = {  # noqa: RUF012 - a class of a user's own is written so
         **{
-            name: f"{what} in bins: particles, means of the reference over the same bins, and their difference; at the "
-            "last time alone where there is more than one axis."
+            name: f"{what} in bins: particles, means of the reference over the same bins, and how far apart they are "
+            "in standard errors; at the last time alone where there is more than one axis."
             for name, what in (("rho_f", "The density of A"), ("rho_g", "The density of B"), ("m", "m = ρ_f − ρ_g"))
         },
         "densities": "Solid: the kinetic system. Dashed, or alone: the limit equation, in which ρ_f = ρ(m) and ρ_g = "
@@ -180,7 +180,7 @@ class GasAgainstSystemAndLimit(Standard):
         if kinetic is not None:
             lines.append(
                 f"The mass difference drifts by {number(kinetic['mass_drift'], 2)}; entropy lost and dissipated differ "
-                f"by {number(kinetic['entropy_balance'], 2)} of it; f/chi1 and chi2/g stay in "
+                f"by {number(kinetic['entropy_balance'], 2)} of it; f/chi_1 and chi_2/g stay in "
                 f"[{number(kinetic['lowest'], 5)}, {number(kinetic['highest'], 5)}], where Theorem 1.1 allows "
                 f"[{number(kinetic['region_lo'], 5)}, {number(kinetic['region_hi'], 5)}]."
             )

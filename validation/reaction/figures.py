@@ -24,7 +24,7 @@ ROUNDING = 1e-9
 LINES = 5
 """Times that are drawn."""
 
-SYMBOL = {"rho_f": "ρ_f", "rho_g": "ρ_g", "m": "m = ρ_f − ρ_g"}
+SYMBOL = {"rho_f": r"$\rho_f$", "rho_g": r"$\rho_g$", "m": r"m = $\rho_f - \rho_g$"}
 KINETIC, LIMIT = "tab:blue", "tab:red"
 
 
@@ -42,6 +42,9 @@ def densities(pde: xr.Dataset, kinetic: xr.Dataset | None = None) -> Figure:
             else:
                 axis.plot(kinetic["x"], kinetic[name].isel(time=t), color=shade, lw=1.4, label=label)
                 axis.plot(pde["x"], values, color=shade, lw=1, ls="--")
+        if kinetic is not None:
+            axis.plot([], [], color="0.4", lw=1.4, label="kinetic system")
+            axis.plot([], [], color="0.4", lw=1, ls="--", label="limit equation")
         axis.set(xlabel="x")
         axis.set_title(SYMBOL[name], fontsize=11)
         axis.grid(alpha=0.25)
@@ -89,8 +92,10 @@ def decay(
             last = np.flatnonzero(loud)[-1]
             line = size[last] * np.exp(np.clip(first[key] * (t[last] - t), -50, 50))
             shown = loud & (line < 4 * size.max())
-            left.plot(t[shown], line[shown], ":", lw=1.5, color="0.3", label=f"{label}, linearised")
+            left.plot(t[shown], line[shown], ":", lw=2, color=color, label=f"{label}, linearised")
     left.set(yscale="log" if left.lines else "linear", xlabel="time t")
+    if not left.lines:
+        left.set(xticks=[], yticks=[])
     left.set_title(f"amplitude of wave number 1 of m, along {along}", fontsize=10)
     if kinetic is None:
         right.plot(t, pde["highest"], color=LIMIT, label="largest m")

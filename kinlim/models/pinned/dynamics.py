@@ -148,7 +148,7 @@ class Dynamics(Check):
         left, right = figure.subplots(1, 2)
         for name, what in (("left", "μ(a, t)"), ("right", "μ(b, t)"), ("least", "least μ(x, t)")):
             left.plot(dataset["time"], dataset[name], lw=1.2, ls="--" if name == "least" else "-", label=what)
-        left.set(xlabel="time t")
+        left.set(xlabel="time t", ylabel="mean velocity μ")
         legend(left)
         lam, distance = dataset["lam"].to_numpy(), dataset["distance"].to_numpy()
         for m, field in enumerate(("μ", "σ")):

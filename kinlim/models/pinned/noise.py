@@ -118,7 +118,7 @@ class Noise(Check):
             mean = [s[a:b].mean() for a, b in pairwise(edges)]
             line = right.plot(middle, mean, "o-", ms=3, lw=1, label=f"{float(dataset['fraction'][t]):g} T")[0]
             right.axhline(float(dataset["variance_pde"][t]), color=line.get_color(), ls=":", lw=1)
-        right.set(xscale="log", yscale="log", xlabel="wave number k, of waves 2n/k balls long", ylabel="n S_k")
+        right.set(xscale="log", yscale="log", xlabel="wave number k, of waves 2n/k balls long", ylabel="$n S_k$")
         legend(right)
         return figure
 

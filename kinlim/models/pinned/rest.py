@@ -152,7 +152,7 @@ class Rest(Check):
         for name, value, color in (("(B')", 1.0, "0.2"), ("(B_n)", b_n.balanced(), "tab:blue"),
                                    ("normal pairs", rest().local, "tab:green")):  # fmt: skip
             right.axhline(value, color=color, lw=1.2, label=name)
-        right.set(xlabel="batch", ylabel="σ λ/μ_x")
+        right.set(xlabel="batch", ylabel=r"$\sigma\lambda/\mu_x$")
         legend(right)
         return figure
 
