@@ -79,7 +79,7 @@ def test_every_command_knows_a_model_from_a_file(name, tmp_path, monkeypatch, ca
     said = capsys.readouterr().out.splitlines()
     verdict = json.loads(Path("all/metrics.json").read_text())["verdicts"][0]
     assert (said[0], said[-1]) == (verdict["sentence"], "Report: steps/report.html")
-    assert "or more would be seen" in said[1]
+    assert "or more in the equation's speed" in said[1]
     assert (verdict["outcome"] == "differ") == (name == "asymmetric")
     page = Path("all/report.html").read_text()
     assert verdict["sentence"].replace("'", "&#39;") in page

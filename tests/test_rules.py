@@ -172,3 +172,16 @@ def test_what_is_known_keeps_its_coordinates_and_its_own_sensitivities(tmp_path)
     own = values[:-1] + ', "sensitivity_u": (("time", "lag"), [[7, 7], [7, 7]], "mine")}'
     (tmp_path / "nothing.py").write_text(KNOWN.replace("VALUES", own))
     assert (kinlim.solve(kinlim.load(tmp_path / "s.toml")).sensitivity_u == 7).all()
+
+
+class Twice(kinlim.Numbers):
+    """Its expectation is of a variable with another name, as a user's own may be."""
+
+    def expectation(self, solution, particles):
+        return 2 * solution["other"]
+
+
+def test_what_a_rule_of_ones_own_wants_is_not_guessed():
+    assert kinlim.Numbers("n").wanted == ("n",)
+    assert Twice("n").wanted == ()
+    assert kinlim.Numbers("n", expected=lambda solution: solution["other"]).wanted == ()
