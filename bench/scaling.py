@@ -4,8 +4,8 @@
 
 Every run is a program of its own, started by mpirun where there are two ranks; the least seconds of some rounds count,
 of stepping or of simulating, without starting up. Memory is the most that any process had. Strong: the same problem on
-two cores; weak: twice the problem on two cores. One rank alone solves the kinetic
-system, on one core: with more threads BLAS is slower on matrices as small as its own.
+two cores; weak: twice the problem on two cores. One rank alone solves the kinetic system, on one core: with more
+threads BLAS is slower on matrices as small as its own.
 """
 
 import argparse
