@@ -287,14 +287,14 @@ def tutorial(mu0: Profile, sigma0: Profile, lam: float, end_time: float, cells: 
     Raises:
         RunError: Newton's method did not converge.
     """
-    import ufl
+    import ufl  # here and not at the head: DOLFINx from PyPI finds MPI only where kinlim has been imported before
     from dolfinx import fem
     from dolfinx.fem import petsc
     from dolfinx.mesh import create_unit_interval
     from mpi4py import MPI
     from petsc4py import PETSc
 
-    from kinlim.errors import RunError  # first: DOLFINx from PyPI finds MPI only where kinlim has been imported
+    from kinlim.errors import RunError
 
     mesh = create_unit_interval(MPI.COMM_SELF, cells)
     space = fem.functionspace(mesh, ("Lagrange", 2, (2,)))

@@ -58,8 +58,8 @@ finished() { # finished JOB: wait until it is done, and say in which state
 echo "== a job that comes back"
 study=$here/examples/pinned-paper.toml
 sed 's/^replicas = .*/replicas = 600000/' "$study" >"$work/study.toml"
-# Two minutes, and the signal 60 to 90 s before their end, as Slurm looks every 30 s; there is work for 45 s
-# on two cores. Slurm waits two minutes before a job that was queued again may begin.
+# Two minutes, and the signal 60 to 90 s before their end, as Slurm looks every 30 s; half a million
+# took 36 s on two fast cores. Slurm waits two minutes before a job that was queued again may begin.
 job=$(cd "$work" && sbatch --parsable --time=2 --signal=USR1@60 --ntasks="$cores" --cpus-per-task=1 \
     --output=run.txt "$here/docker/slurm/run.sbatch" study.toml results/run)
 finished "$job"
