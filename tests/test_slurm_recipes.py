@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mpi4py import MPI
-
 RECIPES = Path(__file__).parents[1] / "docker" / "slurm"
 
-pytestmark = pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts processes")
 
 NOTES = '#!/bin/sh\necho "${0##*/} $*" >>"$NOTES"\n'
 STARTS = NOTES + 'mkdir -p "$FOLDER"\n[ -z "$KEEPS" ] || echo "$$" >>"$FOLDER/particles.checkpoint"\nexit "$ENDS"\n'
