@@ -141,3 +141,12 @@ def test_a_command_has_one_thread_of_blas_unless_its_user_wants_more(name, given
     program = f"import os, sys; sys.argv = [{name!r}]; import kinlim; print(os.environ.get('OMP_NUM_THREADS'))"
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == threads
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "1" if compat.WHEEL else None), ("0", "0")])
+def test_waiting_ranks_of_mpich_leave_cores_to_others_unless_the_user_says_no(given, kept):
+    environment = {key: value for key, value in os.environ.items() if key != compat.PATIENCE}
+    environment |= {} if given is None else {compat.PATIENCE: given}
+    program = f"import os, kinlim, mpi4py.MPI; print(os.environ.get({compat.PATIENCE!r}))"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip() == str(kept)
