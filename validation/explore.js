@@ -57,7 +57,7 @@ function chart(of) {
       `${error === null ? "unknown" : said(+(2 * error).toPrecision(3))}, expected ${said(of.expected[t][k])}`;
     svg.setAttribute("aria-valuenow", k);
     svg.setAttribute("aria-valuetext", numbers);
-    words.textContent = chosen === null ? "Hover, tap, or use the arrow keys for numbers." : numbers;
+    words.textContent = chosen === null ? "\u00a0" : numbers; // a line of its own, so that nothing moves below
   }
 
   function choose(k) {
