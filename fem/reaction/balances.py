@@ -49,7 +49,7 @@ class _Pair:
 
 @np.errstate(invalid="ignore", divide="ignore")
 def entropy(system: KineticSystem, u: Array, rho_inf: float) -> float:
-    """H(f, g) of (5); not a number where a density is not positive."""
+    """H(f, g) of (5), of all velocities on one rank; not a number where a density is not positive."""
     total = 0.0
     for own, q, shift in zip(system.split(u), (system.v_f, system.v_g), (-log(rho_inf), log(rho_inf)), strict=True):
         pair = _pair(system, own, q)
@@ -60,13 +60,13 @@ def entropy(system: KineticSystem, u: Array, rho_inf: float) -> float:
 
 @np.errstate(invalid="ignore", divide="ignore")
 def integrands(system: KineticSystem, u: Array) -> Array:
-    """Time derivatives of the `INTEGRALS`, shape (4,); not a number where a density is not positive."""
-    (f, g), square = system.split(u), system.epsilon**2
-    rho_f, rho_g = f.e @ system.v_f.mass, g.e @ system.v_g.mass
+    """Time derivatives of the `INTEGRALS`, shape (4,); not a number where a density is not positive. Collective."""
+    (f, g), (rho_f, rho_g) = system.split(u), system.densities(u)
     lost = _lost(system, f, rho_g, system.v_f) + _lost(system, g, rho_f, system.v_g)
     perp_f, perp_g = _perp(system, f, rho_f, system.v_f), _perp(system, g, rho_g, system.v_g)
+    (sums,) = system.totals(np.array([lost, perp_f, perp_g]))
     apart = system.mesh.w @ (np.sqrt(rho_f * rho_g) - 1) ** 2
-    return np.array([lost / square, perp_f / square, perp_g / square, apart])
+    return np.append(sums / system.epsilon**2, apart)
 
 
 def accumulate(times: Array, rates: Array, moments: Array, layer: float) -> Array:
@@ -127,7 +127,7 @@ def _pair(system: KineticSystem, own: Species, q: Velocities) -> _Pair:
 
 
 def _lost(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> float:
-    """Integral of sum_v (rho' f - chi) ln(f/chi)."""
+    """Integral of sum_v (rho' f - chi) ln(f/chi), over this rank's velocities."""
     at_nodes = (rho[:, None] * own.e - 1) * np.log(own.e)
     p = _pair(system, own, q)
     at_points = (system.mesh.values @ rho)[:, None] * p.even * (p.log + p.t * p.a) - (p.log + q.odd * p.a)
@@ -135,7 +135,7 @@ def _lost(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> flo
 
 
 def _perp(system: KineticSystem, own: Species, rho: Array, q: Velocities) -> float:
-    """Integral of sum_v (f - rho chi)^2/chi."""
+    """Integral of sum_v (f - rho chi)^2/chi, over this rank's velocities."""
     off = own.o - q.odd * (system.mesh.values @ own.e)
     return float(
         system.mesh.w @ ((own.e - rho[:, None]) ** 2 @ q.mass) + system.mesh.omega @ (off**2 / (1 - q.odd**2) @ q.mass)

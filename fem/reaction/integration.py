@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpi4py import MPI
 from petsc4py import PETSc
 
 from kinlim.fem.multigrid import LINEAR
@@ -21,7 +20,7 @@ Solver = Elimination | TwoLevel
 
 
 class KineticStepper(Stepper):
-    """A `Stepper` for the kinetic system, on one rank."""
+    """A `Stepper` for the kinetic system, on the ranks that share its velocities."""
 
     def __init__(
         self,
@@ -34,11 +33,11 @@ class KineticStepper(Stepper):
         first_step: float,
         options: dict[str, Any] | None = None,
     ) -> None:
-        """Set up PETSc.
+        """Set up PETSc. Collective.
 
         Args:
-            system: the equations.
-            u: the unknowns at the start.
+            system: the equations, with velocities shared among ranks or not.
+            u: the unknowns at the start, this rank's.
             sizes: of f/chi1 and of g/chi2.
             rtol: error allowed per step, relative to these sizes.
             start: its time.
@@ -50,11 +49,11 @@ class KineticStepper(Stepper):
         """
         self.system = system
         self.flights = Flights(system.mesh) if system.mesh.dimension > 1 else None
-        solution = PETSc.Vec().createSeq(system.size, comm=MPI.COMM_SELF)
+        solution = PETSc.Vec().createMPI((system.size, None), comm=system.comm)
         solution.array[:] = u
         tolerance = solution.duplicate()
         tolerance.array[:] = np.repeat(np.array(sizes) * rtol, system.size // 2)
-        jacobian = PETSc.Mat().createPython([system.size, system.size], self, comm=MPI.COMM_SELF)
+        jacobian = PETSc.Mat().createPython(2 * [solution.sizes], self, comm=system.comm)
         jacobian.setUp()
         super().__init__(
             solution,
@@ -69,10 +68,9 @@ class KineticStepper(Stepper):
         )
         self.ts.getSNES().getKSP().getPC().setPythonContext(self)
 
-    @property
-    def u(self) -> Array:
-        """The unknowns at the time reached, a copy."""
-        return np.array(self.solution.array_r)
+    def joined(self) -> Array:
+        """The unknowns at the time reached, see `KineticSystem.joined`. Collective."""
+        return self.system.joined(np.array(self.solution.array_r))
 
     def preconditioner(self) -> str:
         """The one that was used: kinlim's own, unless PETSc's options chose another."""
@@ -92,7 +90,7 @@ class KineticStepper(Stepper):
             g.e[:] -= missing
 
     def take(self) -> None:
-        """Nothing to do: `u` looks at the solution itself."""
+        """Nothing to do: `joined` looks at the solution itself."""
 
     def residual_at(self, ts: PETSc.TS, t: float, x: PETSc.Vec, x_t: PETSc.Vec, out: PETSc.Vec) -> None:
         """epsilon^2 u' - rates(u)."""

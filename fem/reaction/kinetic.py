@@ -54,7 +54,8 @@ def solve(
 
     Args:
         study: the study, which has a table [kinetic].
-        comm: the ranks. Collective; rank 0 does it, the others wait.
+        comm: the ranks. Collective. They share the velocities in dimension 2. In dimension 1 rank 0 does it and the
+            others wait: nearly all of the work is one eigenproblem for all velocities.
         keeper: what to go on from, bit by bit with a one-step scheme.
         fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
@@ -67,8 +68,11 @@ def solve(
         RunError: the time integration failed, or a density is no longer positive: the mesh is too coarse.
         Stopped: a signal came, and the state has been kept.
     """
+    system = KineticSystem.of(study.model, _settings(study))
     with keeper or Keeper(comm) as keeper:  # signals may come to ranks that wait
-        return on_root(comm, lambda: _solve(study, comm.size, keeper.alone(), fixed_steps))
+        if system.mesh.dimension == 1:
+            return on_root(comm, lambda: _solve(study, system, keeper.alone(), comm.size, fixed_steps))
+        return _solve(study, system, keeper, comm.size, fixed_steps)
 
 
 def _settings(study: ReactionStudy) -> KineticSettings:
@@ -77,11 +81,14 @@ def _settings(study: ReactionStudy) -> KineticSettings:
     return study.kinetic
 
 
-def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | None) -> xr.Dataset:
-    began, model, settings = time.perf_counter(), study.model, _settings(study)
-    system, times = KineticSystem.of(model, settings), model.times
+def _solve(
+    study: ReactionStudy, whole: KineticSystem, keeper: Keeper, ranks: int, fixed_steps: int | None
+) -> xr.Dataset:
+    """Solve it on the keeper's ranks; that they are all of `ranks` is for the record."""
+    began, model, settings, comm = time.perf_counter(), study.model, _settings(study), keeper.comm
+    system, times, kept = whole.shared(comm), model.times, keeper.found()
     start = system.initial(model)
-    run = _Run.fresh(system, start) if keeper.kept is None else _Run.restored(keeper.kept)
+    run = _Run.fresh(system, start) if kept is None else _Run.restored(system, kept)
     with _stepper(study, system, run, fixed_steps) as stepper:
 
         def after_step() -> None:
@@ -99,15 +106,19 @@ def _solve(study: ReactionStudy, ranks: int, keeper: Keeper, fixed_steps: int | 
             label="kinetic system",
             end=float(times[-1]),
             after_step=after_step,
-            observe=lambda: run.observed.append(stepper.u),
+            observe=lambda: run.observed.append(stepper.joined()),
             state=lambda: run.checkpoint(study, stepper),
             forget=fixed_steps is None,
         )
-        counts, solver = run.counts(stepper), stepper.about()
+        counts, solver, start = run.counts(stepper), stepper.about(), system.joined(start)
     seconds = time.perf_counter() - began
-    found = dataset(study, system, start, np.array(run.observed), np.array(run.times), np.array(run.rates))
-    about = provenance(ranks, 1, seconds, study=dump(study))
-    return found.assign_attrs(counts, **solver, **about)
+
+    def labelled() -> xr.Dataset:
+        observed = np.reshape(run.observed, (len(times), whole.size))
+        found = dataset(study, whole, start, observed, np.array(run.times), np.array(run.rates))
+        return found.assign_attrs(counts, **solver, **provenance(ranks, 1, seconds, study=dump(study)))
+
+    return on_root(comm, labelled)
 
 
 def _stepper(
@@ -133,9 +144,9 @@ class _Run:
     """How far a solution has come, in memory or in a checkpoint.
 
     Attributes:
-        u: the unknowns where it starts or goes on.
+        u: this rank's unknowns where it starts or goes on.
         time: of u.
-        observed: unknowns at the observations so far.
+        observed: all unknowns at the observations so far, on rank 0.
         times: 0 and the ends of all steps.
         rates: `integrands` there.
         next_step: size of the next step; None before the first.
@@ -154,10 +165,11 @@ class _Run:
         return cls(u, [], [0.0], [integrands(system, u)], None)
 
     @classmethod
-    def restored(cls, kept: State) -> "_Run":
+    def restored(cls, system: KineticSystem, kept: State) -> "_Run":
         arrays = kept.arrays
         times = [float(t) for t in arrays["times"]]
-        run = cls(arrays["u"], list(arrays["observed"]), times, list(arrays["rates"]), float(kept.attrs["next_step"]))
+        u, next_step = system.share(arrays["u"]), float(kept.attrs["next_step"])
+        run = cls(u, list(arrays["observed"]), times, list(arrays["rates"]), next_step)
         run.before = {key: int(kept.attrs.get(key, 0)) for key in COUNTS}
         return run
 
@@ -171,17 +183,16 @@ class _Run:
         return {key: self.before[key] + since[key] for key in COUNTS}
 
     def checkpoint(self, study: ReactionStudy, stepper: KineticStepper) -> State:
+        """What is kept, on rank 0; on the others, nothing. Collective."""
+        u, counts = stepper.joined(), self.counts(stepper)
+        if stepper.system.comm.rank > 0:
+            return State({}, {})
         return State(
             {
-                "u": stepper.u,
-                "observed": np.reshape(self.observed, (len(self.observed), stepper.system.size)),
+                "u": u,
+                "observed": np.reshape(self.observed, (len(self.observed), len(u))),
                 "times": np.array(self.times),
                 "rates": np.reshape(self.rates, (len(self.times), len(INTEGRALS))),
             },
-            {
-                "study": dump(study),
-                "time": stepper.time,
-                "next_step": stepper.next_step,
-                **self.counts(stepper),
-            },
+            {"study": dump(study), "time": stepper.time, "next_step": stepper.next_step, **counts},
         )

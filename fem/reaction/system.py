@@ -8,17 +8,21 @@ M(-v_j). With rho = sum_j S_j e_j and rho' of the other species, (9) is
     epsilon^2 o_j' = -epsilon v_j.D e_j + beta_j - (R rho') o_j         with beta_j S_j = M(v_j) - M(-v_j).
 
 Both species have the same reaction 1 - rho_f rho_g at the nodes, so that int (rho_f - rho_g) is conserved.
+
+Ranks may share the velocities: each has the unknowns of its own at all x. Sums over velocities alone need the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpi4py import MPI
+
 from kinlim.errors import InputError
 from kinlim.fem.reaction.elements import Elements, line, square
-from kinlim.fem.reaction.velocities import Velocities, velocities
+from kinlim.fem.reaction.velocities import Velocities, portion, velocities
 from kinlim.models.reaction.tables import PLANE, KineticReaction, KineticSettings
 
 Array = NDArray[np.float64]
@@ -42,14 +46,16 @@ class KineticSystem:
     Attributes:
         epsilon: mean free path.
         mesh: elements in x.
-        v_f: velocities of f.
+        v_f: velocities of f, this rank's share.
         v_g: velocities of g, as many.
+        comm: the ranks that share them.
     """
 
     epsilon: float
     mesh: Elements
     v_f: Velocities
     v_g: Velocities
+    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_SELF)
 
     @classmethod
     def of(cls, model: KineticReaction, settings: KineticSettings) -> Self:
@@ -70,31 +76,65 @@ class KineticSystem:
             *(velocities(chi, settings.modes, key, dimension) for key, chi in profiles.items()),
         )
 
+    def shared(self, comm: MPI.Comm) -> Self:
+        """The same with its velocities, which are all there are, shared among ranks."""
+        return replace(self, v_f=self.v_f.share(comm), v_g=self.v_g.share(comm), comm=comm)
+
     @property
     def pairs(self) -> int:
-        """Pairs of velocities, J."""
+        """Pairs of velocities of this rank, J."""
         return len(self.v_f.mass)
 
     @property
     def size(self) -> int:
-        """Number of unknowns."""
+        """Number of unknowns of this rank."""
         return 2 * self.pairs * (len(self.mesh.nodes) + len(self.mesh.points))
+
+    def joined(self, u: Array) -> Array:
+        """The unknowns of all ranks as one rank alone has them, on rank 0; on the others, nothing. Collective."""
+        shares = self.comm.gather(u)
+        if shares is None:
+            return np.empty(0)
+        parts = zip(*map(self._parts, shares), strict=True)
+        return np.concatenate([np.concatenate(part, axis=1).ravel() for part in parts])
+
+    def share(self, u: Array) -> Array:
+        """This rank's unknowns of those that `joined` gives."""
+        return np.concatenate([part[:, portion(part.shape[1], self.comm)].ravel() for part in self._parts(u)])
+
+    def _parts(self, u: Array) -> list[Array]:
+        """The parts e and o of f, then of g, of unknowns with however many velocities."""
+        rows = 2 * [len(self.mesh.nodes), len(self.mesh.points)]
+        pairs = len(u) // sum(rows)
+        parts = np.split(u, pairs * np.cumsum(rows)[:-1])
+        return [part.reshape(count, pairs) for part, count in zip(parts, rows, strict=True)]
+
+    def totals(self, *shares: Array) -> list[Array]:
+        """Sums over the ranks, in one message. Collective."""
+        if self.comm.size == 1:
+            return list(shares)
+        flat = np.concatenate([share.ravel() for share in shares])
+        self.comm.Allreduce(MPI.IN_PLACE, flat)
+        found = np.split(flat, np.cumsum([share.size for share in shares])[:-1])
+        return [part.reshape(share.shape) for part, share in zip(found, shares, strict=True)]
+
+    def densities(self, *us: Array) -> list[Array]:
+        """rho_f and rho_g at the nodes, of some vectors of unknowns one after another. Collective."""
+        both = [(own.e, q.mass) for u in us for own, q in zip(self.split(u), (self.v_f, self.v_g), strict=True)]
+        return self.totals(*(even @ mass for even, mass in both))
 
     def split(self, u: Array) -> tuple[Species, Species]:
         """Views of f and g in a vector of unknowns."""
-        even = self.pairs * len(self.mesh.nodes)
-        f, g = (
-            Species(part[:even].reshape(-1, self.pairs), part[even:].reshape(-1, self.pairs))
-            for part in (u[: self.size // 2], u[self.size // 2 : self.size])
-        )
-        return f, g
+        even_f, odd_f, even_g, odd_g = self._parts(u)
+        return Species(even_f, odd_f), Species(even_g, odd_g)
 
     def rates(self, u: Array, out: Array) -> None:
-        """Put epsilon^2 du/dt into `out`."""
+        """Put epsilon^2 du/dt into `out`. Collective."""
         f, g = self.split(u)
         rate_f, rate_g = self.split(out)
-        self._rate(f, g.e @ self.v_g.mass, self.v_f, rate_f)
-        self._rate(g, f.e @ self.v_f.mass, self.v_g, rate_g)
+        rho_f, rho_g = self.densities(u)
+        self._rate(f, rho_g, self.v_f, rate_f)
+        self._rate(g, rho_f, self.v_g, rate_g)
         rounding = self.mass_difference(out) / 2  # over epsilon^2 it would be seen
         rate_f.e[:] -= rounding
         rate_g.e[:] += rounding
@@ -120,10 +160,11 @@ class KineticSystem:
         return np.asarray(sum(matrix @ (odd * flight) for matrix, flight in along), np.float64)
 
     def derivative(self, u: Array, d: Array, out: Array) -> None:
-        """Put the derivative of `rates` at u, along d, into `out`."""
+        """Put the derivative of `rates` at u, along d, into `out`. Collective."""
         (f, g), (d_f, d_g), (out_f, out_g) = self.split(u), self.split(d), self.split(out)
-        self._along(f, g.e @ self.v_g.mass, d_f, d_g.e @ self.v_g.mass, self.v_f, out_f)
-        self._along(g, f.e @ self.v_f.mass, d_g, d_f.e @ self.v_f.mass, self.v_g, out_g)
+        rho_f, rho_g, d_rho_f, d_rho_g = self.densities(u, d)
+        self._along(f, rho_g, d_f, d_rho_g, self.v_f, out_f)
+        self._along(g, rho_f, d_g, d_rho_f, self.v_g, out_g)
 
     def _along(self, own: Species, rho: Array, d: Species, d_rho: Array, q: Velocities, out: Species) -> None:
         values = self.mesh.values
@@ -145,14 +186,13 @@ class KineticSystem:
         return u
 
     def mass_difference(self, u: Array) -> float:
-        """Integral of rho_f - rho_g, by the lumped mass that the scheme conserves."""
-        f, g = self.split(u)
-        return float(self.mesh.w @ (f.e @ self.v_f.mass - g.e @ self.v_g.mass))
+        """Integral of rho_f - rho_g, by the lumped mass that the scheme conserves. Collective."""
+        rho_f, rho_g = self.densities(u)
+        return float(self.mesh.w @ (rho_f - rho_g))
 
     def least_density(self, u: Array) -> float:
-        """Least value of both densities, at the nodes."""
-        f, g = self.split(u)
-        return float(min((f.e @ self.v_f.mass).min(), (g.e @ self.v_g.mass).min()))
+        """Least value of both densities, at the nodes. Collective."""
+        return float(min(rho.min() for rho in self.densities(u)))
 
     def relative(self, u: Array) -> tuple[Array, Array]:
         """f/chi1 and g/chi2 at points and velocities, shape (N, K), velocities increasing."""

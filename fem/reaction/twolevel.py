@@ -11,6 +11,8 @@ No diagonalisation serves all directions of v_j. Instead, two corrections follow
    small matrix for each wave number. Densities react where they are, as if nothing moved.
 2. Local equilibria, de_j = drho for all j, make up for what is left of the equations for the two densities. These are
    a diffusion equation for each, coupled by the reaction: sparse, and factorised. It is what remains as epsilon -> 0.
+
+Ranks that share the velocities do 1 for their own, and all of them 2, which has no velocities.
 """
 
 from dataclasses import dataclass
@@ -89,14 +91,13 @@ class TwoLevel:
     NAME: ClassVar[str] = "Fourier series and diffusion"
 
     def __init__(self, system: KineticSystem, u: Array, shift: float, flights: Flights) -> None:
-        """Factorise.
+        """Factorise. Collective.
 
         Raises:
             RunError: u holds values that are no numbers, or densities are so negative that nothing can be factorised.
         """
         self.system, self.flights, c = system, flights, system.epsilon**2 * shift
-        f, g = system.split(u)
-        rho_f, rho_g = f.e @ system.v_f.mass, g.e @ system.v_g.mass
+        (f, g), (rho_f, rho_g) = system.split(u), system.densities(u)
         self.f = self._part(f, system.v_f, rho_f, *collisions(system.mesh, c, rho_g))
         self.g = self._part(g, system.v_g, rho_g, *collisions(system.mesh, c, rho_f))
         blocks = [[self._diffusion(self.f), self._reaction(self.f)], [self._reaction(self.g), self._diffusion(self.g)]]
@@ -106,18 +107,18 @@ class TwoLevel:
         )  # fmt: skip
 
     def solve(self, r: Array, out: Array) -> None:
-        """Put an approximate solution for the right side r into `out`, both vectors as those of the unknowns."""
+        """Put an approximate solution for the right side r into `out`, vectors as those of the unknowns. Collective."""
         (r_f, r_g), (d_f, d_g) = self.system.split(r), self.system.split(out)
         y_f, y_g = self._flown(self.f, r_f), self._flown(self.g, r_g)
-        s_f, s_g = y_f @ self.f.q.mass, y_g @ self.g.q.mass
+        s_f, s_g = self.system.totals(y_f @ self.f.q.mass, y_g @ self.g.q.mass)
         c_f, c_g = self.f.rho / self.f.a, self.g.rho / self.g.a  # drho_f + c_f drho_g = s_f, and the other way round
         rho_f, rho_g = (s_f - c_f * s_g) / (1 - c_f * c_g), (s_g - c_g * s_f) / (1 - c_f * c_g)
         self._back(self.f, r_f, y_f, rho_g, d_f)
         self._back(self.g, r_g, y_g, rho_f, d_g)
-        left = np.concatenate(
-            [self._left(self.f, r_f, d_f, d_g, self.g.q), self._left(self.g, r_g, d_g, d_f, self.f.q)]
+        left = self.system.totals(
+            self._left(self.f, r_f, d_f, d_g, self.g.q), self._left(self.g, r_g, d_g, d_f, self.f.q)
         )
-        rho_f, rho_g = np.split(self.densities.solve(left), 2)
+        rho_f, rho_g = np.split(self.densities.solve(np.concatenate(left)), 2)
         self._add(self.f, rho_f, rho_g, d_f)
         self._add(self.g, rho_g, rho_f, d_g)
 
@@ -138,7 +139,7 @@ class TwoLevel:
         out.o[:] /= m.b[:, None]
 
     def _left(self, m: Part, r: Species, d: Species, other: Species, q: Velocities) -> Array:
-        """What d leaves of the right side of the equation for a density, where q are the other's velocities."""
+        """This rank's share of what d leaves of the right side for a density, where q are the other's velocities."""
         mesh, v = self.system.mesh, m.q
         left = mesh.w * (r.e @ v.mass - m.a * (d.e @ v.mass) - m.rho * (other.e @ q.mass))
         flux = self.system.epsilon * (v.mass * v.v) @ d.o.T
@@ -155,7 +156,8 @@ class TwoLevel:
 
     def _diffusion(self, m: Part) -> csr_matrix:
         """Of a density in its own equation."""
-        mesh, D = self.system.mesh, self.system.epsilon**2 * (m.q.mass * m.q.v) @ m.q.v.T
+        mesh = self.system.mesh
+        (D,) = self.system.totals(self.system.epsilon**2 * (m.q.mass * m.q.v) @ m.q.v.T)
         made = diags_array(mesh.w * m.a)
         for a, left in enumerate(mesh.adjoint):
             made = made + left @ sum(
@@ -165,7 +167,8 @@ class TwoLevel:
 
     def _reaction(self, m: Part) -> csr_matrix:
         """Of the other density in the equation of a density: what it takes away, and what it takes from the flux."""
-        mesh, flux = self.system.mesh, self.system.epsilon * (m.q.mass * m.q.v) @ m.own.o.T
+        mesh = self.system.mesh
+        (flux,) = self.system.totals(self.system.epsilon * (m.q.mass * m.q.v) @ m.own.o.T)
         made = diags_array(mesh.w * m.rho)
         for left, part in zip(mesh.adjoint, flux, strict=True):
             made = made + left @ diags_array(part / m.b) @ mesh.values

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq
 
+from mpi4py import MPI
+
 from kinlim.errors import InputError
 from kinlim.models.reaction.profile import GaussianProfile, Mixture, PowerProfile, Profile
 
@@ -50,10 +52,20 @@ class Velocities:
         """M at the `nodes`, shape (2 J,)."""
         return self.both(self.mass * (1 - self.odd) / 2, self.mass * (1 + self.odd) / 2)
 
+    def share(self, comm: MPI.Comm) -> "Velocities":
+        """Those of this rank: `portion` of them."""
+        mine = portion(len(self.mass), comm)
+        return Velocities(np.ascontiguousarray(self.v[:, mine]), self.mass[mine], self.odd[mine])
+
     @staticmethod
     def both(minus: Array, plus: Array) -> Array:
         """Values at -v_j and at v_j, the last axis j, in the order of `nodes`."""
         return np.concatenate([minus[..., ::-1], plus], axis=-1)
+
+
+def portion(count: int, comm: MPI.Comm) -> slice:
+    """Which of so many things are this rank's: neighbours, as many as others have or one more; none if they are few."""
+    return slice(count * comm.rank // comm.size, count * (comm.rank + 1) // comm.size)
 
 
 def velocities(chi: Profile, modes: int, key: str = "chi", dimension: int = 1) -> Velocities:
