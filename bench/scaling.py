@@ -4,8 +4,8 @@
 
 Every run is a program of its own, started by mpirun where there are two ranks; the least seconds of some rounds count,
 of stepping or of simulating, without starting up. Memory is the most that any process had. Strong: the same problem on
-two cores; weak: twice the problem on two cores. One rank alone solves the kinetic system, on one core: with more
-threads BLAS is slower on matrices as small as its own.
+two cores; weak: twice the problem on two cores. On a line one rank solves the kinetic system, on one core: with more
+threads BLAS is slower on matrices as small as its own. In the plane ranks share the velocities.
 """
 
 import argparse
@@ -128,29 +128,34 @@ def particles(name: str, rounds: int) -> None:
 
 
 def kinetic(name: str, rounds: int) -> None:
-    """Print the rows of a kinetic system."""
+    """Print the rows of a kinetic system: on one rank, in the plane on two as well."""
     dimension, sizes = KINETIC[name]
     tables = tomllib.loads((EXAMPLES / "reaction-torus.toml").read_text(encoding="utf-8"))
+    del tables["pde"]
+    more = [f"model.dimension={dimension}", *([f'model.f0="{SPACE[2]}"'] if dimension == 2 else [])]
     for modes, cells, degree in sizes:
-        numbers = {"modes": modes, "cells": cells, "degree": degree}
-        more = [f"model.dimension={dimension}", *([f'model.f0="{SPACE[2]}"'] if dimension == 2 else [])]
-        found = []
-        for _ in range(rounds):
-            with tempfile.TemporaryDirectory() as folder:
-                study = Path(folder, "study.toml")
-                here = {key: table for key, table in tables.items() if key != "pde"} | {"kinetic": numbers}
-                study.write_text(dump(load(here, more)), encoding="utf-8")
-                memory = started(1, "solve", str(study), "-o", f"{folder}/r")
-                with xr.open_dataset(Path(folder, "r", "kinetic.nc")) as data:
-                    found.append((data.attrs["wall_seconds"], data.attrs["steps"], memory))
-        seconds, steps, memory = min(found)
-        unknowns = 2 * modes**dimension * (cells * degree) ** dimension
-        print(
-            f"{name:12} {modes:3} velocities, {cells:3} cells of degree {degree}: {unknowns:8,d} unknowns "
-            f"{seconds:8.2f} s {steps:4.0f} steps {1e6 * seconds / unknowns / steps:7.2f} µs/unknown/step "
-            f"{memory:6.0f} MB",
-            flush=True,
-        )
+        tables["kinetic"] = {"modes": modes, "cells": cells, "degree": degree}
+        alone = 0.0
+        for ranks in range(1, dimension + 1):
+            seconds, steps, unknowns, memory = min(_kinetic(dump(load(tables, more)), ranks) for _ in range(rounds))
+            alone = alone or seconds
+            speed = "" if ranks == 1 else f"{alone / seconds:.2f} of {ranks}"
+            print(
+                f"{name:12} {modes:3} velocities, {cells:3} cells of degree {degree}: {ranks} rank(s) "
+                f"{unknowns:8,d} unknowns {seconds:8.2f} s {steps:4.0f} steps "
+                f"{1e6 * ranks * seconds / unknowns / steps:7.2f} µs core/unknown/step {memory:6.0f} MB {speed}",
+                flush=True,
+            )
+
+
+def _kinetic(study: str, ranks: int) -> tuple[float, int, int, float]:
+    """Seconds, steps, unknowns and MB of a kinetic solution."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "study.toml").write_text(study, encoding="utf-8")
+        memory = started(ranks, "solve", f"{folder}/study.toml", "-o", f"{folder}/r")
+        with xr.open_dataset(Path(folder, "r", "kinetic.nc")) as data:
+            about = data.attrs
+            return about["wall_seconds"], int(about["steps"]), int(about["degrees_of_freedom"]), memory
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ class KineticStepper(Stepper):
             InputError: a PETSc option has no meaning.
         """
         self.system = system
-        self.flights = Flights(system.mesh) if system.mesh.dimension > 1 else None
+        plane = system.mesh.dimension > 1
+        self.flights = (Flights(system.mesh, system.v_f.v), Flights(system.mesh, system.v_g.v)) if plane else None
         solution = PETSc.Vec().createMPI((system.size, None), comm=system.comm)
         solution.array[:] = u
         tolerance = solution.duplicate()
@@ -134,5 +135,5 @@ class KineticStepper(Stepper):
         """PETSc options for the linear solver."""
         if self.flights is None:
             return {"ksp_type": "preonly", "pc_type": "python"}
-        gmres = {"ksp_type": "gmres", "ksp_pc_side": "right", "ksp_rtol": LINEAR * rtol, "ksp_atol": 0}
-        return {"pc_type": "python", **gmres}
+        # Flexible GMRES keeps what the preconditioner made of each vector, where GMRES would ask once more in the end.
+        return {"pc_type": "python", "ksp_type": "fgmres", "ksp_rtol": LINEAR * rtol, "ksp_atol": 0}

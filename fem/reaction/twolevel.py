@@ -33,20 +33,24 @@ Array = NDArray[np.float64]
 
 
 class Flights:
-    """(W + s (v.D)^T Omega (v.D))^-1 for velocities v and a number s, by Fourier series over the cells."""
+    """(W + s (v.D)^T Omega (v.D))^-1 for velocities v and any number s, by Fourier series over the cells.
 
-    def __init__(self, mesh: Elements) -> None:
-        """Transform the matrices of a mesh of dimension 2."""
+    For each wave number and velocity, Z^* W Z = 1 and Z^* (v.D)^T Omega (v.D) Z = lambda once for all s.
+    """
+
+    def __init__(self, mesh: Elements, v: Array) -> None:
+        """Diagonalise, for a mesh of dimension 2 and velocities of shape (2, J)."""
         self.shape = mesh.cells, mesh.degree, mesh.cells, mesh.degree
-        self.w = mesh.w.reshape(self.shape)[0, :, 0].ravel()
-        self.symbols = [[self._symbol(left @ right) for right in mesh.derivative] for left in mesh.adjoint]
+        root = np.sqrt(mesh.w.reshape(self.shape)[0, :, 0].ravel())
+        symbols = [[self._symbol(left @ right) for right in mesh.derivative] for left in mesh.adjoint]
+        made = sum((v[a] * v[b])[:, None, None] * symbols[a][b][:, :, None] for a in range(2) for b in range(2))
+        decay, z = np.linalg.eigh(made / np.outer(root, root))
+        self.decay, self.z = np.maximum(decay, 0)[..., None, :], z / root[:, None]
+        self.adjoint = np.ascontiguousarray(self.z.conj().swapaxes(-1, -2))
 
-    def inverses(self, v: Array, s: float) -> NDArray[np.complex128]:
-        """For velocities of shape (2, J): shape (n, n/2 + 1, J, p^2, p^2)."""
-        made = sum(
-            s * (v[a] * v[b])[:, None, None] * self.symbols[a][b][:, :, None] for a in range(2) for b in range(2)
-        )
-        return np.linalg.inv(made + np.diag(self.w))
+    def inverses(self, s: float) -> NDArray[np.complex128]:
+        """For a number s: shape (n, n/2 + 1, J, p^2, p^2)."""
+        return np.asarray(self.z / (1 + s * self.decay) @ self.adjoint, np.complex128)
 
     def apply(self, inverses: NDArray[np.complex128], x: Array) -> Array:
         """Solutions for right sides of shape (N, J)."""
@@ -71,6 +75,7 @@ class Part:
     Attributes:
         own: its unknowns, at which the equations are linearised.
         q: its velocities.
+        flights: of these velocities.
         rho: its density, shape (N,).
         a: c + rho', shape (N,).
         b: c + R rho', shape (P,).
@@ -79,6 +84,7 @@ class Part:
 
     own: Species
     q: Velocities
+    flights: Flights
     rho: Array
     a: Array
     b: Array
@@ -90,16 +96,16 @@ class TwoLevel:
 
     NAME: ClassVar[str] = "Fourier series and diffusion"
 
-    def __init__(self, system: KineticSystem, u: Array, shift: float, flights: Flights) -> None:
-        """Factorise. Collective.
+    def __init__(self, system: KineticSystem, u: Array, shift: float, flights: tuple[Flights, Flights]) -> None:
+        """Factorise, given the flights of both species. Collective.
 
         Raises:
             RunError: u holds values that are no numbers, or densities are so negative that nothing can be factorised.
         """
-        self.system, self.flights, c = system, flights, system.epsilon**2 * shift
+        self.system, c = system, system.epsilon**2 * shift
         (f, g), (rho_f, rho_g) = system.split(u), system.densities(u)
-        self.f = self._part(f, system.v_f, rho_f, *collisions(system.mesh, c, rho_g))
-        self.g = self._part(g, system.v_g, rho_g, *collisions(system.mesh, c, rho_f))
+        self.f = self._part(f, system.v_f, flights[0], rho_f, *collisions(system.mesh, c, rho_g))
+        self.g = self._part(g, system.v_g, flights[1], rho_g, *collisions(system.mesh, c, rho_f))
         blocks = [[self._diffusion(self.f), self._reaction(self.f)], [self._reaction(self.g), self._diffusion(self.g)]]
         self.densities = splu(
             csc_matrix(block_array(blocks)),
@@ -122,15 +128,15 @@ class TwoLevel:
         self._add(self.f, rho_f, rho_g, d_f)
         self._add(self.g, rho_g, rho_f, d_g)
 
-    def _part(self, own: Species, q: Velocities, rho: Array, a: Array, b: Array) -> Part:
+    def _part(self, own: Species, q: Velocities, flights: Flights, rho: Array, a: Array, b: Array) -> Part:
         s = self.system.epsilon**2 * float(np.exp(-2 * np.log(a).mean()))
-        return Part(own, q, rho, a, b, self.flights.inverses(q.v, s))
+        return Part(own, q, flights, rho, a, b, flights.inverses(s))
 
     def _flown(self, m: Part, r: Species) -> Array:
         """T_j^-1, nearly, of the right side once odd parts are eliminated."""
         mesh, root = self.system.mesh, np.sqrt(m.a)[:, None]
         x = mesh.w[:, None] * r.e + self.system.collected(r.o / m.b[:, None], m.q)
-        return self.flights.apply(m.inverses, x / root) / root
+        return m.flights.apply(m.inverses, x / root) / root
 
     def _back(self, m: Part, r: Species, y: Array, density: Array, out: Species) -> None:
         """All unknowns of a species from the density of the other."""
