@@ -55,7 +55,7 @@ def solve(
     Args:
         study: the study, which has a table [kinetic].
         comm: the ranks. Collective. They share the velocities in dimension 2. In dimension 1 rank 0 does it and the
-            others wait: nearly all of the work is one eigenproblem for all velocities.
+            others wait: one eigenproblem serves all velocities.
         keeper: what to go on from, bit by bit with a one-step scheme.
         fixed_steps: of equal size, without error control, where the order in time is to be seen.
 
