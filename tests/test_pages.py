@@ -69,7 +69,8 @@ def test_sections_fold_and_nothing_is_lost():
     [
         ("chi2 is 1.1, where noise makes 1 +- 0.1", "χ² is 1.1, where noise makes 1 ± 0.1"),
         ("f/chi_1 and chi_2/g stay", "f/χ₁ and χ₂/g stay"),  # the densities, and no χ²
-        ("slope -0.6, x - 1, O(n^-3) (-1)", "slope −0.6, x − 1, O(n^−3) (−1)"),
+        ("slope -0.6, x - 1, O(n^-3) (-1)", "slope −0.6, x − 1, O(n⁻³) (−1)"),
+        ("R^2 = R, sqrt(M/N), sigma^2/2, e^(-t)", "R² = R, √(M/N), sigma²/2, e^(-t)"),
         ("rtol = 1e-07, (2.1)-(2.2), Figures 2-4, --over a-b", "rtol = 1e-07, (2.1)-(2.2), Figures 2-4, --over a-b"),
     ],
 )

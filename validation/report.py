@@ -23,11 +23,17 @@ PRINTED = (
 WORDS = "Description"
 """Key of the words in a PNG, one of those that the format names."""
 
-SIGNS = {"+-": "±", "chi2": "χ²", "chi_1": "χ₁", "chi_2": "χ₂", "||": "‖", "<=": "≤", ">=": "≥"}
+SIGNS = {"+-": "±", "chi2": "χ²", "chi_1": "χ₁", "chi_2": "χ₂", "||": "‖", "<=": "≤", ">=": "≥", "sqrt(": "√("}
 """What a terminal's sentences have, and what a page has in its place."""
 
 MINUS = re.compile(r"(?<![\w.)\]-])-(?=\d)|(?<= )-(?= )")
 """A hyphen that is a minus sign: before a number, or alone between spaces."""
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+"""What stands in the place of an exponent."""
+
+POWER = re.compile(r"\^(-?\d+)(?![\d.])")
+"""A whole exponent without brackets."""
 
 
 def render(name: str, **context: Any) -> str:
@@ -62,6 +68,7 @@ def readable(sentence: str) -> str:
     """A sentence for a terminal, with the signs of print."""
     for plain, sign in SIGNS.items():
         sentence = sentence.replace(plain, sign)
+    sentence = POWER.sub(lambda power: power[1].translate(RAISED), sentence)
     return MINUS.sub("−", sentence)
 
 
@@ -104,4 +111,4 @@ def _digits(value: float, digits: int) -> str:
     if 1e-3 <= abs(value) < 10**digits:
         return f"{value:#.{digits}g}".rstrip(".").replace("-", "−")
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    return f"{mantissa.replace('-', '−')}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"{mantissa.replace('-', '−')}·10{str(int(exponent)).translate(RAISED)}"
