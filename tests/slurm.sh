@@ -3,6 +3,7 @@
 # sweep as a job array. As root on Debian, inside the environment: ./run tests/slurm.sh
 set -eu
 cd "$(dirname "$0")/.."
+command -v kinlim >/dev/null || { echo "tests/slurm.sh: there is no kinlim here; start it as ./run tests/slurm.sh" >&2 && exit 2; }
 here=$PWD work=$(mktemp -d)
 command -v slurmctld >/dev/null || {
     apt-get update -qq
